@@ -1,0 +1,40 @@
+"""How a stage starts and how it fails.
+
+A failure that a person can mend (a wrong name, a damaged file) is one line on stderr and exit
+status 1; anything else is a defect of ours and keeps its traceback.
+"""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+EXPECTED = (ValueError, OSError, KeyError)
+
+
+def run(main: Callable[..., str]) -> None:
+    """Call ``main`` with the command line's words and print the line it returns.
+
+    ``main`` takes positional strings (the item's name, where the stage has items) and returns one
+    line that says what was done. ``CLIPCAUSE_TRACEBACK=1`` shows where an expected error arose.
+    """
+    # `python -m stages.x` names the module in its spec; argv[0] is only its file
+    spec = sys.modules["__main__"].__spec__
+    name = (spec.name if spec else Path(sys.argv[0]).stem).removesuffix(".__main__")
+    words = sys.argv[1:]
+    expected = list(inspect.signature(main).parameters)
+    if len(words) != len(expected):
+        usage = " ".join(word.upper() for word in expected)
+        print(f"usage: python -m {name} {usage}".rstrip(), file=sys.stderr)
+        raise SystemExit(2)
+    label = " ".join([name.removeprefix("stages."), *words])
+    try:
+        done = main(*words)
+    except EXPECTED as error:
+        if os.environ.get("CLIPCAUSE_TRACEBACK"):
+            raise
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"{label}: error: {text}", file=sys.stderr)
+        raise SystemExit(1) from None
+    print(f"{label}: {done}")

@@ -1,0 +1,105 @@
+"""Reading ``params.yaml``: typed, strict, checked once at the edge.
+
+Each stage owns a small model in its own module of this package, so that a change of one stage's
+parameters re-runs that stage and no other.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+FILE = Path("params.yaml")
+
+
+class Strict(BaseModel):
+    """A frozen group of parameters in which an unknown key is an error."""
+
+    # strict: "3" is not 3, and true is not 1; YAML has types, so nothing needs coercing
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which of ``known`` was probably meant, or list them all."""
+    known = sorted(known)
+    match = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    if match:
+        return f"did you mean {match[0]!r}?"
+    return f"known: {', '.join(known)}" if known else "none are known"
+
+
+def unknown(kind: str, name: str, known: Iterable[str], where: str) -> ValueError:
+    """The error for a name that does not exist."""
+    return ValueError(f"{where}: unknown {kind} {name!r}; {nearest(name, known)}")
+
+
+def read(path: Path = FILE) -> dict[str, Any]:
+    """The whole file as plain values. Only safe YAML is read."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not found; run from the root of the repository")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a mapping of sections")  # noqa: TRY004 - a user's error
+    return content
+
+
+def parse(values: Any, model: type[Model], where: str) -> Model:
+    """Validate ``values`` against ``model``; every error names the key and what is valid."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(problem, model, where) for problem in error.errors()]
+        raise ValueError("; ".join(lines)) from None
+
+
+def section(name: str, model: type[Model], path: Path = FILE) -> Model:
+    """The section ``name`` of the file as a ``model``."""
+    content = read(path)
+    if name not in content:
+        raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
+    return parse(content[name], model, f"{path}: {name}")
+
+
+def item(name: str, key: str, model: type[Model], path: Path = FILE) -> Model:
+    """One entry of a section that is a dictionary of named items (a split, a run)."""
+    items = read(path).get(name)
+    if not isinstance(items, dict) or key not in items:
+        raise unknown(name.removesuffix("s"), key, items or (), f"{path}: {name}")
+    return parse(items[key], model, f"{path}: {name}.{key}")
+
+
+def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join([where, *location]) if location else where
+    if problem["type"] == "extra_forbidden":
+        owner = _owner(model, problem["loc"][:-1])
+        known = owner.model_fields if owner else ()
+        return f"{key}: unknown parameter; {nearest(location[-1], known)}"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    if problem["type"] == "literal_error":
+        given = str(problem["input"])
+        valid = [word.strip(" '") for word in problem["ctx"]["expected"].split(",")]
+        valid = [part for word in valid for part in word.replace("' or '", "|").split("|")]
+        return f"{key}: {given!r} is not valid; {nearest(given, valid)}"
+    return f"{key}: {problem['msg']} (got {problem['input']!r})"
+
+
+def _owner(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel] | None:
+    """The model that lies at ``location`` below ``model``, where that is a plain nesting."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return None
+        model = annotation
+    return model
