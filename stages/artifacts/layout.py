@@ -1,0 +1,58 @@
+"""Where every artifact lies, relative to the root of the repository."""
+
+from pathlib import Path
+
+
+def dataset(name: str) -> Path:
+    """Shards, manifest and drop ledger of a data set."""
+    return Path("data") / name
+
+
+def manifest(name: str) -> Path:
+    """The manifest of a data set, which many stages need without its shards."""
+    return dataset(name) / "manifest.parquet"
+
+
+def classes(name: str) -> Path:
+    """A list of classes that a person can edit."""
+    return Path("data/classes") / f"{name}.yaml"
+
+
+def embeddings(encoder: str, dataset: str) -> Path:
+    """The embedding store of a data set under an encoder."""
+    return Path("embeddings") / encoder / dataset
+
+
+def similarities(encoder: str, reference: str) -> Path:
+    """The folder that holds the scores of every test set against one reference."""
+    return Path("similarity") / encoder / reference
+
+
+def similarity(encoder: str, reference: str, test: str) -> Path:
+    """The scores of pool and test rows for one test set."""
+    return similarities(encoder, reference) / test
+
+
+def split(name: str) -> Path:
+    """A split of the pool: a bitmap and its card."""
+    return Path("splits") / name
+
+
+def model(run: str) -> Path:
+    """The checkpoint of a run."""
+    return Path("models") / run
+
+
+def predictions(run: str) -> Path:
+    """The folder of a run's predictions, one file per test set."""
+    return Path("predictions") / run
+
+
+def gap(split: str) -> Path:
+    """Nearest similarities of every test image to a split."""
+    return Path("gap") / split
+
+
+def metrics(stage: str, name: str) -> Path:
+    """The numbers of one item of a stage, kept in git."""
+    return Path("metrics") / stage / f"{name}.json"
