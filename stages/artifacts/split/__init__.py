@@ -1,0 +1,154 @@
+"""Splits: a set of pool rows as a Roaring bitmap, and a card that says how it came about.
+
+``splits/<name>/`` holds ``rows.roaring`` (at most one bit per pool row plus 1 %) and ``card.json``.
+Rows mean something only together with the pool's manifest, whose SHA-256 the card states as
+``pool``. ``python -m stages.artifacts.split diff A B`` compares two splits.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int64
+from numpy.typing import ArrayLike
+from pyroaring import BitMap
+
+from stages.artifacts import atomic
+
+ROWS = "rows.roaring"
+CARD = "card.json"
+LIMIT = 2**32  # Roaring bitmaps hold 32-bit numbers
+
+
+@dataclass(frozen=True)
+class Split:
+    """A set of pool rows. ``card`` is empty for splits that were computed and not read."""
+
+    bitmap: BitMap
+    card: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.bitmap)
+
+    @cached_property
+    def rows(self) -> Int64[np.ndarray, " K"]:
+        """The rows, ascending."""
+        return np.frombuffer(self.bitmap.to_array(), np.uint32).astype(np.int64)
+
+    def mask(self, count: int) -> np.ndarray:
+        """A boolean vector over ``count`` pool rows, true for the rows of the split."""
+        if len(self) and self.bitmap.max() >= count:
+            raise ValueError(f"row {self.bitmap.max()} of the split is not among {count} pool rows")
+        mask_N = np.zeros(count, bool)
+        mask_N[self.rows] = True
+        return mask_N
+
+
+def from_rows(rows: ArrayLike, card: Mapping[str, Any] | None = None) -> Split:
+    """Make a split of any integer array, in any order.
+
+    Raises ``ValueError`` for rows that come twice, are negative or do not fit 32 bits.
+    """
+    rows_K = np.asarray(rows)
+    if rows_K.ndim != 1 or (rows_K.size and rows_K.dtype.kind not in "iu"):
+        raise ValueError(f"rows are {rows_K.dtype} of shape {rows_K.shape}, expected integers (K,)")
+    if rows_K.size and int(rows_K.min()) < 0:
+        raise ValueError(f"row {rows_K.min()} is negative")
+    if rows_K.size and int(rows_K.max()) >= LIMIT:
+        raise ValueError(f"row {rows_K.max()} does not fit a split, whose rows are below {LIMIT}")
+    bitmap = BitMap(np.ascontiguousarray(rows_K, np.uint32)) if rows_K.size else BitMap()
+    if len(bitmap) != rows_K.size:
+        sorted_K = np.sort(rows_K)
+        twice = sorted_K[1:][sorted_K[1:] == sorted_K[:-1]]
+        raise ValueError(f"{rows_K.size - len(bitmap)} rows come twice, the first is {twice[0]}")
+    return Split(bitmap, dict(card or {}))
+
+
+def write(folder: Path, rows: ArrayLike, *, card: Mapping[str, Any] | None = None) -> None:
+    """Write the split of ``rows`` (any integer array, any order); same rows and card, same bytes.
+
+    ``card`` is a JSON object; ``kept`` is added to it. Raises as ``from_rows`` does, and where the
+    card's ``kept`` or ``pool_rows`` does not fit the rows.
+    """
+    split = from_rows(rows, {"kept": int(np.size(rows)), **(card or {})})
+    _check_card(folder, split)
+    # optimising a bitmap in place would change what other code iterates over: it is ours here
+    split.bitmap.run_optimize()
+    with atomic.folder(folder) as out:
+        (out / ROWS).write_bytes(split.bitmap.serialize())
+        (out / CARD).write_bytes(atomic.encode_json(dict(split.card)))
+
+
+def read(folder: Path) -> Split:
+    """Read a split. A missing or damaged file, or a card of other rows, is an error."""
+    path = folder / ROWS
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not found; make the split first")
+    return decode(folder, path.read_bytes(), atomic.read_json(folder / CARD))
+
+
+def decode(where: Path, content: bytes, card: Mapping[str, Any]) -> Split:
+    """The split that is stored as ``content`` and ``card``; ``where`` is named in errors."""
+    try:
+        bitmap = BitMap.deserialize(content)
+    except ValueError as error:
+        raise ValueError(f"{where / ROWS}: damaged ({error}); make the split again") from None
+    split = Split(bitmap, card)
+    _check_card(where, split)
+    return split
+
+
+def union(a: Split, b: Split) -> Split:
+    """The rows of either split."""
+    return Split(a.bitmap | b.bitmap, {})
+
+
+def intersection(a: Split, b: Split) -> Split:
+    """The rows of both splits."""
+    return Split(a.bitmap & b.bitmap, {})
+
+
+def difference(a: Split, b: Split) -> Split:
+    """The rows of ``a`` that are not in ``b``."""
+    return Split(a.bitmap - b.bitmap, {})
+
+
+def jaccard(a: Split, b: Split) -> float:
+    """Rows of both over rows of either; two empty splits are equal, so theirs is 1."""
+    either = a.bitmap.union_cardinality(b.bitmap)
+    return a.bitmap.intersection_cardinality(b.bitmap) / either if either else 1.0
+
+
+def class_change(a: Split, b: Split, labels: Sequence[str | None]) -> dict[str, tuple[int, int]]:
+    """Class id to its numbers of rows in ``a`` and ``b``, for classes where they differ.
+
+    ``labels`` has the class id of every pool row, or ``None``. Largest change first, then by id.
+    """
+    column = pa.array(labels, pa.string())
+    in_a, in_b = _class_counts(a, column), _class_counts(b, column)
+    both = {name: (in_a.get(name, 0), in_b.get(name, 0)) for name in in_a | in_b}
+    changed = [name for name, (before, after) in both.items() if before != after]
+    changed.sort(key=lambda name: (-abs(both[name][1] - both[name][0]), name))
+    return {name: both[name] for name in changed}
+
+
+def _class_counts(split: Split, labels: pa.Array) -> dict[str, int]:
+    if len(split) and split.bitmap.max() >= len(labels):
+        raise ValueError(f"row {split.bitmap.max()} of the split has no label ({len(labels)} rows)")
+    counted = labels.take(pa.array(split.rows)).drop_null().value_counts()
+    return {entry["values"]: entry["counts"] for entry in counted.to_pylist()}
+
+
+def _check_card(folder: Path, split: Split) -> None:
+    kept = split.card.get("kept", len(split))
+    if kept != len(split):
+        raise ValueError(f"{folder}: the card says {kept} rows kept, the split has {len(split)}")
+    pool_rows = split.card.get("pool_rows")
+    if pool_rows is not None and len(split) and split.bitmap.max() >= pool_rows:
+        raise ValueError(
+            f"{folder}: row {split.bitmap.max()} is not among the {pool_rows} rows of the pool"
+        )

@@ -1,0 +1,141 @@
+"""``python -m stages.artifacts.split diff A B``: what changed between two splits.
+
+A and B are names of splits, or ``REV:name`` for a split as it was at a git revision, whose bytes
+are read from git and the DVC cache without touching the workspace.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts import dataset, layout, split
+from stages.entry import run
+from stages.parameters import unknown
+
+POOL = "pool"
+
+
+def main(command: str, a: str, b: str) -> str:
+    """Print rows in A and B, added, removed, Jaccard, and the classes whose numbers changed."""
+    if command != "diff":
+        raise unknown("command", command, ["diff"], "stages.artifacts.split")
+    before, after = load(a), load(b)
+    check_comparable(a, before, b, after)
+    added = split.difference(after, before)
+    removed = split.difference(before, after)
+    similarity = split.jaccard(before, after)
+    rows = [
+        ("rows in A", len(before)),
+        ("rows in B", len(after)),
+        ("added", len(added)),
+        ("removed", len(removed)),
+        ("Jaccard", f"{similarity:.4f}"),
+    ]
+    print(f"A = {a}\nB = {b}\n")
+    print(table([(name, str(value)) for name, value in rows]))
+    print("\n" + class_table(before, after))
+    return f"{len(added)} rows added, {len(removed)} removed, Jaccard {similarity:.4f}"
+
+
+def load(words: str) -> split.Split:
+    """The split called ``name`` or ``REV:name``; an unknown one is an error that names the nearest.
+
+    A split needs no revision to be named with a colon: names are folder names without one.
+    """
+    revision, colon, name = words.rpartition(":")
+    if not name or "/" in name:
+        raise ValueError(f"{words!r}: expected the name of a split, or REV:name")
+    if colon:
+        return load_revision(revision, name)
+    folder = layout.split(name)
+    if not (folder / split.ROWS).exists():
+        known = [path.parent.name for path in folder.parent.glob(f"*/{split.ROWS}")]
+        raise unknown("split", name, known, f"{folder.parent}/")
+    return split.read(folder)
+
+
+def load_revision(revision: str, name: str) -> split.Split:
+    """The split ``name`` at a git revision, through DVC's file system."""
+    # DVC takes a second to import and is only needed here
+    from dvc.api import DVCFileSystem
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    where = f"{revision}:{layout.split(name)}"
+    try:
+        files = DVCFileSystem(rev=revision or "HEAD")
+        folder = layout.split(name)
+        content = {}
+        for file in (split.ROWS, split.CARD):
+            content[file] = files.read_bytes((folder / file).as_posix())
+        return split.decode(Path(where), content[split.ROWS], _card(where, content[split.CARD]))
+    except FileNotFoundError as error:
+        known = _known(files)
+        if name in known:
+            raise FileNotFoundError(
+                f"{where}: the split is known at that revision, but its bytes are not in the DVC "
+                f"cache ({error}); run `dvc fetch --all-commits` or make it again"
+            ) from None
+        raise unknown("split", name, known, f"{revision}:{folder.parent}/") from None
+    except (DvcException, SCMError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def check_comparable(a: str, before: split.Split, b: str, after: split.Split) -> None:
+    """Raise where the cards state different pools: their rows are different samples then."""
+    pools = before.card.get("pool"), after.card.get("pool")
+    if pools[0] != pools[1]:
+        stated = [f"{pool[:12]}…" if pool else "none" for pool in pools]
+        raise ValueError(
+            f"rows of {a} and {b} are not comparable: their cards state different pool manifests "
+            f"({stated[0]} and {stated[1]})"
+        )
+
+
+def class_table(before: split.Split, after: split.Split) -> str:
+    """The classes whose numbers of rows differ, or one line that says why there is no table."""
+    folder = layout.dataset(POOL)
+    if not (folder / dataset.MANIFEST).exists():
+        return f"classes: not compared, {folder / dataset.MANIFEST} is not there"
+    manifest = dataset.read(folder, shards=False)
+    pool = before.card.get("pool")
+    if pool is not None and pool != manifest.sha256:
+        return f"classes: not compared, {folder / dataset.MANIFEST} is not the splits' pool"
+    if not any(label is not None for label in manifest.labels):
+        return "classes: not compared, no row of the pool has a label"
+    changes = split.class_change(before, after, manifest.labels)
+    if not changes:
+        return "classes: none changed"
+    head = ("class", "in A", "in B", "change")
+    rows = [(name, str(x), str(y), f"{y - x:+d}") for name, (x, y) in changes.items()]
+    return table([head, *rows])
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Align columns: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join(cells))
+    return "\n".join(lines)
+
+
+def _card(where: str, content: bytes) -> dict[str, Any]:
+    import json
+
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"{where}/{split.CARD}: not valid JSON: {error}") from None
+
+
+def _known(files: Any) -> list[str]:
+    folder = layout.split("any").parent.as_posix()
+    if not files.exists(folder):
+        return []
+    return sorted(Path(path).name for path in files.ls(folder, detail=False))
+
+
+if __name__ == "__main__":
+    run(main)
