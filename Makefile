@@ -1,0 +1,54 @@
+# `make repro` runs the study, `make test` the tests; each makes the environment it needs.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# faiss for the GPU where the machine has one; both packages provide the module `faiss`
+FAISS := $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
+UV := uv==0.13.9
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test check-lock lock clean help
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+repro: $(VENV)/.main ## run whatever of the default study is not up to date
+	dvc repro
+
+test: $(VENV)/.test ## lint, types, parameters, dvc.lock against code, tests
+	ruff check .
+	ruff format --check .
+	ty check stages tests benchmarks
+	python -m stages.check
+	python -m tests.lock
+	OMP_NUM_THREADS=1 python -m pytest -n 2
+
+lock: $(VENV)/.main ## take the newest versions that pyproject.toml allows into constraints.txt
+	{ echo '# Exact versions of everything the project installs; no hosts, no hashes. Made by `make lock`.'; \
+	  uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --extra cpu --extra test --extra npm \
+	    --no-header --no-annotate --no-emit-index-url -q; \
+	  uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --extra gpu \
+	    --no-header --no-annotate --no-emit-index-url -q | grep '^faiss-gpu'; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## remove the environment; data and results stay
+	rm -rf $(VENV)
+
+$(BIN)/uv:
+	@python=$$(for p in "$$PYTHON" python3.12 python3.13 python3.11 python3; do \
+	  [ -n "$$p" ] && "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; \
+	done); \
+	[ -n "$$python" ] || { echo "No Python 3.11, 3.12 or 3.13 found; install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }; \
+	echo "making $(VENV) with $$python"; \
+	"$$python" -m venv $(VENV) || { echo "$$python cannot make an environment; on Debian: apt-get install python3-venv" >&2; exit 1; }; \
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(UV) || { rm -rf $(VENV); echo "pip could not bring $(UV); is there a network?" >&2; exit 1; }
+
+$(VENV)/.main: pyproject.toml constraints.txt | $(BIN)/uv
+	VIRTUAL_ENV=$(VENV) uv pip install -q -r pyproject.toml --extra $(FAISS) -c constraints.txt \
+	  || { echo "the packages could not be installed; is there a network?" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/uv
+	VIRTUAL_ENV=$(VENV) uv pip install -q -r pyproject.toml --extra $(FAISS) --extra test -c constraints.txt \
+	  || { echo "the packages could not be installed; is there a network?" >&2; exit 1; }
+	@touch $@ $(VENV)/.main
