@@ -1,0 +1,100 @@
+"""Scores: row-aligned columns that fit their cards and each other."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from stages.artifacts import scores
+from tests.artifacts_samples import contents
+
+CARD = {"encoder": "e" * 64, "pool": "p" * 64, "reference": "r" * 64, "test": "t" * 64}
+
+
+def make(margin=(0.5, -0.25, 0.0), **changes):
+    count = len(margin)
+    pool = scores.PoolScores(
+        max_sim=np.linspace(0, 1, count, dtype=np.float32),
+        nearest=np.zeros(count, np.int32),
+        margin=np.array(margin, np.float32),
+    )
+    test = scores.TestScores(
+        row=np.arange(2),
+        reference_sim=np.array([0.5, 1 / 3]),
+        reference_row=np.array([7, 0]),
+        pool_sim=np.array([1.0, 0.5]),
+        pool_row=np.array([0, count - 1]),
+    )
+    pool_names = {field.name for field in dataclasses.fields(pool)}
+    pool = dataclasses.replace(pool, **{n: v for n, v in changes.items() if n in pool_names})
+    test = dataclasses.replace(test, **{n: v for n, v in changes.items() if n not in pool_names})
+    return pool, test
+
+
+def test_what_is_read_is_what_was_written(tmp_path):
+    pool, test = make()
+    scores.write(tmp_path / "a", pool, test, CARD)
+    scores.write(tmp_path / "b", pool, test, CARD)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    found = scores.read(tmp_path / "a")
+    for columns, expected in ((found.pool, pool), (found.test, test)):
+        for field in dataclasses.fields(columns):
+            values, wanted = getattr(columns, field.name), getattr(expected, field.name)
+            assert values.dtype == wanted.dtype
+            np.testing.assert_array_equal(values, wanted)
+    assert found.card == {**CARD, "pool_rows": 3, "test_rows": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"margin": np.array([0, np.nan, np.nan], np.float32)},
+            r"pool\.parquet: margin is not finite in 2 of 3 rows, first in row 1",
+        ),
+        (
+            {"reference_sim": np.array([np.inf, 0])},
+            r"test\.parquet: reference_sim is not finite in 1 of 2 rows",
+        ),
+        (
+            {"nearest": np.array([0, 2, 0], np.int32)},
+            r"nearest is out of range in 1 rows, first 2 in row 1; there are 2",
+        ),
+        (
+            {"pool_row": np.array([0, -1])},
+            r"pool_row is out of range in 1 rows, first -1 in row 1; there are 3",
+        ),
+    ],
+)
+def test_bad_columns_are_not_written(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        scores.write(tmp_path / "a", *make(**changes), CARD)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_card_lacks_nothing(tmp_path):
+    card = {name: value for name, value in CARD.items() if name != "reference"}
+    with pytest.raises(ValueError, match="card does not state 'reference'"):
+        scores.write(tmp_path / "a", *make(), card)
+
+
+def test_all_test_sets_are_of_one_pool_reference_and_encoder(tmp_path):
+    for test in ("sketch", "val"):
+        scores.write(tmp_path / test, *make(), {**CARD, "test": test})
+    found = scores.read_all(tmp_path, ["val", "sketch"], pool=CARD["pool"])
+    assert list(found) == ["val", "sketch"]
+    with pytest.raises(ValueError, match="unknown test set 'sketsh'; did you mean 'sketch'"):
+        scores.read_all(tmp_path, ["sketsh"])
+    with pytest.raises(ValueError, match=r"another pool \(p{12}…, expected 0{12}…\)"):
+        scores.read_all(tmp_path, ["val"], pool="0" * 64)
+    scores.write(tmp_path / "r", *make(), {**CARD, "reference": "x" * 64})
+    with pytest.raises(ValueError, match=r"/r: made with another reference \(x{12}…, expected r"):
+        scores.read_all(tmp_path, ["val", "r"])
+
+
+def test_files_of_different_runs_do_not_mix(tmp_path):
+    scores.write(tmp_path / "a", *make(), CARD)
+    scores.write(tmp_path / "b", *make(margin=(0.0, 0.0)), CARD)
+    (tmp_path / "a" / "pool.parquet").write_bytes((tmp_path / "b" / "pool.parquet").read_bytes())
+    with pytest.raises(ValueError, match="2 pool_rows, the card says 3"):
+        scores.read(tmp_path / "a")

@@ -1,0 +1,224 @@
+"""Splits against Python sets, their size on disk, and the comparison of two of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.artifacts import split
+from stages.artifacts.split import __main__ as cli
+from tests.artifacts_samples import contents, make_dataset
+
+ROWS = st.sets(st.integers(0, 2**32 - 1) | st.integers(0, 300), max_size=200)
+
+
+def of(rows):
+    return split.from_rows(np.array(sorted(rows), np.int64))
+
+
+@given(ROWS, ROWS)
+def test_operations_are_those_of_sets(a, b):
+    x, y = of(a), of(b)
+    assert split.union(x, y).rows.tolist() == sorted(a | b)
+    assert split.intersection(x, y).rows.tolist() == sorted(a & b)
+    assert split.difference(x, y).rows.tolist() == sorted(a - b)
+    expected = len(a & b) / len(a | b) if a | b else 1.0
+    assert split.jaccard(x, y) == expected == split.jaccard(y, x)
+    assert x.rows.tolist() == sorted(a)
+    assert x.rows.dtype == np.int64
+    assert len(x) == len(a)
+
+
+@given(st.lists(st.sampled_from(["cat", "dog", "owl", None]), min_size=1, max_size=50), st.data())
+def test_class_change_counts_labels(labels, data):
+    rows = st.sets(st.integers(0, len(labels) - 1))
+    a, b = data.draw(rows), data.draw(rows)
+    changed = split.class_change(of(a), of(b), labels)
+    expected = {
+        name: counts
+        for name in ("cat", "dog", "owl")
+        if len(set(counts := tuple(sum(labels[r] == name for r in s) for s in (a, b)))) == 2
+    }
+    assert changed == expected
+    sizes = [abs(after - before) for before, after in changed.values()]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64"])
+def test_any_integer_array_in_any_order(tmp_path, dtype):
+    split.write(tmp_path / "s", np.array([3, 100, 0, 7], dtype))
+    found = split.read(tmp_path / "s")
+    assert found.rows.tolist() == [0, 3, 7, 100]
+    assert found.card == {"kept": 4}
+
+
+def test_order_of_rows_does_not_change_the_bytes(tmp_path):
+    rows = np.random.default_rng(0).permutation(200_000)[:50_000]
+    split.write(tmp_path / "a", rows, card={"pool": "p", "rule": "none"})
+    split.write(tmp_path / "b", np.sort(rows).astype(np.uint32), card={"rule": "none", "pool": "p"})
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([1, 2, 1, 2], "2 rows come twice, the first is 1"),
+        ([4, -1], "row -1 is negative"),
+        ([2**32], f"row {2**32} does not fit"),
+        ([0.0, 1.0], "rows are float64"),
+        ([True, False], "rows are bool"),
+        ([[1, 2]], r"of shape \(1, 2\)"),
+    ],
+)
+def test_rows_that_are_no_split(tmp_path, rows, message):
+    with pytest.raises(ValueError, match=message):
+        split.write(tmp_path / "s", np.array(rows))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_row_and_the_empty_split(tmp_path):
+    split.write(tmp_path / "s", np.array([2**32 - 1], np.uint64))
+    assert split.read(tmp_path / "s").rows.tolist() == [2**32 - 1]
+    split.write(tmp_path / "e", np.array([]))
+    assert split.read(tmp_path / "e").rows.tolist() == []
+    assert split.read(tmp_path / "e").mask(3).tolist() == [False] * 3
+
+
+def test_a_card_that_does_not_fit_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="card says 3 rows kept, the split has 2"):
+        split.write(tmp_path / "s", np.arange(2), card={"kept": 3})
+    with pytest.raises(ValueError, match="row 9 is not among the 5 rows of the pool"):
+        split.write(tmp_path / "s", np.array([9]), card={"pool_rows": 5})
+    with pytest.raises(ValueError, match="row 9 of the split is not among 5 pool rows"):
+        of({9}).mask(5)
+    split.write(tmp_path / "a", np.arange(2))
+    split.write(tmp_path / "b", np.arange(3))
+    (tmp_path / "a" / "card.json").write_bytes((tmp_path / "b" / "card.json").read_bytes())
+    with pytest.raises(ValueError, match="card says 3 rows kept, the split has 2"):
+        split.read(tmp_path / "a")
+
+
+def test_damaged_and_missing_files_are_named(tmp_path):
+    split.write(tmp_path / "s", np.arange(0, 1000, 3))
+    path = tmp_path / "s" / "rows.roaring"
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ValueError, match=r"rows\.roaring: damaged"):
+        split.read(tmp_path / "s")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="make the split first"):
+        split.read(tmp_path / "s")
+
+
+@pytest.mark.parametrize("shape", ["random", "dense", "sparse", "alternating", "all"])
+def test_a_row_costs_at_most_a_bit(tmp_path, shape):
+    count = 10_000_000
+    noise = np.random.default_rng(0).random(count, np.float32)
+    rows = np.flatnonzero(
+        {
+            "random": noise < 0.5,
+            "dense": noise < 0.9,
+            "sparse": noise < 0.02,
+            "alternating": np.arange(count) % 2 == 0,
+            "all": noise < 2,
+        }[shape]
+    )
+    split.write(tmp_path / "s", rows)
+    assert (tmp_path / "s" / "rows.roaring").stat().st_size * 8 <= count * 1.01
+    np.testing.assert_array_equal(split.read(tmp_path / "s").rows, rows)
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A repository root with a labelled pool of six rows and two splits of it."""
+    monkeypatch.chdir(tmp_path)
+    labels = ["cat", "cat", "cat", "dog", "dog", None]
+    pool = make_dataset(Path("data/pool"), labels=labels).sha256
+    split.write(Path("splits/full"), np.arange(6), card={"pool": pool})
+    split.write(Path("splits/hull-sketch"), np.array([2, 3, 4, 5]), card={"pool": pool})
+    return tmp_path
+
+
+def test_diff_says_what_changed(house, capsys):
+    line = cli.main("diff", "full", "hull-sketch")
+    assert line == "0 rows added, 2 removed, Jaccard 0.6667"
+    assert capsys.readouterr().out == (
+        "A = full\nB = hull-sketch\n\n"
+        "rows in A       6\n"
+        "rows in B       4\n"
+        "added           0\n"
+        "removed         2\n"
+        "Jaccard    0.6667\n"
+        "\n"
+        "class  in A  in B  change\n"
+        "cat       3     1      -2\n"
+    )
+
+
+def test_diff_of_unknown_names_gives_the_nearest(house):
+    with pytest.raises(ValueError, match="unknown split 'hull-scetch'; did you mean 'hull-sketch'"):
+        cli.main("diff", "full", "hull-scetch")
+    with pytest.raises(ValueError, match="unknown command 'dif'; did you mean 'diff'"):
+        cli.main("dif", "full", "full")
+    with pytest.raises(ValueError, match="expected the name of a split"):
+        cli.main("diff", "full", "HEAD:")
+
+
+def test_splits_of_two_pools_are_not_compared(house):
+    split.write(Path("splits/other"), np.arange(3), card={"pool": "0" * 64})
+    with pytest.raises(ValueError, match=r"full and other are not comparable: .* and 0{12}…\)"):
+        cli.main("diff", "full", "other")
+
+
+def test_classes_of_another_pool_are_not_counted(house, capsys):
+    make_dataset(Path("data/pool"), labels=["cat", "dog"])
+    cli.main("diff", "full", "hull-sketch")
+    assert "not compared, data/pool/manifest.parquet is not the splits' pool" in (
+        capsys.readouterr().out
+    )
+
+
+def run(*words, **environment):
+    return subprocess.run(
+        words, check=True, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+def test_diff_reads_revisions_through_dvc(house):
+    """One split in git, one in the DVC cache, both changed since: the workspace is not touched."""
+    identity = {}
+    for role in ("AUTHOR", "COMMITTER"):
+        identity |= {f"GIT_{role}_NAME": "a", f"GIT_{role}_EMAIL": "a@example.org"}
+    dvc = (sys.executable, "-m", "dvc")
+    run("git", "init", "-q", "-b", "main")
+    run(*dvc, "init", "-q")
+    Path(".dvc/config").write_text("[core]\nanalytics = false\ncheck_update = false\n")
+    run(*dvc, "add", "-q", "splits/hull-sketch")
+    run("git", "add", "-A", "splits", ".dvc")
+    run("git", "commit", "-q", "-m", "first", **identity)
+    pool = split.read(Path("splits/full")).card["pool"]
+    split.write(Path("splits/hull-sketch"), np.array([0, 5]), card={"pool": pool})
+    split.write(Path("splits/full"), np.arange(2), card={"pool": pool})
+
+    assert cli.load("HEAD:full").rows.tolist() == list(range(6))
+    assert cli.load("main:hull-sketch").rows.tolist() == [2, 3, 4, 5]
+    assert cli.load("hull-sketch").rows.tolist() == [0, 5]
+    with pytest.raises(ValueError, match="unknown split 'hull-sketsh'; did you mean 'hull-sketch'"):
+        cli.load("HEAD:hull-sketsh")
+    with pytest.raises(ValueError, match="nowhere:splits/full: "):
+        cli.load("nowhere:full")
+    for path in Path(".dvc/cache/files/md5").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(FileNotFoundError, match="not in the DVC cache"):
+        cli.load("HEAD:hull-sketch")
+
+    command = (sys.executable, "-m", "stages.artifacts.split", "diff", "HEAD:full", "full")
+    root = str(Path(cli.__file__).parents[3])
+    done = run(*command, PYTHONPATH=root)
+    last = "artifacts.split diff HEAD:full full: 0 rows added, 4 removed, Jaccard 0.3333"
+    assert done.stdout.splitlines()[-1] == last
