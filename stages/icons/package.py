@@ -14,6 +14,7 @@ from typing import Any
 
 COLLECTIONS = "package/collections.json"
 SETS = "package/json/"
+BOX = {"left": 0, "top": 0, "width": 16, "height": 16}  # the package's defaults
 
 
 @dataclass(frozen=True)
@@ -50,22 +51,19 @@ def collections(archive: Path) -> dict[str, Collection]:
 
 
 def icons(archive: Path, prefixes: set[str]) -> Iterator[tuple[str, list[Icon]]]:
-    """Set by set, in the order of the prefixes, the icons of ``prefixes`` in order of name.
+    """Set by set, in the archive's order, the icons of ``prefixes`` in order of name.
 
-    Icons that their set marks as hidden (withdrawn by the author) are left out.
+    Icons that their set marks as hidden (withdrawn by the author) are left out. One pass: going
+    back in a compressed tarball means to decompress it again from the start.
     """
+    missing = set(prefixes)
     with _open(archive) as tar:
-        members = {
-            member.name.removeprefix(SETS).removesuffix(".json"): member
-            for member in tar
-            if member.name.startswith(SETS)
-        }
-        missing = sorted(prefixes - members.keys())
-        if missing:
-            raise ValueError(f"{archive}: no file for the sets {', '.join(missing)}")
-        # the package's own order of members is not promised; ours must not depend on it
-        for prefix in sorted(prefixes):
-            content = json.load(_member(tar, members[prefix], archive))
+        for member in tar:
+            prefix = member.name.removeprefix(SETS).removesuffix(".json")
+            if not member.name.startswith(SETS) or prefix not in missing:
+                continue
+            missing.discard(prefix)
+            content = json.load(_member(tar, member, archive))
             yield (
                 prefix,
                 [
@@ -74,17 +72,18 @@ def icons(archive: Path, prefixes: set[str]) -> Iterator[tuple[str, list[Icon]]]
                     if not icon.get("hidden", False)
                 ],
             )
+    if missing:
+        raise ValueError(f"{archive}: no file for the sets {', '.join(sorted(missing))}")
 
 
 def _svg(content: dict[str, Any], icon: dict[str, Any]) -> str:
-    def size(key: str, default: float) -> float:
-        return icon.get(key, content.get(key, default))
-
-    box = f"{size('left', 0)} {size('top', 0)} {size('width', 16)} {size('height', 16)}"
+    left, top, width, height = (
+        icon.get(key, content.get(key, default)) for key, default in BOX.items()
+    )
     # `currentColor` takes the colour of the text around it: black here
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'viewBox="{box}" color="#000">{icon["body"]}</svg>'
+        f'viewBox="{left} {top} {width} {height}" color="#000">{icon["body"]}</svg>'
     )
 
 

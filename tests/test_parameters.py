@@ -1,0 +1,87 @@
+"""Parameters: typed, strict, and every error names the nearest valid key."""
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from stages import parameters
+from stages.parameters import Strict, item, nearest, parse, section
+
+
+class Inner(Strict):
+    width: int
+    rule: Literal["hull", "near", "far"]
+
+
+class Outer(Strict):
+    inner: Inner
+    share: float = 0.5
+
+
+GOOD = {"inner": {"width": 3, "rule": "hull"}}
+
+
+def test_valid_values_become_a_frozen_model():
+    outer = parse(GOOD, Outer, "here")
+    assert outer.inner.width == 3
+    with pytest.raises(ValueError, match="frozen"):
+        outer.share = 1.0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({**GOOD, "shar": 0.1}, r"here\.shar: unknown parameter; did you mean 'share'\?"),
+        (
+            {"inner": {"width": 3, "rule": "hull", "widht": 4}},
+            r"here\.inner\.widht: unknown parameter; did you mean 'width'\?",
+        ),
+        (
+            {"inner": {"width": 3, "rule": "hul"}},
+            r"here\.inner\.rule: 'hul' .* did you mean 'hull'\?",
+        ),
+        ({"inner": {"width": "3", "rule": "hull"}}, r"here\.inner\.width: .*integer.*'3'"),
+        ({"inner": {"width": 3}}, r"here\.inner\.rule: missing"),
+    ],
+)
+def test_errors_say_where_and_what_is_valid(values, message):
+    with pytest.raises(ValueError, match=message):
+        parse(values, Outer, "here")
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(ValueError, match=r"a: missing; .*b: unknown") as error:
+        parse({"b": 1}, type("M", (Strict,), {"__annotations__": {"a": int}}), "x")
+    assert str(error.value).count(";") >= 1
+
+
+def test_a_section_and_an_item_by_name(tmp_path: Path):
+    path = tmp_path / "params.yaml"
+    path.write_text("things:\n  first: {width: 1, rule: far}\n")
+    assert item("things", "first", Inner, path).rule == "far"
+    with pytest.raises(ValueError, match=r"unknown thing 'frist'; did you mean 'first'\?"):
+        item("things", "frist", Inner, path)
+    with pytest.raises(ValueError, match=r"section 'thing' is missing; did you mean 'things'\?"):
+        section("thing", Inner, path)
+
+
+def test_a_missing_or_unreadable_file(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match="root of the repository"):
+        parameters.read(tmp_path / "params.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1, 2\n")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        parameters.read(broken)
+
+
+def test_yaml_cannot_make_objects(tmp_path: Path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        parameters.read(path)
+
+
+def test_nearest_lists_the_known_names_when_none_is_close():
+    assert nearest("zzz", ["a", "b"]) == "known: a, b"
+    assert nearest("zzz", []) == "none are known"
