@@ -222,3 +222,9 @@ def test_diff_reads_revisions_through_dvc(house):
     done = run(*command, PYTHONPATH=root)
     last = "artifacts.split diff HEAD:full full: 0 rows added, 4 removed, Jaccard 0.3333"
     assert done.stdout.splitlines()[-1] == last
+
+
+def test_the_slot_of_no_split_holds_an_empty_one(tmp_path):
+    folder = Path(split.__file__).parents[3] / "splits" / "none"
+    split.write(tmp_path / "none", [])
+    assert contents(folder) == contents(tmp_path / "none")

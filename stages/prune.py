@@ -1,0 +1,158 @@
+"""``prune NAME``: choose the pool rows of one split.
+
+In: the pool's manifest (its hash and number of rows), the base split, the splits that the rule
+names, and the scores of the test sets. Out: ``splits/<name>/`` and ``metrics/prune/<name>.json``.
+The rules are those of "Does CLIP's Generalization Performance Mainly Stem from High Train-Test
+Similarity?" (ICLR 2024, arXiv 2310.09562): hull, near, far and random pruning and the core set;
+``stages.rules`` defines them. Every result is a subset of the base.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from stages import rules
+from stages.artifacts import dataset, layout, metrics, scores, split
+from stages.artifacts.dataset import Manifest
+from stages.artifacts.scores import Scores
+from stages.artifacts.split import Split
+from stages.entry import run
+from stages.parameters import FILE, read, splits
+
+POOL = "pool"
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The rows that a rule keeps, the rows that each test set removes, the scores' sources."""
+
+    rows: Int64[np.ndarray, " K"]
+    removed_per_test: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def by_hull(base: Split, rule: splits.Hull, found: dict[str, Scores]) -> Pruned:
+    """Hull pruning: the union over the test sets is removed."""
+    margins = {test: one.pool.margin for test, one in found.items()}
+    rows, per_test = rules.hull(base.rows, margins, rule.delta)
+    return Pruned(rows, per_test, sources(found))
+
+
+def by_rank(base: Split, rule: splits.Ranked, found: dict[str, Scores]) -> Pruned:
+    """Near and far pruning and the core set: by similarity to the nearest image of any test set."""
+    size = rules.target_size(rule.keep, len(base))
+    similarity_N = rules.similarity_to_any(one.pool.max_sim for one in found.values())
+    choose = rules.near if rule.rule == "near" else rules.far
+    return Pruned(choose(base.rows, similarity_N, size), {}, sources(found))
+
+
+def by_chance(base: Split, rule: splits.Random, of: Split | None) -> Pruned:
+    """A uniform sample, of ``keep`` rows or as large as the split ``of``."""
+    keep = rule.keep if of is None else len(of)
+    if keep is None:
+        raise ValueError("a random split needs keep, or the split of whose size it is")
+    return Pruned(rules.random(base.rows, rules.target_size(keep, len(base)), rule.seed))
+
+
+def by_operation(base: Split, rule: splits.Combined, of: Split, other: Split) -> Pruned:
+    """A set operation on two splits, as far as the base reaches."""
+    operation = {
+        "union": split.union,
+        "intersection": split.intersection,
+        "difference": split.difference,
+    }[rule.rule]
+    return Pruned(split.intersection(operation(of, other), base).rows)
+
+
+def sources(found: dict[str, Scores]) -> dict[str, str]:
+    """The encoder's fingerprint and the reference's manifest hash, which all scores share."""
+    card = next(iter(found.values())).card
+    return {"encoder": card["encoder"], "reference": card["reference"]}
+
+
+def make_card(rule: splits.Rule, pool: Manifest, base: Split, pruned: Pruned) -> dict[str, Any]:
+    """What a split is: pool, rule, parameters, counts and shares (of the base and of the pool)."""
+    kept = len(pruned.rows)
+    card = {
+        "pool": pool.sha256,
+        "pool_rows": len(pool),
+        "rule": rule.rule,
+        "parameters": rule.model_dump(by_alias=True, exclude_none=True),
+        "base": rule.base,
+        "base_rows": len(base),
+        "kept": kept,
+        "removed": len(base) - kept,
+        "share_of_base": round(kept / len(base), DIGITS),
+        "share_of_pool": round(kept / len(pool), DIGITS),
+        **pruned.sources,
+    }
+    if pruned.removed_per_test:
+        card["removed_per_test"] = pruned.removed_per_test
+    return card
+
+
+def numbers(card: dict[str, Any]) -> dict[str, Any]:
+    """The card's counts and shares, as metrics."""
+    names = ("kept", "removed", "share_of_base", "share_of_pool", "removed_per_test")
+    return {name: card[name] for name in names if name in card}
+
+
+def read_split(name: str, pool: Manifest) -> Split:
+    """A split of this very pool; one that was made from another pool is an error."""
+    found = split.read(layout.split(name))
+    stated = found.card.get("pool")
+    if stated != pool.sha256:
+        have = f"{stated[:12]}…" if stated else "none"
+        raise ValueError(
+            f"{layout.split(name)}: made from pool manifest {have}, the pool's is "
+            f"{pool.sha256[:12]}…; make the split again"
+        )
+    return found
+
+
+def read_scores(tests: list[str], pool: Manifest, path: Path) -> dict[str, Scores]:
+    """The scores of ``tests`` for this pool, under the parameters' encoder and reference."""
+    content = read(path)
+    try:
+        root = layout.similarities(content["encoder"]["name"], content["reference"])
+    except (KeyError, TypeError):
+        raise ValueError(f"{path}: encoder.name or reference is missing") from None
+    return scores.read_all(root, tests, pool=pool.sha256)
+
+
+def prune(rule: splits.Rule, pool: Manifest, base: Split, path: Path = FILE) -> Pruned:
+    """Read what ``rule`` refers to and apply it to ``base``."""
+    if isinstance(rule, splits.Hull):
+        return by_hull(base, rule, read_scores(rule.tests, pool, path))
+    if isinstance(rule, splits.Ranked):
+        return by_rank(base, rule, read_scores(rule.tests, pool, path))
+    if isinstance(rule, splits.Random):
+        return by_chance(base, rule, None if rule.of == splits.NONE else read_split(rule.of, pool))
+    if isinstance(rule, splits.Combined):
+        return by_operation(base, rule, read_split(rule.of, pool), read_split(rule.with_, pool))
+    return Pruned(base.rows)
+
+
+def main(name: str) -> str:
+    """Write the split ``name`` and its metrics."""
+    rule = splits.load(name)
+    pool = dataset.read(layout.dataset(POOL), shards=False)
+    base = read_split(rule.base, pool)
+    try:
+        pruned = prune(rule, pool, base)
+    except ValueError as error:
+        raise ValueError(f"splits.{name}: {error}") from None
+    if not len(pruned.rows):
+        raise ValueError(f"splits.{name}: {rule.rule} keeps none of the base's {len(base)} rows")
+    card = make_card(rule, pool, base, pruned)
+    split.write(layout.split(name), pruned.rows, card=card)
+    metrics.write(layout.metrics("prune", name), numbers(card))
+    return f"{card['kept']} of {len(base)} rows kept ({card['share_of_base']:.1%} of {rule.base})"
+
+
+if __name__ == "__main__":
+    run(main)
