@@ -43,6 +43,11 @@ def model(run: str) -> Path:
     return Path("models") / run
 
 
+def curves(run: str) -> Path:
+    """The training curve of a run, as DVCLive writes it."""
+    return Path("curves") / run
+
+
 def predictions(run: str) -> Path:
     """The folder of a run's predictions, one file per test set."""
     return Path("predictions") / run

@@ -1,0 +1,78 @@
+"""encoder: the model by which similarity is measured.
+
+In: pool and reference (manifests and shards), or the name of a published model. Out:
+`models/encoder`, a checkpoint; with `source: train` also `curves/encoder`.
+
+By default it is CLIP trained on the whole pool with the reference added, as the study's encoder
+was trained on the data that was pruned; a run on all rows with the same seed takes it over.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from stages import versions
+from stages.artifacts import checkpoint, classes, dataset, layout
+from stages.entry import run
+from stages.learning import curves, models, runs
+from stages.learning.models import Clip
+from stages.learning.runs import Plan, Sources
+from stages.parameters import section, study
+from stages.parameters.encoder import NONE, Encoder
+from stages.parameters.train import Train
+
+NAME = "encoder"
+
+
+def trained(encoder: Encoder) -> str:
+    """Train the encoder on every row of the pool; its fingerprint."""
+    sources = Sources(
+        dataset.read(layout.dataset(study.name("pool"))),
+        dataset.read(layout.dataset(study.name("reference"))),
+        classes.read(layout.classes(study.name("classes"))),
+    )
+    train = section("train", Train)
+    plan = Plan(np.arange(len(sources.pool)), train.add_reference, "clip", encoder.seed, train)
+    card = {"rule": "none", "base": "all", "kept": len(sources.pool), "pool": sources.pool.sha256}
+    with curves.opened(layout.curves(NAME)) as curve:
+        return runs.fit(layout.model(NAME), sources, plan, card, curve.add)
+
+
+def published(encoder: Encoder) -> Clip:
+    """A model that others trained. Raises ``ValueError`` where the parameters do not name one."""
+    if encoder.source == "checkpoint":
+        if encoder.path == NONE:
+            raise ValueError("encoder.path is none; with source checkpoint it names a folder")
+        return models.load(Path(encoder.path))
+    if NONE in (encoder.model, encoder.pretrained):
+        raise ValueError(
+            "encoder.model and encoder.pretrained name the model with source pretrained "
+            f"(they are {encoder.model!r} and {encoder.pretrained!r})"
+        )
+    return models.pretrained(encoder.model, encoder.pretrained)
+
+
+def main() -> str:
+    """Make `models/encoder` as the section `encoder` says."""
+    versions.check("torch", "open_clip_torch", "numpy")
+    encoder = section("encoder", Encoder)
+    folder = layout.model(NAME)
+    if encoder.source == "train":
+        fingerprint = trained(encoder)
+    else:
+        clip = published(encoder)
+        with curves.opened(layout.curves(NAME)):
+            fingerprint = checkpoint.write(
+                folder,
+                models.weights(clip.model),
+                model_config=clip.config,
+                preprocess=clip.preprocess,
+                training={"source": encoder.model_dump()},
+                split={},
+                files=clip.files,
+            )
+    return f"{folder}, {encoder.source}, fingerprint {fingerprint[:12]}"
+
+
+if __name__ == "__main__":
+    run(main)

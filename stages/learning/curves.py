@@ -1,0 +1,36 @@
+"""Training curves by DVCLive: `dvc plots` and its editors' views read them, during training too.
+
+`curves/<run>/` holds `plots/metrics/{loss,scale,lr,samples}.tsv` and `metrics.json`, the last
+values. No time is logged, so that a repeated run gives the same bytes.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dvclive import Live
+
+from stages.learning.loop import Line
+
+
+class Curves:
+    """A DVCLive logger that takes the lines of a training curve."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def add(self, line: Line) -> None:
+        """Log one line; its step is the number of batches that the model has learnt from."""
+        self._live.step = int(line["step"])
+        for name, value in line.items():
+            if name != "step":
+                self._live.log_metric(name, value)
+        self._live.sync()
+
+
+@contextmanager
+def opened(folder: Path) -> Generator[Curves]:
+    """A logger into ``folder``, emptied first; a run that goes on logs its earlier lines again."""
+    # no experiment of its own, no dvc.yaml of its own: the pipeline has both
+    with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
+        yield Curves(live)

@@ -1,0 +1,134 @@
+"""Images of a data set as one array of the size that a model takes, decoded once and kept.
+
+The pixels are those of open_clip's own transform (shorter side to the size, centre crop, RGB) up
+to the normalisation, which is left to the model's side: bytes are a quarter of the floats. What a
+transparent image shows through is white, for black glyphs on black are nothing.
+
+Each shard's array is kept in the shard cache under the hash of this module's version, the size and
+the shard's SHA-256, so that every stage of every run decodes a shard once.
+
+Shapes: N images of S x S pixels.
+"""
+
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from stages.artifacts import atomic, cache
+from stages.artifacts.dataset import Manifest
+from stages.parameters import Strict
+from stages.progress import progress
+
+VERSION = 1  # counts changes of the pixels that this module makes
+DECODED_AT_ONCE = 256
+
+Pixels = UInt8[np.ndarray, "N S S 3"]
+
+
+class View(Strict):
+    """How an image becomes a model's square."""
+
+    size: int  # pixels a side
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"  # both with antialiasing
+
+
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+def decode(image: bytes, view: View) -> UInt8[np.ndarray, "S S 3"]:
+    """Decode one image; raises ``OSError`` where Pillow cannot."""
+    picture = _opaque(Image.open(io.BytesIO(image)))
+    short = min(picture.size)
+    if short != view.size:
+        # the longer side is cut down to a whole number, as torchvision does
+        width, height = (int(view.size * side / short) for side in picture.size)
+        picture = picture.resize((width, height), FILTERS[view.interpolation])
+    left, top = (round((side - view.size) / 2.0) for side in picture.size)
+    return np.asarray(picture.crop((left, top, left + view.size, top + view.size)))
+
+
+def shard(manifest: Manifest, position: int, view: View, *, keep: bool = True) -> Pixels:
+    """The pixels of one shard, from the cache where they are in it.
+
+    ``keep=False`` leaves the cache alone: large images of large pools would fill the disk. Raises
+    ``ValueError`` naming shard and key of an image that cannot be decoded.
+    """
+    entry = manifest.shards[position]
+    path = cache.folder() / f"{cache.key('pixels', VERSION, view.model_dump(), entry.sha256)}.npy"
+    if keep and (found := _cached(path, entry.samples, view.size)) is not None:
+        return found
+    pixels = np.empty((entry.samples, view.size, view.size, 3), np.uint8)
+    start = manifest.starts[position]
+    # Pillow frees the interpreter while it decodes and resizes
+    with ThreadPoolExecutor() as pool:
+        todo: list[tuple[int, bytes]] = []
+        for row, image in manifest.images([position]):
+            todo.append((row - start, image))
+            if len(todo) == DECODED_AT_ONCE:
+                _fill(pool, todo, pixels, view, manifest, start)
+                todo = []
+        _fill(pool, todo, pixels, view, manifest, start)
+    if keep:
+        with atomic.file(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, pixels)
+    return pixels
+
+
+def load(manifest: Manifest, view: View, *, label: str) -> Pixels:
+    """The pixels of a whole data set, in row order."""
+    pixels = np.empty((len(manifest), view.size, view.size, 3), np.uint8)
+    positions = range(len(manifest.shards))
+    for position in progress(positions, label=f"decode {label}", unit="shards"):
+        start, stop = manifest.starts[position : position + 2]
+        pixels[start:stop] = shard(manifest, position, view)
+    return pixels
+
+
+def _cached(path: Path, samples: int, size: int) -> Pixels | None:
+    try:
+        pixels = np.load(path)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None  # absent or damaged: made again
+    if pixels.shape != (samples, size, size, 3) or pixels.dtype != np.uint8:
+        return None
+    return pixels
+
+
+def _fill(
+    pool: ThreadPoolExecutor,
+    todo: Sequence[tuple[int, bytes]],
+    pixels: Pixels,
+    view: View,
+    manifest: Manifest,
+    start: int,
+) -> None:
+    def one(item: tuple[int, bytes]) -> None:
+        index, image = item
+        try:
+            pixels[index] = decode(image, view)
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            row = manifest.table.slice(start + index, 1).to_pylist()[0]
+            raise ValueError(
+                f"{manifest.folder / row['shard']}: {row['key']}: cannot be decoded: {error}; "
+                "prepare the data set again, which leaves such images out"
+            ) from None
+
+    for _ in pool.map(one, todo):
+        pass
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    over = picture.convert("RGBA")
+    white = Image.new("RGBA", over.size, "white")
+    return Image.alpha_composite(white, over).convert("RGB")

@@ -1,0 +1,80 @@
+"""train: one run, a model on one split.
+
+In: pool and reference (manifests and shards), the run's split, and the encoder's checkpoint where
+the run may take it over. Out: `models/<run>`, a checkpoint, and `curves/<run>`, its training curve.
+
+Every run sees the same number of samples, whatever the size of its split. `reuse: encoder` takes
+the encoder's checkpoint if its recipe (data, rows, objective, seed, parameters) is the run's own,
+and trains otherwise, saying what differs.
+"""
+
+import sys
+
+from stages import versions
+from stages.artifacts import checkpoint, classes, dataset, layout, split
+from stages.artifacts.checkpoint import Checkpoint
+from stages.artifacts.split import Split
+from stages.entry import run
+from stages.learning import curves, runs
+from stages.learning.runs import Plan, Sources
+from stages.parameters import item, section, study
+from stages.parameters.runs import NONE, Run
+from stages.parameters.train import Train
+
+ENCODER = "encoder"
+
+
+def plan(entry: Run, chosen: Split, train: Train) -> Plan:
+    """What a run of the parameters amounts to; `add_reference` of the run goes first."""
+    add = train.add_reference if entry.add_reference is None else entry.add_reference
+    supervised = entry.objective == "supervised"
+    return Plan(chosen.rows, add or supervised, entry.objective, entry.seed, train)
+
+
+def reusable(sources: Sources, planned: Plan) -> Checkpoint | None:
+    """The encoder's checkpoint, if it is the model that this run would become."""
+    stored = checkpoint.read(layout.model(ENCODER))
+    recipe = runs.recipe(sources, planned)
+    if different := runs.differences(recipe, stored.card["training"]):
+        print(f"the encoder differs in {', '.join(different)}: training", file=sys.stderr)
+        return None
+    return stored
+
+
+def main(name: str) -> str:
+    """Train the run ``name`` of the section `runs`."""
+    versions.check("torch", "open_clip_torch", "numpy")
+    entry, train = item("runs", name, Run), section("train", Train)
+    sources = Sources(
+        dataset.read(layout.dataset(study.name("pool"))),
+        dataset.read(layout.dataset(study.name("reference"))),
+        classes.read(layout.classes(study.name("classes"))),
+    )
+    chosen = split.from_rows([]) if entry.split == NONE else _split(entry.split, sources)
+    planned = plan(entry, chosen, train)
+    runs.check(sources, planned)
+    folder, card = layout.model(name), dict(chosen.card)
+    stored = reusable(sources, planned) if entry.reuse == ENCODER else None
+    with curves.opened(layout.curves(name)) as curve:
+        if stored:
+            fingerprint = runs.adopt(folder, stored, card, curve.add)
+        else:
+            fingerprint = runs.fit(folder, sources, planned, card, curve.add)
+    how = "the encoder's" if stored else f"{entry.objective} on {len(chosen):,} rows of the pool"
+    return f"{folder}, {how}, fingerprint {fingerprint[:12]}"
+
+
+def _split(name: str, sources: Sources) -> Split:
+    """Read a split and hold its card against the pool."""
+    chosen = split.read(layout.split(name))
+    pool = chosen.card.get("pool")
+    if pool is not None and pool != sources.pool.sha256:
+        raise ValueError(
+            f"{layout.split(name)}: made from a pool with manifest {pool[:12]}…, the pool here has "
+            f"{sources.pool.sha256[:12]}…; prune again"
+        )
+    return chosen
+
+
+if __name__ == "__main__":
+    run(main)

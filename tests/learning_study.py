@@ -1,0 +1,116 @@
+"""A study small enough to train in a test: shapes in colours, three classes, a tiny model."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from stages.artifacts import dataset
+
+CLASSES = {"ball": "red ball", "wall": "green wall", "sky": "blue sky"}
+COLOURS = {"ball": (220, 40, 40), "wall": (40, 200, 60), "sky": (50, 60, 220)}
+SIDE = 36
+
+OPTIMISER = {
+    "samples_seen": 160,
+    "batch_size": 16,
+    "learning_rate": 0.003,
+    "warmup": 0.1,
+    "weight_decay": 0.1,
+    "betas": [0.9, 0.98],
+    "eps": 1.0e-6,
+    "shift": 1,
+}
+PARAMS = {
+    "versions": {
+        "torch": "2",
+        "open_clip_torch": "3",
+        "faiss": "1",
+        "resvg-py": "0",
+        "numpy": "2",
+    },
+    "pool": "pool",
+    "reference": "reference",
+    "classes": "shapes",
+    "tests": {"val": {}},
+    "encoder": {"name": "clip", "source": "train"},
+    "embed": {"batch_size": 7, "precision": "fp32", "threads": 1, "keep_pixels": True},
+    "train": {
+        "model": {
+            "embed_dim": 16,
+            "vision_cfg": {"layers": [1, 1, 1, 1], "width": 4, "head_width": 32},
+            "text_cfg": {"context_length": 8, "width": 16, "heads": 2, "layers": 1},
+        },
+        "image_size": 32,
+        "merges": 20,
+        "precision": "bf16",
+        "threads": 1,
+        "add_reference": True,
+        "reference_caption": "a {name}",
+        "clip": OPTIMISER,
+        "supervised": {**OPTIMISER, "samples_seen": 320},
+    },
+    "runs": {
+        "full-0": {"split": "full", "objective": "clip", "seed": 0, "reuse": "encoder"},
+        "half-0": {"split": "half", "objective": "clip", "seed": 0, "reuse": "encoder"},
+        "supervised-0": {"split": "none", "objective": "supervised", "seed": 0},
+    },
+    "evaluate": {
+        "templates": ["{name}", "a {name}"],
+        "batch_size": 10,
+        "precision": "fp32",
+        "threads": 1,
+    },
+}
+
+
+def picture(label: str, index: int) -> bytes:
+    """A noisy square of the class's colour, PNG."""
+    random = np.random.default_rng([sorted(CLASSES).index(label), index])
+    pixels = random.integers(0, 60, (SIDE, SIDE, 3)) + np.array(COLOURS[label])
+    stream = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def samples(count: int, offset: int, *, labelled: bool) -> list[dataset.Sample]:
+    """``count`` images, the classes in turn."""
+    made = []
+    for index in range(offset, offset + count):
+        label = sorted(CLASSES)[index % 3]
+        made.append(
+            dataset.Sample(
+                key=f"s{index:04d}",
+                image=picture(label, index),
+                extension="png",
+                caption=f"{CLASSES[label]} {index % 5}",
+                label=label if labelled else None,
+                width=SIDE,
+                height=SIDE,
+                source=f"made:{index}",
+            )
+        )
+    return made
+
+
+def build(root: Path) -> None:
+    """Write parameters, class list and data sets below ``root``."""
+    (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    entries = {key: {"name": name, "names": [name]} for key, name in CLASSES.items()}
+    (root / "data/classes").mkdir(parents=True)
+    (root / "data/classes/shapes.yaml").write_text(yaml.safe_dump(entries))
+    parts = {"pool": (40, 0, False), "reference": (21, 100, True), "val": (15, 200, True)}
+    for name, (count, offset, labelled) in parts.items():
+        made = samples(count, offset, labelled=labelled)
+        dataset.write(root / "data" / name, made, shard_size=16, max_drop_fraction=0.0)
+
+
+def change(root: Path, **sections: object) -> None:
+    """Merge ``sections`` into the parameters, one level deep."""
+    path = root / "params.yaml"
+    content = yaml.safe_load(path.read_text())
+    for name, values in sections.items():
+        content[name] = {**content[name], **values} if isinstance(values, dict) else values
+    path.write_text(yaml.safe_dump(content))
