@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from stages import rules
-from stages.artifacts import dataset, layout, metrics, scores, split
-from stages.artifacts.dataset import Manifest
+from stages.artifacts import layout, manifest, metrics, scores, split
+from stages.artifacts.manifest import Manifest
 from stages.artifacts.scores import Scores
 from stages.artifacts.split import Split
 from stages.entry import run
@@ -140,7 +140,7 @@ def prune(rule: splits.Rule, pool: Manifest, base: Split, path: Path = FILE) -> 
 def main(name: str) -> str:
     """Write the split ``name`` and its metrics."""
     rule = splits.load(name)
-    pool = dataset.read(layout.dataset(POOL), shards=False)
+    pool = manifest.read(layout.dataset(POOL), shards=False)
     base = read_split(rule.base, pool)
     try:
         pruned = prune(rule, pool, base)

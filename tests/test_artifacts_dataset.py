@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages.artifacts import dataset, shards
+from stages.artifacts.manifest import SCHEMA, SHARDS_KEY
 from tests.artifacts_samples import contents, make_dataset, sample
 
 
@@ -21,7 +22,7 @@ def test_rows_follow_the_order_of_the_samples(tmp_path):
         ("00001.tar", 3),
         ("00002.tar", 1),
     ]
-    assert manifest.table.schema.remove_metadata() == dataset.SCHEMA
+    assert manifest.table.schema.remove_metadata() == SCHEMA
     first = manifest.table.slice(4, 1).to_pylist()[0]
     image = sample(4).image
     assert first == {
@@ -229,7 +230,7 @@ def test_a_manifest_of_other_rows_is_an_error(tmp_path):
     manifest = make_dataset(tmp_path / "pool")
     path = tmp_path / "pool" / "manifest.parquet"
     table = manifest.table
-    metadata = {dataset.SHARDS_KEY: json.dumps([s._asdict() for s in manifest.shards])}
+    metadata = {SHARDS_KEY: json.dumps([s._asdict() for s in manifest.shards])}
     damages = {
         "5 rows, but its list of 3 shards counts 7": table.slice(0, 5),
         "column 'row' does not count from 0 to 6": table.take([0, 2, 1, 3, 4, 5, 6]),

@@ -35,7 +35,10 @@ def file(target: Path) -> Generator[Path]:
 
 @contextmanager
 def folder(target: Path) -> Generator[Path]:
-    """Yield an empty folder to fill; it becomes ``target``, in place of an older one."""
+    """Yield an empty folder to fill; it becomes ``target``, in place of an older one.
+
+    Replacing an older folder takes two renames: killed between them, neither is there.
+    """
     with _temporary(target, is_folder=True) as temporary:
         yield temporary
         for parent, _, names in os.walk(temporary):

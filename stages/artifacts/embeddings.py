@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Float, Float16, Integer
 
 from stages.artifacts import atomic
-from stages.artifacts.dataset import Manifest
+from stages.artifacts.manifest import Manifest
 
 CARD = "card.json"
 METADATA_SCHEMA = pa.schema(

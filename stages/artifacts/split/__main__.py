@@ -7,7 +7,7 @@ are read from git and the DVC cache without touching the workspace.
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import dataset, layout, split
+from stages.artifacts import layout, manifest, split
 from stages.entry import run
 from stages.parameters import unknown
 
@@ -94,15 +94,15 @@ def check_comparable(a: str, before: split.Split, b: str, after: split.Split) ->
 def class_table(before: split.Split, after: split.Split) -> str:
     """The classes whose numbers of rows differ, or one line that says why there is no table."""
     folder = layout.dataset(POOL)
-    if not (folder / dataset.MANIFEST).exists():
-        return f"classes: not compared, {folder / dataset.MANIFEST} is not there"
-    manifest = dataset.read(folder, shards=False)
+    if not (folder / manifest.MANIFEST).exists():
+        return f"classes: not compared, {folder / manifest.MANIFEST} is not there"
+    pool_manifest = manifest.read(folder, shards=False)
     pool = before.card.get("pool")
-    if pool is not None and pool != manifest.sha256:
-        return f"classes: not compared, {folder / dataset.MANIFEST} is not the splits' pool"
-    if not any(label is not None for label in manifest.labels):
+    if pool is not None and pool != pool_manifest.sha256:
+        return f"classes: not compared, {folder / manifest.MANIFEST} is not the splits' pool"
+    if not any(label is not None for label in pool_manifest.labels):
         return "classes: not compared, no row of the pool has a label"
-    changes = split.class_change(before, after, manifest.labels)
+    changes = split.class_change(before, after, pool_manifest.labels)
     if not changes:
         return "classes: none changed"
     head = ("class", "in A", "in B", "change")
