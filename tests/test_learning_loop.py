@@ -1,0 +1,154 @@
+import math
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from stages.learning import loop, models, objectives, tokens
+from stages.parameters.train import Optimiser
+from tests import learning_study
+
+CONFIG = learning_study.PARAMS["train"]["model"]
+CAPTIONS = ["red ball", "green wall", "blue sky", "ball"]
+
+
+def make(objective, tmp_path):
+    """A fresh objective, its model and toy data: colours, each with its caption or class."""
+    merges = tmp_path / "merges.gz"
+    tokens.write(merges, tokens.learn(CAPTIONS * 2, 10))
+    clip = models.create(CONFIG, merges, image_size=32, seed=0)
+    random = np.random.default_rng(0)
+    label_N = np.arange(30) % 3
+    colours = np.array(list(learning_study.COLOURS.values()))
+    pixels_NSS3 = random.integers(0, 60, (30, 32, 32, 3)) + colours[label_N][:, None, None]
+    pixels_NSS3 = pixels_NSS3.clip(0, 255).astype(np.uint8)
+    if objective == "clip":
+        target = tokens.encode(clip.tokenizer, [CAPTIONS[label] for label in label_N])
+        return objectives.Contrastive(clip.model), clip, loop.Data(pixels_NSS3, target)
+    supervised = objectives.Supervised(clip.model, 3, CONFIG["embed_dim"])
+    return supervised, clip, loop.Data(pixels_NSS3, label_N)
+
+
+def settings(**changes):
+    values = {**learning_study.OPTIMISER, "samples_seen": 120, **changes}
+    return Optimiser.model_validate(values)
+
+
+def train(tmp_path, objective="clip", *, state=None, watch=lambda _: None, **changes):
+    device = models.settle(1, "cpu")
+    module, clip, data = make(objective, tmp_path)
+    run = loop.Run(settings(**changes), 0, "bf16", device)
+    curve = loop.train(module, clip, data, run, state=state, watch=watch, save_every_s=0.0)
+    return curve, models.weights(module), module, data
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("objective", ["clip", "supervised"])
+def test_a_run_repeats_bit_for_bit(objective, tmp_path):
+    curve, weights, *_ = train(tmp_path, objective)
+    again, same, *_ = train(tmp_path, objective)
+    assert curve == again
+    assert equal(weights, same)
+
+
+def test_states_on_the_way_change_nothing(tmp_path):
+    _, weights, *_ = train(tmp_path)
+    _, same, *_ = train(tmp_path, state=tmp_path / "run.state")
+    assert (tmp_path / "run.state").exists()
+    assert equal(weights, same)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests import test_learning_loop as here
+
+def watch(line):
+    if line["step"] == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+here.train(Path(sys.argv[1]), state=Path(sys.argv[2]), watch=watch)
+"""
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, capsys):
+    state = tmp_path / "run.state"
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(state)], check=False, capture_output=True
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert torch.load(state, weights_only=True)["step"] == 4
+    curve, weights, *_ = train(tmp_path)
+    seen = []
+    resumed, same, *_ = train(tmp_path, state=state, watch=seen.append)
+    assert "going on from step 4" in capsys.readouterr().err
+    assert resumed == curve == seen
+    assert equal(weights, same)
+
+
+def test_a_damaged_state_begins_again(tmp_path):
+    state = tmp_path / "run.state"
+    state.write_bytes(b"not a state")
+    _, weights, *_ = train(tmp_path)
+    _, same, *_ = train(tmp_path, state=state)
+    assert equal(weights, same)
+
+
+def test_the_last_batch_is_what_is_left(tmp_path):
+    curve, *_ = train(tmp_path, samples_seen=40)
+    assert [line["samples"] for line in curve] == [16, 32, 40]
+    assert [line["step"] for line in curve] == [1, 2, 3]
+
+
+def test_the_schedule_by_hand():
+    one = settings(learning_rate=1.0, warmup=0.25)
+    rates = [loop.learning_rate(step, 8, one) for step in range(8)]
+    expected = [0.5, 1.0, *(0.5 + 0.5 * math.cos(math.pi * share / 6) for share in range(6))]
+    assert rates == pytest.approx(expected)
+    assert loop.learning_rate(0, 8, settings(warmup=0.0)) == settings().learning_rate
+    assert loop.learning_rate(7, 8, settings(warmup=1.0)) == settings().learning_rate
+
+
+def test_supervised_learns_a_toy_set(tmp_path):
+    curve, _, module, data = train(tmp_path, "supervised", samples_seen=480)
+    assert curve[-1]["loss"] < curve[0]["loss"] / 2
+    clip = models.Clip(module.model, None, {}, {"mean": (0.5,) * 3, "std": (0.5,) * 3}, {})
+    image_ND = models.encode_images(
+        clip, data.pixels, batch_size=30, precision="fp32", device=torch.device("cpu")
+    )
+    predicted_N = (image_ND @ module.classifier.detach().numpy().T).argmax(axis=1)
+    assert (predicted_N == data.target).mean() > 0.9
+
+
+def test_the_scale_is_limited(tmp_path):
+    module, *_ = make("supervised", tmp_path)
+    with torch.no_grad():
+        module.log_scale.fill_(9.0)
+    objectives.limit_scale(module)
+    assert module.log_scale.exp().item() == pytest.approx(100.0)
+
+
+def test_the_supervised_loss_by_hand(tmp_path):
+    module, clip, data = make("supervised", tmp_path)
+    module.eval()
+    images = clip.normalise(data.pixels[:4], torch.device("cpu"))
+    target = torch.tensor([0, 1, 2, 0])
+    with torch.no_grad():
+        loss = module(images, target).item()
+        image_BD = module.model.encode_image(images).numpy().astype(np.float64)
+    image_BD /= np.linalg.norm(image_BD, axis=1, keepdims=True)
+    class_CD = module.classifier.detach().numpy().astype(np.float64)
+    logits_BC = image_BD @ (class_CD / np.linalg.norm(class_CD, axis=1, keepdims=True)).T / 0.07
+    chance_B = np.exp(logits_BC)[range(4), target] / np.exp(logits_BC).sum(axis=1)
+    assert loss == pytest.approx(-np.log(chance_B).mean(), rel=1e-5)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    with pytest.raises(ValueError, match="training diverged"):
+        train(tmp_path, learning_rate=1e30, warmup=0.0)

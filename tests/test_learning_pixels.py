@@ -1,0 +1,88 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+
+from stages.artifacts import cache, dataset
+from stages.learning import pixels
+from stages.learning.pixels import View
+from tests import learning_study
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "shards"))
+    made = learning_study.samples(10, 0, labelled=False)
+    dataset.write(tmp_path / "pool", made, shard_size=4, max_drop_fraction=0.0)
+    return dataset.read(tmp_path / "pool")
+
+
+def encoded(array, mode="RGB", kind="PNG"):
+    stream = io.BytesIO()
+    Image.fromarray(array, mode).save(stream, kind)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (48, 48), (70, 41), (33, 90), (20, 31)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_pixels_are_those_of_open_clip(shape, interpolation):
+    array = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    settings = PreprocessCfg(size=32, interpolation=interpolation, mean=(0,) * 3, std=(1,) * 3)
+    theirs = image_transform_v2(settings, is_train=False)(Image.fromarray(array))
+    assert isinstance(theirs, torch.Tensor)
+    expected = (theirs * 255).round().byte().permute(1, 2, 0).numpy()
+    found = pixels.decode(encoded(array), View(size=32, interpolation=interpolation))
+    assert np.array_equal(found, expected)
+
+
+def test_what_is_transparent_is_white():
+    array = np.zeros((8, 8, 4), np.uint8)
+    array[:4, :, 3] = 255
+    found = pixels.decode(encoded(array, "RGBA"), View(size=8))
+    assert (found[:4] == 0).all()
+    assert (found[4:] == 255).all()
+
+
+def test_a_data_set_in_row_order(pool):
+    view = View(size=24)
+    loaded = pixels.load(pool, view, label="pool")
+    expected = [pixels.decode(image, view) for _, image in pool.images()]
+    assert np.array_equal(loaded, np.stack(expected))
+
+
+def test_a_shard_is_decoded_once(pool, monkeypatch):
+    view = View(size=24)
+    first = pixels.shard(pool, 1, view)
+    monkeypatch.setattr(pixels, "decode", None)
+    assert np.array_equal(pixels.shard(pool, 1, view), first)
+    with pytest.raises(TypeError):
+        pixels.shard(pool, 1, View(size=16))
+
+
+def test_a_damaged_cache_is_made_again(pool):
+    view = View(size=24)
+    first = pixels.shard(pool, 0, view)
+    (kept,) = cache.folder().glob("*.npy")
+    kept.write_bytes(kept.read_bytes()[:200])
+    assert np.array_equal(pixels.shard(pool, 0, view), first)
+    np.save(kept, first[:2])
+    assert np.array_equal(pixels.shard(pool, 0, view), first)
+
+
+def test_without_keeping_nothing_is_left(pool):
+    pixels.shard(pool, 0, View(size=24), keep=False)
+    assert not cache.folder().exists()
+
+
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "shards"))
+    made = learning_study.samples(3, 0, labelled=False)
+    broken = dataset.Sample("bad", b"no image", "png", "x", None, 1, 1, "made:bad")
+    dataset.write(tmp_path / "pool", [*made, broken], shard_size=2, max_drop_fraction=0.0)
+    pool = dataset.read(tmp_path / "pool")
+    with pytest.raises(ValueError, match=r"00001\.tar: bad: cannot be decoded"):
+        pixels.load(pool, View(size=24), label="pool")
+    assert len(list(cache.folder().glob("*.npy"))) == 1
