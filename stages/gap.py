@@ -1,0 +1,124 @@
+"""gap SPLIT: the similarity gap of a split to every test set.
+
+In: the split, the embeddings of the pool and of the test sets, the scores' similarities to the
+reference. Out: `gap/<split>/<test>.parquet` and `metrics/gap/<split>.json`.
+
+The gap of a training set D to a test set T is the set {s_i(D)}, the similarity of every test image
+to its nearest neighbour in D (arXiv 2310.09562); here D is the split with the reference added.
+After hull pruning with delta 0 that is the similarity to the reference, exactly.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float64, Int64
+
+from stages import versions
+from stages.artifacts import atomic, layout, metrics, scores, split
+from stages.artifacts.embeddings import Embeddings
+from stages.entry import run
+from stages.parameters import section, study
+from stages.parameters.similarity import Similarity
+from stages.progress import progress
+from stages.search import stores
+from stages.search.neighbour import Nearest
+
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("similarity", pa.float64()),
+        ("split_similarity", pa.float64()),
+        ("split_row", pa.int64()),
+    ]
+)
+
+
+def to_split(
+    pool: Embeddings,
+    kept_N: Bool[np.ndarray, " N"],
+    tests: Mapping[str, Embeddings],
+    block_rows: int,
+) -> dict[str, tuple[Float64[np.ndarray, " Q"], Int64[np.ndarray, " Q"]]]:
+    """Per test set the nearest similarities to the kept pool rows, and those rows, in one pass."""
+    searches = {name: Nearest(store.all()) for name, store in tests.items()}
+    blocks = -(-len(pool) // block_rows)
+    for start, block_ND in progress(pool.blocks(block_rows), label="gap", total=blocks):
+        chosen = kept_N[start : start + len(block_ND)]
+        for search in searches.values():
+            search.update(block_ND, chosen)
+    return {name: search.result() for name, search in searches.items()}
+
+
+def table(
+    split_Q: Float64[np.ndarray, " Q"],
+    row_Q: Int64[np.ndarray, " Q"],
+    reference_Q: Float64[np.ndarray, " Q"],
+) -> pa.Table:
+    """One test set's gap: to the split with the reference added, and to the split alone."""
+    both_Q = np.maximum(split_Q, reference_Q)
+    return pa.table([np.arange(len(split_Q)), both_Q, split_Q, row_Q], schema=SCHEMA)
+
+
+def numbers(
+    gap: pa.Table, reference_Q: Float64[np.ndarray, " Q"], pool_Q: Float64[np.ndarray, " Q"]
+) -> dict[str, dict[str, float]]:
+    """Mean and median of the similarities to split, split with reference, reference and pool."""
+    series = {
+        "split": gap["split_similarity"].to_numpy(),
+        "split_and_reference": gap["similarity"].to_numpy(),
+        "reference": reference_Q,
+        "pool": pool_Q,
+    }
+    return {
+        name: {"mean": float(np.mean(sim_Q)), "median": float(np.median(sim_Q))}
+        for name, sim_Q in series.items()
+    }
+
+
+def write(folder: Path, tables: Mapping[str, pa.Table]) -> None:
+    """The folder of a split's gaps, one file per test set, whole or not at all."""
+    with atomic.folder(folder) as out:
+        for test, content in tables.items():
+            atomic.write_parquet(out / f"{test}.parquet", content)
+
+
+def main(name: str) -> str:
+    """Measure the gap of the split ``name`` to every test set."""
+    versions.check("torch", "numpy")
+    settings, reference = section("similarity", Similarity), study.name("reference")
+    encoder, names = stores.encoder_name(), study.suite()
+    pool, *of_tests = stores.load(encoder, stores.POOL, *names)
+    chosen = split.read(layout.split(name))
+    if not len(chosen):
+        raise ValueError(f"{layout.split(name)}: the split has no rows, so nothing is nearest")
+    pool_card = stores.source(pool, pool.dataset)
+    if chosen.card.get("pool", pool_card) != pool_card:
+        raise ValueError(
+            f"{layout.split(name)}: made from another pool than {pool.folder}; make it again"
+        )
+    known = scores.read_all(layout.similarities(encoder, reference), names)
+    found = to_split(
+        pool,
+        chosen.mask(len(pool)),
+        dict(zip(names, of_tests, strict=True)),
+        settings.block_rows,
+    )
+    tables, stated = {}, {}
+    for test, (split_Q, row_Q) in found.items():
+        of_test = known[test].test
+        if len(of_test.row) != len(split_Q):
+            raise ValueError(
+                f"{known[test].folder}: {len(of_test.row)} test images, the embeddings of {test} "
+                f"have {len(split_Q)}; run the similarity stage again"
+            )
+        tables[test] = table(split_Q, row_Q, of_test.reference_sim)
+        stated[test] = numbers(tables[test], of_test.reference_sim, of_test.pool_sim)
+    write(layout.gap(name), tables)
+    metrics.write(layout.metrics("gap", name), stated)
+    return f"{len(tables)} test sets against {len(chosen)} rows"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,107 @@
+"""Unit vectors as the search sees them: as stored, in float32, and rounded for the fast pass."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Float64, Int
+from numpy import ndarray
+
+NORM_TOLERANCE = 2e-3
+DIGITS = {"float32": 24, "bfloat16": 8}
+"""Bits of precision of the two engines' inputs and outputs."""
+
+_ROWS = 512  # rounding errors are measured in pieces that stay in the cache
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Rows of unit length in the three precisions that the search works in."""
+
+    stored_ND: ndarray
+    """float16 or float32, as given: what every written value is computed from."""
+    single_ND: torch.Tensor
+    """float32; for stored float16 the same numbers."""
+    fast_ND: torch.Tensor
+    """The engine's input: bfloat16, or ``single_ND`` itself."""
+    error_N: Float32[ndarray, " N"]
+    """At least the norm of ``single_ND - fast_ND`` (less the centre, where there is one)."""
+
+    def __len__(self) -> int:
+        return len(self.stored_ND)
+
+
+def check(name: str, given: ndarray, dim: int | None = None) -> None:
+    """Shape and type of one input; ``ValueError`` names it."""
+    if given.ndim != 2:
+        raise ValueError(f"{name}: expected rows of vectors (2 axes), got shape {given.shape}")
+    if given.dtype not in (np.float16, np.float32):
+        raise ValueError(f"{name}: expected float16 or float32, got {given.dtype}")
+    if dim is not None and given.shape[1] != dim:
+        raise ValueError(f"{name}: {given.shape[1]} dimensions where the others have {dim}")
+
+
+def prepare(
+    name: str,
+    stored_ND: Float[ndarray, "N D"],
+    engine: str,
+    start: int = 0,
+    centre_D: torch.Tensor | None = None,
+) -> Vectors:
+    """Convert and validate; ``start`` is the row number of the first vector in its file.
+
+    With ``centre_D`` the engine's input is the vector less the centre.
+
+    Raises ``ValueError`` where a row is not finite or not of unit length (within 2e-3).
+    """
+    # a copy in private memory: the source may be a mapped file that is far larger than memory
+    stored_ND = np.array(stored_ND, order="C")
+    single_ND = torch.from_numpy(stored_ND).float()
+    norm_N = torch.linalg.vector_norm(single_ND, dim=1).numpy()
+    # a NaN compares false, so the test is for what is good
+    bad = np.flatnonzero(~(np.abs(norm_N - 1) <= NORM_TOLERANCE))
+    if len(bad):
+        first = bad[0]
+        what = (
+            "is not finite" if not np.isfinite(norm_N[first]) else f"has norm {norm_N[first]:.4g}"
+        )
+        raise ValueError(
+            f"{name}: row {start + first} {what}; {len(bad)} of the {len(norm_N)} rows from row "
+            f"{start} on are not unit vectors; normalise the embeddings (float32, then float16)"
+        )
+    if engine == "float32":
+        return Vectors(stored_ND, single_ND, single_ND, np.zeros(len(stored_ND), np.float32))
+    fast_ND = torch.empty(single_ND.shape, dtype=torch.bfloat16)
+    error_N = torch.empty(len(single_ND))
+    for a in range(0, len(single_ND), _ROWS):
+        piece, rounded = single_ND[a : a + _ROWS], fast_ND[a : a + _ROWS]
+        if centre_D is not None:
+            piece = piece - centre_D
+        rounded.copy_(piece)
+        torch.linalg.vector_norm(rounded.float().sub_(piece), dim=1, out=error_N[a : a + _ROWS])
+    # the norm itself and the centred vector are rounded: one part in a thousand is ample
+    error_N.mul_(1.001).add_(1e-6)
+    return Vectors(stored_ND, single_ND, fast_ND, error_N.numpy())
+
+
+def dot(
+    x: Vectors, row_P: Int[ndarray, " P"], y: Vectors, col_P: Int[ndarray, " P"]
+) -> Float64[ndarray, " P"]:
+    """Float64 dot products of the stored vectors, pair by pair: the values that are written.
+
+    Stored float16: products of two 11-bit significands are exact in float32, they are multiples
+    of 2^-48, and partial sums over unit vectors stay below 2, so 50 bits hold every partial sum
+    and no order of summation rounds. Float32 inputs are summed by NumPy along the row, an order
+    that depends on the dimension only.
+    """
+    value_P = np.empty(len(row_P))
+    exact = x.stored_ND.dtype == np.float16 and y.stored_ND.dtype == np.float16
+    for a in range(0, len(row_P), _ROWS):
+        piece = slice(a, a + _ROWS)
+        row, col = torch.from_numpy(row_P[piece]), torch.from_numpy(col_P[piece])
+        left, right = x.single_ND.index_select(0, row), y.single_ND.index_select(0, col)
+        if exact:
+            value_P[piece] = left.mul_(right).double().sum(1).numpy()
+        else:
+            value_P[piece] = np.multiply(left.numpy(), right.numpy(), dtype=np.float64).sum(1)
+    return value_P

@@ -1,0 +1,357 @@
+"""The search engine against float64 brute force, and against itself in every configuration."""
+
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.search import decide, engine
+from stages.search.engine import accumulation, choose, group_maxima, half_ulp, workers
+from stages.search.neighbour import Nearest
+from stages.search.vectors import dot, prepare
+from stages.similarity import nearest, score_pool
+
+ENGINES = ("bfloat16", "float32")
+
+
+def unit(rows, dim, seed=0, dtype=np.float16, shared=0.0, spread=1.0):
+    """Unit vectors around a shared direction, as an encoder's embeddings are."""
+    chance = np.random.default_rng(seed)
+    x = spread * chance.standard_normal((rows, dim)) + shared
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(dtype)
+
+
+def brute(pool, query, threshold):
+    """Float64, all pairs."""
+    sim = pool.astype(np.float64) @ query.astype(np.float64).T
+    return sim.max(1).astype(np.float32), sim.argmax(1), (sim - threshold).max(1).astype(np.float32)
+
+
+def same(got, expected):
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("search", ENGINES)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize(
+    ("rows", "queries", "dim"),
+    [(1, 1, 1), (3, 1, 7), (700, 65, 33), (300, 200, 512), (50, 129, 96)],
+)
+def test_score_pool_is_brute_force(search, dtype, rows, queries, dim):
+    pool, query = unit(rows, dim, 1, dtype, 0.3), unit(queries, dim, 2, dtype, 0.3)
+    threshold = np.random.default_rng(3).uniform(0.1, 0.9, queries)
+    got = score_pool(pool, query, threshold, engine=search)
+    expected = brute(pool, query, threshold)
+    if dtype == np.float16:  # exact in any order, so in NumPy's too
+        same(got, expected)
+    else:
+        for a, b in zip(got, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+    assert [part.dtype for part in got] == [np.float32, np.int32, np.float32]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_bytes_do_not_depend_on_batches_threads_or_engine(dtype):
+    pool, query = unit(2300, 40, 1, dtype, 0.4), unit(150, 40, 2, dtype, 0.4)
+    threshold = np.random.default_rng(0).uniform(0.5, 0.9, 150)
+    whole = score_pool(pool, query, threshold, threads=1)
+    for search, threads, batch in [
+        ("bfloat16", 1, 7),
+        ("bfloat16", 2, 1000),
+        ("float32", 2, 1000),
+        ("float32", 2, 2300),
+        ("bfloat16", 3, 2300),
+    ]:
+        parts = [
+            score_pool(pool[a : a + batch], query, threshold, engine=search, threads=threads)
+            for a in range(0, len(pool), batch)
+        ]
+        for joined, one in zip(zip(*parts, strict=True), whole, strict=True):
+            assert np.concatenate(joined).tobytes() == one.tobytes()
+    one_by_one = [score_pool(pool[i : i + 1], query, threshold) for i in range(40)]
+    for joined, one in zip(zip(*one_by_one, strict=True), whole, strict=True):
+        assert np.concatenate(joined).tobytes() == one[:40].tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_nearest_bytes_do_not_depend_on_batches_threads_or_engine(dtype):
+    base, query = unit(2300, 40, 1, dtype, 0.4), unit(150, 40, 2, dtype, 0.4)
+    similarity, index = nearest(query, base, threads=1)
+    sim = query.astype(np.float64) @ base.astype(np.float64).T
+    np.testing.assert_array_equal(index, sim.argmax(1))
+    np.testing.assert_allclose(similarity, sim.max(1), rtol=1e-15)
+    for search, threads, batch in itertools.product(ENGINES, (1, 2), (7, 1000, 2300)):
+        running = Nearest(query, engine=search, threads=threads)
+        for a in range(0, len(base) if batch > 7 else 700, batch):
+            running.update(base[a : a + batch])
+        if batch == 7:
+            running.update(base[700:])
+        got = running.result()
+        assert got[0].tobytes() == similarity.tobytes()
+        assert got[1].tobytes() == index.tobytes()
+    one = Nearest(query)
+    for i in range(30):
+        one.update(base[i : i + 1])
+    np.testing.assert_array_equal(one.result()[1], sim[:, :30].argmax(1))
+
+
+@pytest.mark.parametrize("search", ENGINES)
+def test_nearest_among_chosen_rows_keeps_their_numbers(search):
+    base, query = unit(5000, 16, 1), unit(20, 16, 2)
+    chosen = np.random.default_rng(0).random(5000) < 0.3
+    running = Nearest(query, engine=search)
+    running.update(base, chosen)
+    sim = query.astype(np.float64) @ base.astype(np.float64).T
+    sim[:, ~chosen] = -2
+    same(running.result(), (sim.max(1), sim.argmax(1)))
+
+
+def test_nothing_seen_is_nothing_found():
+    similarity, index = Nearest(unit(3, 4)).result()
+    assert (similarity == -np.inf).all()
+    assert (index == -1).all()
+    assert len(nearest(unit(3, 4)[:0], unit(5, 4))[1]) == 0
+    assert [len(part) for part in score_pool(unit(3, 4)[:0], unit(2, 4), np.zeros(2))] == [0, 0, 0]
+
+
+# what a search that nominates by approximate values could lose
+
+
+@pytest.mark.parametrize("search", ENGINES)
+@pytest.mark.parametrize("thresholds", ["equal", "wild", "none", "all"])
+def test_adversarial_thresholds(search, thresholds):
+    pool, query = unit(400, 24, 5, shared=1.0), unit(130, 24, 6, shared=1.0)
+    chance = np.random.default_rng(1)
+    threshold = {
+        "equal": np.full(130, 0.9),
+        "wild": chance.uniform(-2, 2, 130),
+        "none": np.full(130, 2.0),
+        "all": np.full(130, -2.0),
+    }[thresholds]
+    got = score_pool(pool, query, threshold, engine=search)
+    same(got, brute(pool, query, threshold))
+    if thresholds in ("none", "all"):
+        assert ((got[2] > 0) == (thresholds == "all")).all()
+
+
+@pytest.mark.parametrize("search", ENGINES)
+def test_near_ties_and_copies(search):
+    chance = np.random.default_rng(2)
+    centre = unit(5, 64, 1, np.float64)
+    # differences of one float16 step: products differ by some 1e-7 or not at all
+    query = np.repeat(centre, 40, 0) + chance.choice([0, 2.0**-13], (200, 64), p=[0.99, 0.01])
+    query = query.astype(np.float16)
+    query[50:60] = query[3]
+    pool = np.concatenate([query[:100], np.repeat(query[:1], 100, 0), unit(100, 64, 4)])
+    threshold = np.repeat([0.9, 0.95, 0.95, 0.99, 1.0], 40)
+    same(score_pool(pool, query, threshold, engine=search), brute(pool, query, threshold))
+    sim = query.astype(np.float64) @ pool.astype(np.float64).T
+    same(nearest(query, pool, engine=search), (sim.max(1), sim.argmax(1)))
+
+
+@pytest.mark.parametrize("search", ENGINES)
+@pytest.mark.parametrize("kind", ["opposite", "identical", "one-hot", "subnormal"])
+def test_adversarial_pools(search, kind):
+    query = unit(70, 32, 1, shared=2.0)
+    pool = {
+        "opposite": -query,
+        "identical": np.repeat(query[9:10], 300, 0),
+        "one-hot": np.eye(32, dtype=np.float16),
+        "subnormal": unit(90, 32, 2),
+    }[kind]
+    if kind == "subnormal":
+        query, pool = query.copy(), pool.copy()
+        for x in (query, pool):
+            x[:, 1:20] = np.float16(2.0**-24) * np.arange(1, 20)
+            x[:, 0] = np.sqrt(1 - (x[:, 1:].astype(np.float64) ** 2).sum(1))
+    threshold = np.linspace(-0.5, 0.5, 70)
+    same(score_pool(pool, query, threshold, engine=search), brute(pool, query, threshold))
+    sim = query.astype(np.float64) @ pool.astype(np.float64).T
+    same(nearest(query, pool, engine=search), (sim.max(1), sim.argmax(1)))
+
+
+def test_candidates_are_decided_in_bounded_pieces(monkeypatch):
+    monkeypatch.setattr(decide, "PAIRS", 50)
+    monkeypatch.setattr(decide, "CANDIDATES", 128)
+    pool, query = unit(300, 24, 1, shared=3.0), unit(200, 24, 2, shared=3.0)
+    pool[100:200] = pool[7]
+    threshold = np.linspace(0.7, 1.0, 200)
+    for search in ENGINES:
+        same(score_pool(pool, query, threshold, engine=search), brute(pool, query, threshold))
+
+
+def test_many_tiles(monkeypatch):
+    monkeypatch.setattr("stages.search.pool.TILE_COLUMNS", 128)
+    monkeypatch.setattr("stages.search.neighbour.TILE_COLUMNS", 192)
+    monkeypatch.setattr("stages.search.pool.ROWS", 100)
+    pool, query = unit(500, 24, 1, shared=0.5), unit(400, 24, 2, shared=0.5)
+    pool[300:] = pool[:200]
+    query[200:300] = query[:100]
+    threshold = np.random.default_rng(0).uniform(0.5, 0.95, 400)
+    same(score_pool(pool, query, threshold, threads=2), brute(pool, query, threshold))
+    sim = query.astype(np.float64) @ pool.astype(np.float64).T
+    same(nearest(query, pool, threads=2), (sim.max(1), sim.argmax(1)))
+
+
+# properties
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.sampled_from(ENGINES), st.integers(1, 80), st.integers(1, 90), st.integers(1, 70))
+def test_any_shape_is_brute_force(seed, search, rows, queries, dim):
+    chance = np.random.default_rng(seed)
+    shared = chance.uniform(0, 3)
+    pool, query = unit(rows, dim, seed, shared=shared), unit(queries, dim, seed + 1, shared=shared)
+    # copies, so that ties are exact
+    pool[chance.integers(0, rows, rows // 2)] = query[chance.integers(0, queries)]
+    threshold = chance.uniform(-1, 1, queries)
+    same(score_pool(pool, query, threshold, engine=search), brute(pool, query, threshold))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds)
+def test_a_copy_of_the_image_that_sets_the_threshold_is_exactly_at_it(seed):
+    reference, query = unit(60, 48, seed, shared=0.6), unit(40, 48, seed + 1, shared=0.6)
+    threshold, row = nearest(query, reference)
+    pool = reference[row]
+    margin = score_pool(pool, query, threshold)[2]
+    assert (margin == 0).all()  # no reference image is above any threshold, each sets one
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds)
+def test_monotone_in_the_reference(seed):
+    reference, query = unit(80, 16, seed), unit(30, 16, seed + 1)
+    pool = unit(100, 16, seed + 2)
+    few, many = nearest(query, reference[:40])[0], nearest(query, reference)[0]
+    assert (many >= few).all()
+    removed_few = score_pool(pool, query, few)[2] > 0
+    removed_many = score_pool(pool, query, many)[2] > 0
+    assert (removed_few | ~removed_many).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds)
+def test_permuting_queries_permutes_nearest(seed):
+    pool, query = unit(60, 12, seed), unit(50, 12, seed + 1)
+    order = np.random.default_rng(seed).permutation(50)
+    similarity, index = nearest(query, pool)
+    same(nearest(query[order], pool), (similarity[order], index[order]))
+    threshold = similarity - 0.1
+    before = score_pool(pool, query, threshold)
+    after = score_pool(pool, query[order], threshold[order])
+    same((after[0], order[after[1]], after[2]), before)
+
+
+# the bounds themselves
+
+
+@pytest.mark.parametrize("search", ENGINES)
+@pytest.mark.parametrize("shared", [0.0, 2.0])
+def test_the_fast_pass_stays_within_its_bound(search, shared):
+    rows, columns = unit(200, 512, 1, shared=shared), unit(128, 512, 2, shared=shared)
+    x, y = prepare("x", rows, search), prepare("y", columns, search)
+    table = group_maxima(x.fast_ND, y.fast_ND, search)
+    exact = (columns.astype(np.float64) @ rows.astype(np.float64).T).reshape(2, 64, 200).max(1)
+    error = 1.01 * (x.error_N + y.error_N.reshape(2, 64).max(1)[:, None]) + accumulation(512)
+    assert (exact <= table + error + half_ulp(np.maximum(table.max(0), 0), search)).all()
+
+
+def test_half_ulp_by_hand():
+    top = np.array([0.0, 0.25, 0.49, 0.5, 0.99, 1.0], np.float32)
+    np.testing.assert_array_equal(
+        half_ulp(top, "bfloat16")[1:], np.float32([2**-10, 2**-10, 2**-9, 2**-9, 2**-8])
+    )
+    assert (half_ulp(top, "float32") == 0).all()
+
+
+def test_a_broken_engine_is_noticed(monkeypatch):
+    real = decide.group_maxima
+    monkeypatch.setattr(decide, "group_maxima", lambda *given: real(*given) * np.float32(0.5))
+    with pytest.raises(RuntimeError, match="broke its error bound"):
+        score_pool(unit(50, 32, 1), unit(50, 32, 1), np.zeros(50), engine="float32")
+
+
+def test_dot_is_exact_for_float16():
+    x, y = unit(40, 768, 1), unit(40, 768, 2)
+    pairs = np.arange(40)
+    got = dot(prepare("x", x, "float32"), pairs, prepare("y", y, "float32"), pairs)
+    # integers in units of 2^-24: Python's sums have no rounding at all
+    whole = [
+        sum(int(a) * int(b) for a, b in zip(p, q, strict=True))
+        for p, q in zip(x.astype(float) * 2**24, y.astype(float) * 2**24, strict=True)
+    ]
+    assert [int(value) for value in got * 2.0**48] == whole
+
+
+# bad input
+
+
+def test_bad_rows_are_named():
+    pool, query = unit(3000, 8, 1), unit(4, 8, 2)
+    for value, words in [(np.nan, "not finite"), (np.inf, "not finite"), (3.0, "has norm")]:
+        bad = pool.copy()
+        bad[2500, 1] = bad[2600, 1] = value
+        with pytest.raises(ValueError, match=f"row 2500 .*{words}.*2 of the"):
+            score_pool(bad, query, np.zeros(4), threads=1)
+        with pytest.raises(ValueError, match="queries: row 2500"):
+            nearest(bad, query, threads=1)
+    with pytest.raises(ValueError, match="row 1 has norm 0"):
+        nearest(query, np.eye(8, dtype=np.float16)[[0, 0]] * np.float16([[1], [0]]))
+
+
+@pytest.mark.parametrize(
+    ("query", "threshold", "words"),
+    [
+        (unit(3, 8), np.array([0.1, np.nan, 0.2]), "1 of 3 are not finite, the first is nan at 1"),
+        # under test the shape annotations speak first
+        (unit(3, 8), np.zeros(2), "3 queries, but thresholds of shape|threshold_Q"),
+        (unit(3, 8)[:0], np.zeros(0), "there are none"),
+    ],
+)
+def test_bad_queries(query, threshold, words):
+    with pytest.raises(Exception, match=words):
+        score_pool(unit(5, 8), query, threshold)
+
+
+def test_bad_engine_and_threads(monkeypatch):
+    with pytest.raises(ValueError, match="valid are auto, bfloat16, float32"):
+        choose("float64")
+    monkeypatch.setenv("CLIPCAUSE_ENGINE", "float32")
+    assert choose() == "float32"
+    with pytest.raises(ValueError, match="at least 1"), workers(-1):
+        pass
+    with pytest.raises(ValueError, match="no rows"):
+        nearest(unit(2, 4), unit(2, 4)[:0])
+
+
+def test_threads_are_given_back():
+    before = torch.get_num_threads()
+    with pytest.raises(ValueError, match="has norm"):
+        nearest(unit(2, 4), unit(9, 4) * np.float16(0.5), threads=2)
+    assert torch.get_num_threads() == before
+
+
+def test_memory_does_not_grow_with_the_pool(tmp_path, monkeypatch):
+    monkeypatch.setattr("stages.search.pool.ROWS", 512)
+    query = unit(64, 32, 2)
+    peaks = []
+    for rows in (4_000, 32_000):
+        np.save(tmp_path / "pool.npy", unit(rows, 32, 1))
+        pool = np.load(tmp_path / "pool.npy", mmap_mode="r")
+        tracemalloc.start()
+        score_pool(pool, query, np.full(64, 0.4), threads=1)
+        peaks.append(tracemalloc.get_traced_memory()[1] - 12 * rows)  # less the three outputs
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 100_000
+
+
+def test_tiles_are_whole_groups():
+    assert engine.TILE_COLUMNS % engine.GROUP == 0
