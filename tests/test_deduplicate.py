@@ -107,7 +107,7 @@ def test_bytes_do_not_depend_on_tiles_threads_or_engine(monkeypatch):
 
 def test_bad_input():
     with pytest.raises(ValueError, match="row 1 has norm"):
-        keep_first(np.float32([[1, 0], [0.5, 0]]), np.zeros(2, int), 0.9)
+        keep_first(np.array([[1, 0], [0.5, 0]], np.float32), np.zeros(2, int), 0.9)
     with pytest.raises(ValueError, match="not a similarity"):
         keep_first(unit(2, 4), np.zeros(2, int), float("nan"))
 

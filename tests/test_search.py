@@ -267,7 +267,7 @@ def test_the_fast_pass_stays_within_its_bound(search, shared):
 def test_half_ulp_by_hand():
     top = np.array([0.0, 0.25, 0.49, 0.5, 0.99, 1.0], np.float32)
     np.testing.assert_array_equal(
-        half_ulp(top, "bfloat16")[1:], np.float32([2**-10, 2**-10, 2**-9, 2**-9, 2**-8])
+        half_ulp(top, "bfloat16")[1:], np.array([2**-10, 2**-10, 2**-9, 2**-9, 2**-8], np.float32)
     )
     assert (half_ulp(top, "float32") == 0).all()
 
@@ -304,7 +304,7 @@ def test_bad_rows_are_named():
         with pytest.raises(ValueError, match="queries: row 2500"):
             nearest(bad, query, threads=1)
     with pytest.raises(ValueError, match="row 1 has norm 0"):
-        nearest(query, np.eye(8, dtype=np.float16)[[0, 0]] * np.float16([[1], [0]]))
+        nearest(query, np.eye(2, 8, dtype=np.float16) * np.array([[1], [0]], np.float16))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,98 @@
+"""The gap of a split: exact, and the reference's own after hull pruning."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from stages import gap, similarity
+from stages.artifacts import layout, scores, split
+from stages.search import stores
+from stages.similarity import nearest
+from tests.test_similarity import world
+
+__all__ = ["world"]  # a fixture
+
+
+@pytest.fixture
+def scored(world):
+    for test in ("val", "sketch"):
+        similarity.main(test)
+    return world
+
+
+def measured(name, test):
+    return {
+        column: values.to_numpy()
+        for column, values in zip(
+            gap.SCHEMA.names,
+            pq.read_table(layout.gap(name) / f"{test}.parquet").columns,
+            strict=True,
+        )
+    }
+
+
+def test_after_hull_pruning_the_gap_is_the_references(scored):
+    found = scores.read(layout.similarity("tiny", "reference", "sketch"))
+    split.write(layout.split("hull-sketch"), np.flatnonzero(found.pool.margin <= 0))
+    gap.main("hull-sketch")
+    of = measured("hull-sketch", "sketch")
+    assert of["similarity"].tobytes() == found.test.reference_sim.tobytes()
+    # and not because nothing was above: the pool was
+    assert (found.test.pool_sim > found.test.reference_sim).any()
+    assert (of["split_similarity"] <= found.test.reference_sim).all()
+
+
+def test_is_nearest_among_the_rows_of_the_split(scored):
+    rows = np.sort(np.random.default_rng(0).choice(300, 60, replace=False))
+    split.write(layout.split("some"), rows)
+    gap.main("some")
+    for test in ("val", "sketch"):
+        of = measured("some", test)
+        sim, at = nearest(scored[test], scored["pool"][rows])
+        assert of["split_similarity"].tobytes() == sim.tobytes()
+        np.testing.assert_array_equal(of["split_row"], rows[at])
+        reference = scores.read(layout.similarity("tiny", "reference", test)).test.reference_sim
+        np.testing.assert_array_equal(of["similarity"], np.maximum(sim, reference))
+        np.testing.assert_array_equal(of["row"], np.arange(len(sim)))
+    numbers = json.loads(layout.metrics("gap", "some").read_text())
+    assert set(numbers) == {"val", "sketch"}
+    assert numbers["val"]["split"]["mean"] == pytest.approx(
+        measured("some", "val")["split_similarity"].mean(), abs=1e-6
+    )
+    assert numbers["val"]["pool"]["mean"] >= numbers["val"]["split"]["mean"]
+
+
+def test_the_full_split_has_the_pools_gap(scored):
+    split.write(layout.split("all"), np.arange(300))
+    gap.main("all")
+    found = scores.read(layout.similarity("tiny", "reference", "val")).test
+    of = measured("all", "val")
+    assert of["split_similarity"].tobytes() == found.pool_sim.tobytes()
+    np.testing.assert_array_equal(of["split_row"], found.pool_row)
+
+
+def test_blocks_do_not_matter(scored):
+    pool, val = stores.load("tiny", "pool", "val")
+    kept = np.arange(300) % 3 == 0
+    seen = {
+        tuple(part.tobytes() for part in gap.to_split(pool, kept, {"val": val}, rows)["val"])
+        for rows in (1, 7, 1000)
+    }
+    assert len(seen) == 1
+
+
+def test_a_split_of_another_pool_or_of_nothing(scored):
+    split.write(layout.split("other"), np.arange(3), card={"pool": "f" * 64})
+    with pytest.raises(ValueError, match="made from another pool"):
+        gap.main("other")
+    split.write(layout.split("empty"), np.zeros(0, int))
+    with pytest.raises(ValueError, match="no rows"):
+        gap.main("empty")
+    assert not layout.gap("other").exists()
+
+
+def test_an_unknown_split(scored):
+    with pytest.raises(FileNotFoundError, match="splits/nowhere"):
+        gap.main("nowhere")
