@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -13,7 +14,7 @@ CLASSES = {"ball": "red ball", "wall": "green wall", "sky": "blue sky"}
 COLOURS = {"ball": (220, 40, 40), "wall": (40, 200, 60), "sky": (50, 60, 220)}
 SIDE = 36
 
-OPTIMISER = {
+OPTIMISER: dict[str, Any] = {
     "samples_seen": 160,
     "batch_size": 16,
     "learning_rate": 0.003,
@@ -23,7 +24,7 @@ OPTIMISER = {
     "eps": 1.0e-6,
     "shift": 1,
 }
-PARAMS = {
+PARAMS: dict[str, Any] = {
     "versions": {
         "torch": "2",
         "open_clip_torch": "3",

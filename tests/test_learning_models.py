@@ -42,9 +42,7 @@ def images(count=5):
 
 def encode(clip, batch_size=5):
     clip.model.eval()
-    return models.encode_images(
-        clip, images(), batch_size=batch_size, precision="fp32", device=CPU
-    )
+    return models.encode_images(clip, images(), batch_size=batch_size, precision="fp32", device=CPU)
 
 
 def test_the_seed_decides_the_weights(tmp_path):

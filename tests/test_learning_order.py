@@ -18,8 +18,7 @@ def test_every_row_comes_once_per_epoch(rows, seed, epoch):
 def test_batches_cut_one_sequence(rows, batch, total):
     whole = Order(rows, 3).samples(0, total)
     parts = [
-        Order(rows, 3).samples(start, min(start + batch, total))
-        for start in range(0, total, batch)
+        Order(rows, 3).samples(start, min(start + batch, total)) for start in range(0, total, batch)
     ]
     for column in (0, 1):
         joined = np.concatenate([part[column] for part in parts])

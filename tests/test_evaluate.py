@@ -1,0 +1,110 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from stages import encoder, evaluate, train
+from stages.artifacts import cache, dataset, layout, metrics, predictions, split
+from tests import learning_study
+from tests.artifacts_samples import contents, make_dataset
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    learning_study.build(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv(cache.ENVIRONMENT, str(root / "shards"))
+        encoder.main()
+        split.write(layout.split("full"), np.arange(40))
+        train.main("full-0")
+        train.main("supervised-0")
+    return root
+
+
+@pytest.fixture
+def here(study, monkeypatch):
+    """The study, its parameters and class list put back afterwards."""
+    monkeypatch.chdir(study)
+    monkeypatch.setenv(cache.ENVIRONMENT, str(study / "shards"))
+    kept = {path: path.read_bytes() for path in (study / "params.yaml", study / CLASSES)}
+    yield study
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+CLASSES = "data/classes/shapes.yaml"
+
+
+@pytest.mark.parametrize("name", ["full-0", "supervised-0"])
+def test_metrics_follow_from_the_predictions(here, name):
+    evaluate.main(name)
+    table = predictions.read(layout.predictions(name), "val")
+    numbers = metrics.read(layout.metrics("evaluate", name))["val"]
+    assert numbers["n"] == table.num_rows == 15
+    assert numbers["classes"] == 3
+    right = sum(a == b for a, b in zip(table["label"], table["predicted"], strict=True))
+    assert numbers["top1"] == pytest.approx(right / 15, abs=1e-6)
+    assert numbers["top5"] == 1.0
+    assert numbers["low"] <= numbers["top1"] <= numbers["high"]
+    assert table["label"].to_pylist() == dataset.read(layout.dataset("val")).labels
+
+
+def test_repeated_runs_give_the_same_bytes(here):
+    evaluate.main("full-0")
+    first = contents(layout.predictions("full-0"))
+    evaluate.main("full-0")
+    assert contents(layout.predictions("full-0")) == first
+
+
+def test_only_the_test_sets_own_classes_take_part(here):
+    made = [one for one in learning_study.samples(12, 300, labelled=True) if one.label != "sky"]
+    dataset.write(here / "data/two", made, shard_size=16, max_drop_fraction=0.0)
+    learning_study.change(here, tests={"two": {}})
+    for name in ("full-0", "supervised-0"):
+        evaluate.main(name)
+        table = predictions.read(layout.predictions(name), "two")
+        assert set(table["predicted"].to_pylist()) <= {"ball", "wall"}
+        assert metrics.read(layout.metrics("evaluate", name))["two"]["classes"] == 2
+
+
+def test_a_test_set_without_classes(here):
+    make_dataset(here / "data/plain", labels=[None, "ball", None])
+    learning_study.change(here, tests={"plain": {}})
+    with pytest.raises(ValueError, match="data/plain: 2 of 3 images have no class"):
+        evaluate.main("full-0")
+
+
+@pytest.mark.parametrize("name", ["full-0", "supervised-0"])
+def test_a_class_that_nobody_knows(here, name):
+    made = learning_study.samples(3, 300, labelled=True)
+    odd = dataset.Sample("odd", made[0].image, "png", "x", "bal", 36, 36, "made:odd")
+    dataset.write(here / "data/odd", [*made, odd], shard_size=16, max_drop_fraction=0.0)
+    learning_study.change(here, tests={"odd": {}})
+    before = contents(layout.predictions(name)) if layout.predictions(name).exists() else None
+    with pytest.raises(ValueError, match=r"data/odd: class 'bal' is not .*did you mean 'ball'"):
+        evaluate.main(name)
+    after = contents(layout.predictions(name)) if layout.predictions(name).exists() else None
+    assert after == before
+
+
+def test_a_template_without_a_name(here):
+    learning_study.change(here, evaluate={"templates": ["a picture"]})
+    with pytest.raises(ValueError, match=r"has no \{name\}"):
+        evaluate.main("full-0")
+
+
+def test_an_unknown_run(here):
+    with pytest.raises(ValueError, match="did you mean 'full-0'"):
+        evaluate.main("full-1")
+
+
+def test_accuracy_by_hand():
+    table = pa.table({"rank": pa.array([1, 1, 2, 5, 6, 1], pa.int32())})
+    numbers = evaluate.accuracy(table, 9)
+    assert numbers["top1"] == 0.5
+    assert numbers["top5"] == pytest.approx(5 / 6)
+    assert (numbers["n"], numbers["classes"]) == (6, 9)
+    assert json.dumps(numbers)

@@ -1,0 +1,134 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from stages import encoder, train
+from stages.artifacts import cache, checkpoint, dataset, layout, split
+from tests import learning_study
+from tests.artifacts_samples import contents
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study with its encoder and its splits, made once."""
+    root = tmp_path_factory.mktemp("study")
+    learning_study.build(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv(cache.ENVIRONMENT, str(root / "shards"))
+        pool = dataset.read(layout.dataset("pool"))
+        card = {"pool": pool.sha256, "pool_rows": len(pool)}
+        split.write(layout.split("full"), np.arange(40), card=card)
+        split.write(layout.split("half"), np.arange(0, 40, 2), card=card)
+        split.write(layout.split("empty"), np.array([], int), card=card)
+        encoder.main()
+    return root
+
+
+@pytest.fixture
+def here(study, tmp_path, monkeypatch):
+    """A copy of the study to work in."""
+    root = tmp_path / "study"
+    shutil.copytree(study, root)
+    monkeypatch.chdir(root)
+    monkeypatch.setenv(cache.ENVIRONMENT, str(root / "shards"))
+    return root
+
+
+def states(root):
+    return list((root / "shards").glob("*.state"))
+
+
+def test_the_encoder_is_the_model_of_the_run_on_all_rows(here, capsys):
+    assert "the encoder's" in train.main("full-0")
+    reused = contents(layout.model("full-0"))
+    learning_study.change(here, runs={"full-0": {"split": "full", "objective": "clip", "seed": 0}})
+    assert "clip on 40 rows" in train.main("full-0")
+    assert contents(layout.model("full-0")) == reused
+    assert contents(layout.curves("full-0")) == contents(layout.curves("encoder"))
+    made = checkpoint.read(layout.model("encoder"))
+    assert made.fingerprint == checkpoint.read(layout.model("full-0")).fingerprint
+    assert not states(here)
+
+
+def test_another_split_is_trained_and_says_why(here, capsys):
+    assert "clip on 20 rows" in train.main("half-0")
+    assert "the encoder differs in rows, rows_sha256: training" in capsys.readouterr().err
+    stored = checkpoint.read(layout.model("half-0"))
+    assert stored.card["split"] == dict(split.read(layout.split("half")).card)
+    assert stored.log()[-1]["samples"] == learning_study.OPTIMISER["samples_seen"]
+
+
+def test_other_parameters_are_trained_again(here, capsys):
+    learning_study.change(here, train={"reference_caption": "one {name}"})
+    train.main("full-0")
+    assert "differs in parameters, reference_captions" in capsys.readouterr().err
+
+
+def test_a_run_without_the_reference(here):
+    entry = {"split": "half", "objective": "clip", "seed": 0, "add_reference": False}
+    learning_study.change(here, runs={"alone": entry})
+    train.main("alone")
+    card = checkpoint.read(layout.model("alone")).card
+    assert card["training"]["reference"] == "none"
+
+
+def test_a_supervised_run_learns_the_reference(here):
+    train.main("supervised-0")
+    stored = checkpoint.read(layout.model("supervised-0"))
+    assert stored.file("classes.json") == b'["ball", "sky", "wall"]'
+    assert stored.log()[-1]["samples"] == 320
+    assert stored.card["training"]["rows"] == 0
+
+
+def test_a_supervised_run_takes_no_rows_of_the_pool(here):
+    entry = {"split": "half", "objective": "supervised", "seed": 0}
+    learning_study.change(here, runs={"wrong": entry})
+    with pytest.raises(ValueError, match="20 rows of the pool; set its split to none"):
+        train.main("wrong")
+
+
+def test_nothing_to_train_on(here):
+    entry = {"split": "empty", "objective": "clip", "seed": 0, "add_reference": False}
+    learning_study.change(here, runs={"wrong": entry})
+    with pytest.raises(ValueError, match="nothing to train on"):
+        train.main("wrong")
+    assert not layout.model("wrong").exists()
+    assert not layout.curves("wrong").exists()
+
+
+def test_a_split_of_another_pool(here):
+    split.write(layout.split("half"), np.arange(4), card={"pool": "0" * 64, "pool_rows": 40})
+    with pytest.raises(ValueError, match="prune again"):
+        train.main("half-0")
+
+
+def test_unknown_names_say_which_was_meant(here):
+    with pytest.raises(ValueError, match="did you mean 'full-0'"):
+        train.main("ful-0")
+    learning_study.change(here, train={"objectve": 1})
+    with pytest.raises(ValueError, match="unknown parameter"):
+        train.main("full-0")
+
+
+def test_a_reference_label_that_is_no_class(here):
+    (here / "data/classes/shapes.yaml").write_text("ball: {name: ball, names: [ball]}\n")
+    with pytest.raises(ValueError, match="label 'sky' is not in the list of classes"):
+        train.main("half-0")
+
+
+def test_an_encoder_from_a_checkpoint(here):
+    train.main("half-0")
+    made = checkpoint.read(layout.model("half-0"))
+    path = str(layout.model("half-0"))
+    learning_study.change(here, encoder={"source": "checkpoint", "path": path})
+    encoder.main()
+    assert checkpoint.read(layout.model("encoder")).fingerprint == made.fingerprint
+
+
+@pytest.mark.parametrize("source", ["checkpoint", "pretrained"])
+def test_an_encoder_without_a_name(here, source):
+    learning_study.change(here, encoder={"source": source})
+    with pytest.raises(ValueError, match=f"with source {source}|source pretrained"):
+        encoder.main()
