@@ -1,0 +1,23 @@
+"""Parameters of `report`: how sure, how fine, how many pictures."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from stages.parameters import Strict
+
+Width = Annotated[float, Field(gt=0.0, le=0.5)]
+Pictures = Annotated[int, Field(ge=0, le=200)]
+
+
+class Report(Strict):
+    """What the report computes anew and how much it shows."""
+
+    resamples: Annotated[int, Field(ge=100)]  # of the paired bootstrap
+    seed: Annotated[int, Field(ge=0)]  # of the paired bootstrap
+    bin_width: Width  # cosine similarity, of the bins in which accuracy is taken
+    least_per_bin: Annotated[int, Field(ge=1)]  # test images; smaller bins are left out
+    histogram_width: Width  # cosine similarity, of the bins of the histograms
+    removed: Pictures  # pairs a hull split
+    neighbours: Pictures  # test images a test set
+    duplicates: Pictures  # pairs that de-duplication found

@@ -1,0 +1,85 @@
+"""report: everything small comes in; a page, tables and plots go out.
+
+In: predictions, scores, gaps, splits, cards of checkpoints, manifests, and of pool, reference and
+test sets the few images and embeddings that are shown. Out: ``report/index.html``,
+``report/table.md``, ``report/table.csv``, ``report/plots/*.csv``, ``report/figures/`` and
+``metrics/report.json``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts import atomic, metrics
+from stages.entry import run
+from stages.parameters import section
+from stages.parameters.report import Report
+from stages.report import charts, page, pictures, study, table
+from stages.report.statistics import spearman
+
+FOLDER = Path("report")
+METRICS = Path("metrics/report.json")
+
+
+def collect(parameters: Report) -> page.Content:
+    """Read the study and compute all that is shown."""
+    found = study.load()
+    lines = table.make(found, parameters)
+    bins = charts.all_bins(found, parameters)
+    count, duplicates = pictures.duplicates(parameters.duplicates)
+    return page.Content(
+        study=found,
+        parameters=parameters,
+        lines=lines,
+        bins=bins,
+        accuracy=charts.accuracy_rows(found, lines),
+        similarity=charts.similarity_rows(found, parameters.histogram_width),
+        binned=charts.bin_rows(found, bins),
+        duplicate_count=count,
+        duplicates=duplicates,
+    )
+
+
+def numbers(content: page.Content) -> dict[str, Any]:
+    """The metrics: accuracies, drops, and Spearman's coefficients where they are defined."""
+    coefficients: dict[str, dict[str, float]] = {}
+    for (name, test), bins in content.bins.items():
+        value = spearman(bins)
+        if value is not None:
+            coefficients.setdefault(name, {})[test] = value
+    return {**table.numbers(content.study, content.lines), "spearman": coefficients}
+
+
+def write(content: page.Content, folder: Path) -> None:
+    """Write all outputs but the metrics."""
+    tests = list(content.study.tests)
+    texts = {
+        "index.html": page.render(content),
+        "table.md": table.to_markdown(content.lines, tests),
+        "table.csv": table.to_csv(content.lines),
+    }
+    for name, text in texts.items():
+        with atomic.file(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    with atomic.folder(folder / "plots") as out:
+        for name in ("accuracy", "similarity", "binned"):
+            rows = getattr(content, name)
+            (out / f"{name}.csv").write_text(charts.to_csv(rows), encoding="utf-8")
+    with atomic.folder(folder / "figures") as out:
+        for name, spec in charts.figures(content.study, content.accuracy, content.binned).items():
+            (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")
+            (out / f"{name}.png").write_bytes(charts.png(spec))
+
+
+def main() -> str:
+    content = collect(section("report", Report))
+    write(content, FOLDER)
+    metrics.write(METRICS, numbers(content))
+    size = (FOLDER / "index.html").stat().st_size
+    return (
+        f"{len(content.lines)} rows x {len(content.study.tests)} test sets, "
+        f"{FOLDER / 'index.html'} of {size / 1e6:.1f} MB"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

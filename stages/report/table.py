@@ -1,0 +1,163 @@
+"""The table of conditions x test sets: its numbers, as CSV and as Markdown."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stages.parameters.report import Report
+from stages.report.statistics import Interval, paired_bootstrap, wilson
+from stages.report.study import Condition, Study
+
+COLUMNS = (
+    "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
+    "random_twin", "drop", "drop_low", "drop_high", "share_removed", "seeds",
+)  # fmt: skip
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One condition on one test set. Accuracies are shares, means over the seeds."""
+
+    top1: Interval
+    top5: float
+    images: int
+    drop: Interval | None  # mean of the random twins minus this; None where there is no twin
+
+
+@dataclass(frozen=True)
+class Line:
+    """One condition: rows trained on (of the pool; of the reference where it is supervised)."""
+
+    condition: Condition
+    rows: int
+    removed: float | None  # share of the base; None where nothing was pruned
+    cells: dict[str, Cell]
+
+
+def make(study: Study, parameters: Report) -> list[Line]:
+    """All lines, in the order of the study's conditions."""
+    return [_line(study, one, parameters) for one in study.conditions.values()]
+
+
+def to_csv(lines: list[Line]) -> str:
+    """Long form: a line per condition and test set; several runs and seeds are joined by blanks."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        one = line.condition
+        shared = {
+            "split": one.name,
+            "run": " ".join(one.runs),
+            "n": line.rows,
+            "random_twin": " ".join(one.twins),
+            "share_removed": _number(line.removed),
+            "seeds": " ".join(str(seed) for seed in one.seeds),
+        }
+        for test, cell in line.cells.items():
+            writer.writerow({**shared, "test": test, **_columns(cell)})
+    return text.getvalue()
+
+
+def to_markdown(lines: list[Line], tests: list[str]) -> str:
+    """A row per condition: rows kept, share removed, top-1 in % with the drop and its interval."""
+    head = ["training data", "images", "removed", *tests]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for line in lines:
+        removed = "–" if line.removed is None else f"{line.removed:.1%}"
+        cells = [_markdown(line.cells[test]) for test in tests]
+        rows.append([line.condition.name, f"{line.rows:,}", removed, *cells])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows) + "\n" + note(lines) + "\n"
+
+
+def note(lines: list[Line]) -> str:
+    """What the numbers of the table are, in one paragraph."""
+    seeds = max(len(line.condition.seeds) for line in lines)
+    trained = (
+        "Every number is one training run, and intervals do not cover the noise between runs."
+        if seeds == 1
+        else f"Accuracies are means over up to {seeds} training seeds; intervals cover the choice "
+        "of test images, not the noise between runs."
+    )
+    return (
+        "Zero-shot top-1 accuracy in %. In brackets: points below the random split of the same "
+        "size, with the 95 % paired-bootstrap interval over test images; bold where it leaves out "
+        f"zero. {trained}"
+    )
+
+
+def numbers(study: Study, lines: list[Line]) -> dict[str, Any]:
+    """The metrics: top-1 by run and test set, drops by condition and test set."""
+    accuracy: dict[str, dict[str, float]] = {}
+    for (_, test), outcome in study.outcomes.items():
+        for run, value in outcome.accuracy.items():
+            accuracy.setdefault(run, {})[test] = value
+    drops = {
+        line.condition.name: {
+            test: {"value": cell.drop.value, "low": cell.drop.low, "high": cell.drop.high}
+            for test, cell in line.cells.items()
+            if cell.drop
+        }
+        for line in lines
+        if line.condition.twins
+    }
+    return {"accuracy": accuracy, "drop": drops}
+
+
+def _line(study: Study, condition: Condition, parameters: Report) -> Line:
+    if condition.is_supervised:
+        rows, removed = len(study.reference), None
+    else:
+        rows, base = len(study.splits[condition.split]), study.base_of(condition.split)
+        removed = 1 - rows / len(base)
+    cells = {test: _cell(study, condition, test, parameters) for test in study.tests}
+    return Line(condition, rows, removed, cells)
+
+
+def _cell(study: Study, condition: Condition, test: str, parameters: Report) -> Cell:
+    outcome = study.outcomes[condition.name, test]
+    count = len(outcome.top1_Q)
+    twin_Q = study.twin_outcome(condition, test)
+    drop = None
+    if twin_Q is not None:
+        drop = paired_bootstrap(
+            twin_Q, outcome.top1_Q, resamples=parameters.resamples, seed=parameters.seed
+        )
+    top1 = wilson(float(outcome.top1_Q.sum()), count)
+    return Cell(top1, float(outcome.top5_Q.mean()), count, drop)
+
+
+def _columns(cell: Cell) -> Mapping[str, str | int]:
+    drop = cell.drop
+    return {
+        "top1": _number(cell.top1.value),
+        "top5": _number(cell.top5),
+        "n_test": cell.images,
+        "wilson_low": _number(cell.top1.low),
+        "wilson_high": _number(cell.top1.high),
+        "drop": _number(drop.value if drop else None),
+        "drop_low": _number(drop.low if drop else None),
+        "drop_high": _number(drop.high if drop else None),
+    }
+
+
+def _number(value: float | None) -> str:
+    # + 0 so that a rounded zero has no sign
+    return "" if value is None else f"{round(value, DIGITS) + 0:.{DIGITS}f}"
+
+
+def _markdown(cell: Cell) -> str:
+    top1 = f"{100 * cell.top1.value:.1f}"
+    if cell.drop is None:
+        return top1
+    low, high = points(cell.drop.low), points(cell.drop.high)
+    drop = f"{points(cell.drop.value)} [{low}, {high}]"
+    return f"{top1} (**{drop}**)" if cell.drop.is_distinguishable else f"{top1} ({drop})"
+
+
+def points(share: float) -> str:
+    """A difference of shares in points, with a minus sign where it is negative."""
+    return f"{round(100 * share, 1) + 0:.1f}".replace("-", "−")

@@ -1,0 +1,212 @@
+"""A whole small study, written through the artifact modules, for the tests of the report."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import yaml
+from PIL import Image, ImageDraw
+
+from stages import rules
+from stages.artifacts import (
+    atomic,
+    checkpoint,
+    dataset,
+    embeddings,
+    layout,
+    manifest,
+    predictions,
+    scores,
+    split,
+)
+from stages.report.pictures import DUPLICATES_SCHEMA
+from stages.report.study import GAP_SCHEMA
+
+CLASSES = ("cat", "key", "sun")
+TESTS = ("val", "sketch")
+SPLITS = {
+    "full": {"rule": "none", "base": "dedup", "of": "none", "with": "none"},
+    "hull-sketch": {
+        "rule": "hull", "base": "dedup", "tests": ["sketch"], "of": "none", "with": "none",
+    },
+    "random-hull-sketch": {
+        "rule": "random", "base": "dedup", "of": "hull-sketch", "with": "none", "seed": 0,
+    },
+}  # fmt: skip
+RUNS = {
+    "full-0": {"split": "full", "objective": "clip", "seed": 0},
+    "hull-sketch-0": {"split": "hull-sketch", "objective": "clip", "seed": 0},
+    "random-hull-sketch-0": {"split": "random-hull-sketch", "objective": "clip", "seed": 0},
+    "supervised": {"split": "none", "objective": "supervised", "seed": 0},
+}
+REPORT = {
+    "resamples": 200,
+    "seed": 0,
+    "bin_width": 0.1,
+    "least_per_bin": 3,
+    "histogram_width": 0.1,
+    "removed": 3,
+    "neighbours": 2,
+    "duplicates": 2,
+}
+SIZES = {"pool": 120, "reference": 24, "val": 30, "sketch": 30}
+ENCODER = "e" * 64
+
+
+def icon(label: int, shade: int) -> bytes:
+    """A small PNG: one shape a class."""
+    picture = Image.new("RGB", (16, 16), "white")
+    draw = ImageDraw.Draw(picture)
+    ink = (shade, 90, 200 - shade // 2)
+    box = (3, 3, 12, 12)
+    (draw.ellipse, draw.rectangle, draw.arc)[label](*((box, 20, 300, ink) if label == 2 else (box, ink)))
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def make_role(role: str, count: int, dim: int = 12):
+    """Images, captions, labels and unit vectors that scatter about their class's centre."""
+    rng = np.random.default_rng([len(role), count])
+    centre_CD = np.random.default_rng(1).standard_normal((len(CLASSES), dim))
+    label_N = rng.integers(0, len(CLASSES), count)
+    drift = {"sketch": 0.5, "reference": 0.2}.get(role, 0.4)
+    vectors = centre_CD[label_N] + drift * rng.standard_normal((count, dim))
+    vectors += {"sketch": 0.8, "pool": 0.4}.get(role, 0.0) * np.ones(dim)
+    images = [icon(int(label), int(rng.integers(0, 255))) for label in label_N]
+    labels = [CLASSES[label] for label in label_N]
+    captions = [f"{label} & <{role}> {row}" for row, label in enumerate(labels)]
+    return images, captions, labels, vectors
+
+
+def unit(vectors):
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+
+
+def write_study(*, splits=None, runs=None, report=None, tests=TESTS, roles=None, duplicates=True):
+    """Write a study below the current folder. ``roles`` replaces the images of a role."""
+    splits, runs = splits or SPLITS, runs or RUNS
+    params = {
+        "pool": "pool",
+        "reference": "reference",
+        "encoder": {"name": "clip"},
+        "tests": {test: {} for test in tests},
+        "splits": splits,
+        "runs": runs,
+        "report": REPORT | (report or {}),
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    names = {"pool": "pool", "reference": "reference", **{test: f"tests/{test}" for test in tests}}
+    vectors, manifests = {}, {}
+    for role, name in names.items():
+        made = roles[role] if roles else make_role(role, SIZES.get(role, 20))
+        vectors[role], manifests[role] = _dataset(role, name, *made)
+    _scores(vectors, manifests, tests)
+    stored = _splits(splits, manifests["pool"], duplicates)
+    gaps = _gaps(stored, vectors, tests)
+    _runs(runs, manifests, tests, gaps, vectors)
+
+
+def _dataset(role, name, images, captions, labels, vectors):
+    samples = [
+        dataset.Sample(f"{role}{row}", image, "png", captions[row], labels[row], 16, 16, f"{role}:{row}")
+        for row, image in enumerate(images)
+    ]  # fmt: skip
+    dataset.write(layout.dataset(name), samples, shard_size=100_000, max_drop_fraction=0.0)
+    stored = manifest.read(layout.dataset(name))
+    unit_ND = unit(vectors)
+    embeddings.write(layout.embeddings("clip", name), [unit_ND], stored, ENCODER)
+    return unit_ND.astype(np.float64), stored
+
+
+def _scores(vectors, manifests, tests):
+    for test in tests:
+        to_reference = vectors[test] @ vectors["reference"].T
+        to_pool = vectors[test] @ vectors["pool"].T
+        reference_sim = to_reference.max(1)
+        pool = scores.PoolScores(
+            to_pool.max(0).astype(np.float32),
+            to_pool.argmax(0).astype(np.int32),
+            (to_pool - reference_sim[:, None]).max(0).astype(np.float32),
+        )
+        of_test = scores.TestScores(
+            np.arange(len(to_pool)), reference_sim, to_reference.argmax(1),
+            to_pool.max(1), to_pool.argmax(1),
+        )  # fmt: skip
+        hashes = {role: manifests[role].sha256 for role in ("pool", "reference")}
+        card = {"encoder": ENCODER, "test": manifests[test].sha256, **hashes}
+        scores.write(layout.similarity("clip", "reference", test), pool, of_test, card)
+
+
+def _splits(entries, pool, duplicates):
+    gone = np.array([5, 9, 17]) if duplicates else np.array([], np.int64)
+    everything = np.arange(len(pool))
+    rows = {"all": everything, "dedup": np.setdiff1d(everything, gone)}
+    if duplicates:
+        table = pa.table([gone, gone - 3, [0.91, 0.95, 1.0]], schema=DUPLICATES_SCHEMA)
+        atomic.write_table(Path("deduplicate/duplicates.parquet"), table)
+    for name, entry in entries.items():
+        base = rows[entry["base"]]
+        rows[name] = base
+        if entry["rule"] == "hull":
+            root = layout.similarities("clip", "reference")
+            found = scores.read_all(root, entry["tests"])
+            margins = {test: one.pool.margin for test, one in found.items()}
+            rows[name], _ = rules.hull(base, margins, entry.get("delta", 0.0))
+        elif entry["rule"] == "random":
+            rows[name] = rules.random(base, len(rows[entry["of"]]), entry["seed"])
+        elif entry["rule"] != "none":
+            rows[name] = base[::2]
+    for name, kept in rows.items():
+        card = {"pool": pool.sha256, "pool_rows": len(pool), "rule": "any"}
+        split.write(layout.split(name), kept, card=card)
+    return {name: rows[name] for name in entries}
+
+
+def _gaps(stored, vectors, tests):
+    gaps = {}
+    for name, rows in stored.items():
+        for test in tests:
+            to_split = vectors[test] @ vectors["pool"][rows].T
+            both = np.maximum(to_split.max(1), (vectors[test] @ vectors["reference"].T).max(1))
+            gaps[name, test] = both
+            columns = [np.arange(len(both)), both, to_split.max(1), rows[to_split.argmax(1)]]
+            path = layout.gap(name) / f"{test}.parquet"
+            atomic.write_table(path, pa.table(columns, schema=GAP_SCHEMA))
+    return gaps
+
+
+def _runs(entries, manifests, tests, gaps, vectors):
+    for number, (run, entry) in enumerate(entries.items()):
+        for test in tests:
+            alone = (vectors[test] @ vectors["reference"].T).max(1)
+            similarity = gaps.get((entry["split"], test), alone)
+            predictions.write(
+                layout.predictions(run), test, _answers(similarity, manifests[test], number)
+            )
+        card = {
+            "fingerprint": f"{number:064x}",
+            "files": [],
+            "split": {},
+            "training": {"objective": entry["objective"], "seed": entry["seed"]},
+        }
+        atomic.write_json(layout.model(run) / checkpoint.CARD, card)
+
+
+def _answers(similarity, source, number):
+    """Right where the image is similar enough to the training data, by a noisy margin."""
+    labels = source.labels
+    known = sorted(set(labels))
+    rng = np.random.default_rng(number)
+    # the noise is shared by all runs, so that runs differ by their similarity above all
+    noise = np.random.default_rng(7).uniform(-0.15, 0.15, len(labels))
+    right = similarity + noise + rng.uniform(-0.02, 0.02, len(labels)) > 0.85
+    predicted = [
+        label if hit else known[(known.index(label) + 1) % len(known)]
+        for label, hit in zip(labels, right, strict=True)
+    ]
+    rank = np.where(right, 1, 2).astype(np.int32)
+    chance = np.where(right, 0.8, 0.1).astype(np.float32)
+    columns = [np.arange(len(labels)), labels, predicted, chance, rank]
+    return pa.table(columns, schema=predictions.SCHEMA)
