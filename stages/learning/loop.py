@@ -28,7 +28,7 @@ from stages.learning.order import Order, steps
 from stages.parameters.train import Optimiser
 from stages.progress import progress
 
-VERSION = 1  # counts changes of this loop that change weights; a state of another one is not used
+VERSION = 2  # counts changes of this loop that change weights; a state of another one is not used
 LOGGED = 100  # lines of a training curve
 SAVE_EVERY_S = 20.0  # by the clock, for it changes no bit of the result
 
@@ -92,10 +92,11 @@ def train(
         rate = learning_rate(step, total, settings)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        with models.autocast(run.precision, run.device):
-            loss = objective(images, target)
         optimiser.zero_grad()
-        loss.backward()
+        with models.attention(clip, run.device):
+            with models.autocast(run.precision, run.device):
+                loss = objective(images, target)
+            loss.backward()
         optimiser.step()
         objectives.limit_scale(objective)
         losses.append(loss.detach())

@@ -1,0 +1,199 @@
+"""Samples a second of our training loop against a plain loop over the same open_clip model.
+
+Both train the default model of `params.yaml` on the same images and captions in memory, in turns
+within one process, so that whatever else the machine does falls on both. The plain loop is what
+one writes first: a shuffled index, open_clip's model and loss, autocast to bfloat16, AdamW.
+Decoding and embedding are timed alone. Run with nothing else on the machine:
+
+    python -m benchmarks.training
+
+writes `benchmarks/training.md`.
+"""
+
+import argparse
+import io
+import math
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+import yaml
+from open_clip.loss import ClipLoss
+from PIL import Image
+
+from stages.learning import loop, models, objectives, pixels, tokens
+from stages.learning.loop import Data
+from stages.learning.models import Clip
+from stages.parameters import parse
+from stages.parameters.train import Train
+
+OUTPUT = Path("benchmarks/training.md")
+IMAGES = 20_000
+WORDS = 2_000
+STORED = 64  # pixels a side of the stored images
+ROUNDS = 5
+DECODED = 4_000
+
+
+def make_clip(train: Train, captions: Sequence[str]) -> Clip:
+    """The default model with a vocabulary learnt from ``captions``."""
+    with tempfile.TemporaryDirectory() as folder:
+        merges = Path(folder, tokens.MERGES)
+        tokens.write(merges, tokens.learn(captions, train.merges))
+        return models.create(train.model.config(), merges, image_size=train.image_size, seed=0)
+
+
+def make_data(train: Train) -> tuple[Clip, Data]:
+    """A model and random images with captions of one to four made-up words."""
+    random = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    words = ["".join(random.choice(letters, random.integers(3, 9))) for _ in range(WORDS)]
+    # frequencies fall as 1 / rank, as those of words do
+    weight = 1.0 / np.arange(1, WORDS + 1)
+    captions = [
+        " ".join(random.choice(words, random.integers(1, 5), p=weight / weight.sum()))
+        for _ in range(IMAGES)
+    ]
+    clip = make_clip(train, captions)
+    shape = (IMAGES, train.image_size, train.image_size, 3)
+    images = random.integers(0, 256, shape, dtype=np.uint8)
+    return clip, Data(images, tokens.encode(clip.tokenizer, captions))
+
+
+def ours(clip: Clip, data: Data, train: Train, samples: int) -> None:
+    """Our loop, with its moves of images, its order and its curve."""
+    settings = train.clip.model_copy(update={"samples_seen": samples})
+    run = loop.Run(settings, 0, train.precision, torch.device("cpu"))
+    loop.train(objectives.Contrastive(clip.model), clip, data, run)
+
+
+def plain(clip: Clip, data: Data, train: Train, samples: int) -> None:
+    """The loop to compare with: the same model, batch size, precision, memory format, optimiser."""
+    settings = train.clip
+    model = clip.model.to(memory_format=torch.channels_last).train()
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    loss_of = ClipLoss()
+    images, target = torch.from_numpy(data.pixels), torch.from_numpy(data.target)
+    order = torch.randperm(len(images))
+    for start in range(0, samples, settings.batch_size):
+        index = order[torch.arange(start, start + settings.batch_size) % len(order)]
+        batch = images[index].permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=train.precision == "bf16"):
+            image, text, scale = model(batch, target[index])
+            loss = loss_of(image, text, scale)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(0, math.log(100))
+
+
+def rate(work: Callable[[], object], count: int) -> float:
+    """Items a second."""
+    start = time.perf_counter()
+    work()
+    return count / (time.perf_counter() - start)
+
+
+def rounds(clip: Clip, data: Data, train: Train, samples: int) -> Iterator[tuple[float, float]]:
+    """Rates of our loop and of the plain one, in turns that change places."""
+    for loop_ in (ours, plain):
+        loop_(clip, data, train, 4 * train.clip.batch_size)  # first calls compile kernels
+    for number in range(ROUNDS):
+        rates = {}
+        for loop_ in (ours, plain) if number % 2 else (plain, ours):
+            rates[loop_] = rate(lambda loop_=loop_: loop_(clip, data, train, samples), samples)
+        yield rates[ours], rates[plain]
+
+
+def embedding_rate(clip: Clip, data: Data, precision: str) -> float:
+    """Images embedded a second."""
+    clip.model.eval()
+    device = torch.device("cpu")
+
+    def work() -> None:
+        models.encode_images(clip, data.pixels, batch_size=256, precision=precision, device=device)
+
+    work()
+    return rate(work, len(data.pixels))
+
+
+def decoding_rate(train: Train) -> float:
+    """PNG images of simple shapes decoded and resized a second, by one thread."""
+    view = pixels.View(size=train.image_size)
+    side = np.arange(STORED)
+    files = []
+    for number in range(100):
+        disc = (side[:, None] - 32) ** 2 + (side - 32) ** 2 < (8 + number % 20) ** 2
+        stream = io.BytesIO()
+        Image.fromarray(np.where(disc, 0, 255).astype(np.uint8)).convert("RGB").save(stream, "PNG")
+        files.append(stream.getvalue())
+
+    def work() -> None:
+        for number in range(DECODED):
+            pixels.decode(files[number % len(files)], view)
+
+    return rate(work, DECODED)
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = lines[0].partition(":")[2].strip() if lines else cpu
+    bf16 = info.exists() and ("amx_bf16" in info.read_text() or "avx512_bf16" in info.read_text())
+    return f"{cpu}, {os.cpu_count()} cores, bfloat16 instructions: {'yes' if bf16 else 'no'}"
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--samples", type=int, default=10_240, help="of every round")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    options = parser.parse_args()
+    train = parse(yaml.safe_load(options.params.read_text())["train"], Train, str(options.params))
+    models.settle(train.threads, "cpu")
+    clip, data = make_data(train)
+    measured = list(rounds(clip, data, train, options.samples))
+    ratio = [mine / theirs for mine, theirs in measured]
+    mine, theirs = (median(column) for column in zip(*measured, strict=True))
+    packages = ("torch", "open_clip_torch", "timm", "numpy", "pillow")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    parameters = sum(values.size for values in models.weights(clip.model).values())
+    size = f"{parameters / 1e6:.2f} M parameters, {train.image_size} pixels"
+    spread = f"{median(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})"
+    text = f"""# Training the default model
+
+`python -m benchmarks.training` on {machine()}; Python {platform.python_version()}, {versions}.
+
+Model: {size}, batch {train.clip.batch_size}, {train.precision}, {train.threads} threads.
+Medians of {ROUNDS} rounds of {options.samples:,} samples, our loop and the plain one in turns in
+one process.
+
+| what | a second |
+|---|---:|
+| our loop, samples | {mine:,.0f} |
+| plain loop over the same open_clip model, samples | {theirs:,.0f} |
+| ratio, median (least to greatest of the rounds) | {spread} |
+| embedding in float32, images | {embedding_rate(clip, data, "fp32"):,.0f} |
+| embedding in bfloat16, images | {embedding_rate(clip, data, "bf16"):,.0f} |
+| decoding {STORED}-pixel PNG, images, one thread | {decoding_rate(train):,.0f} |
+"""
+    options.output.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
