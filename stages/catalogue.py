@@ -241,6 +241,7 @@ def main() -> str:
         per_class=parameters.test_images_per_class,
         adversarial_candidates=parameters.adversarial_candidates_per_class,
         pool_size=parameters.pool_size,
+        pool_labelled=parameters.pool_labelled,
         pool_with_class_word=parameters.pool_with_class_word,
     )
     class_words = {word for name in index for word in name.split()}

@@ -54,10 +54,11 @@ def from_icons(path: Path, size: int, label: str) -> Iterator[Sample | Drop]:
 
 def main(name: str) -> str:
     parameters = section("prepare", Prepare)
-    source = item("datasets", name, Dataset)
+    kind, _, key = name.rpartition("/")
+    source = item(kind or "datasets", key, Dataset)
     raw = Path(source.raw)
     if not raw.exists():
-        raise FileNotFoundError(f"{raw}: not found (datasets.{name}.raw in params.yaml)")
+        raise FileNotFoundError(f"{raw}: not found ({kind or 'datasets'}.{key}.raw in params.yaml)")
     if source.source == "icons":
         samples = from_icons(raw, parameters.image_size, name)
     else:

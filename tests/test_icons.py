@@ -133,7 +133,7 @@ def test_thumbnails_are_means_of_boxes():
         hard.thumbnail(np.zeros((20, 20, 3), np.uint8))
 
 
-CASTING = Casting("salt", 0.5, 1, 2, 0, 0)
+CASTING = Casting("salt", 0.5, 1, 2, 0, 0, 0)
 STYLES = st.sampled_from(["line", "between", "solid", "duotone", "colour"])
 
 
@@ -201,9 +201,20 @@ def test_every_icon_has_one_part_and_the_parts_are_what_they_say(icons):
 
 def test_a_pool_that_is_too_large_says_how_many_there_are():
     world = [Candidate("a", f"i{n}", "a", ("x",)) for n in range(5)]
-    assert len(roles.cast(world, Casting("s", 0.5, 1, 1, 3, 0), set())) == 3
+    assert len(roles.cast(world, Casting("s", 0.5, 1, 1, 3, 0, 0), set())) == 3
     with pytest.raises(ValueError, match=r"10 icons, but only 5 are left.*icons\.pool_size"):
-        roles.cast(world, Casting("s", 0.5, 1, 1, 10, 0), set())
+        roles.cast(world, Casting("s", 0.5, 1, 1, 10, 0, 0), set())
+
+
+def test_the_pool_is_made_of_named_related_and_other_icons():
+    world = [Candidate("a", f"n{n}", "a", ("cat",), "cat", "duotone") for n in range(9)]
+    world += [Candidate("a", f"r{n}", "a", ("cat", "food")) for n in range(9)]
+    world += [Candidate("a", f"o{n}", "a", ("arrow",)) for n in range(9)]
+    part = roles.cast(world, Casting("s", 0.5, 1, 1, 12, 3, 4), {"cat"})
+    kinds = [name[0] for _, name in part]
+    assert {kind: kinds.count(kind) for kind in "nro"} == {"n": 3, "r": 4, "o": 5}
+    with pytest.raises(ValueError, match="ask for 18 icons"):
+        roles.cast(world, Casting("s", 0.5, 1, 1, 12, 9, 9), {"cat"})
 
 
 def test_fractions_are_uniform_and_told_apart():

@@ -46,7 +46,8 @@ class Casting:
     per_class: int  # test images a class and test set
     adversarial_candidates: int  # a class; those a simple classifier gets wrong become A
     pool_size: int  # 0: all that is left
-    pool_with_class_word: int  # of these, how many have a class word somewhere in their name
+    pool_labelled: int  # of these, how many have the name of a class
+    pool_with_class_word: int  # and how many others have a class word somewhere in their name
 
 
 def fraction(salt: str, *parts: str) -> float:
@@ -88,18 +89,31 @@ def cast(
     rest = [c for c in everyone if c.identity not in roles]
     rest.sort(key=lambda c: fraction(casting.salt, "pool", *c.identity))
     if casting.pool_size:
-        related = [c for c in rest if class_words.intersection(c.words)]
-        other = [c for c in rest if not class_words.intersection(c.words)]
-        related = related[: casting.pool_with_class_word]
-        wanted = casting.pool_size - len(related)
-        if wanted > len(other):
-            raise ValueError(
-                f"the pool shall hold {casting.pool_size:,} icons, but only "
-                f"{len(related) + len(other):,} are left after the test sets; lower "
-                "icons.pool_size in params.yaml (0 takes all)"
-            )
-        rest = related + other[:wanted]
+        rest = _sample_pool(rest, casting, class_words)
     return roles | {c.identity: POOL for c in rest}
+
+
+def _sample_pool(
+    rest: list[Candidate], casting: Casting, class_words: set[str]
+) -> list[Candidate]:
+    """Take the first of each kind; what a kind lacks, the unrelated icons make up for."""
+    named = [c for c in rest if c.label is not None]
+    related = [c for c in rest if c.label is None and class_words.intersection(c.words)]
+    other = [c for c in rest if c.label is None and not class_words.intersection(c.words)]
+    chosen = named[: casting.pool_labelled] + related[: casting.pool_with_class_word]
+    wanted = casting.pool_size - len(chosen)
+    if wanted < 0:
+        raise ValueError(
+            f"icons.pool_labelled and icons.pool_with_class_word ask for {len(chosen):,} icons, "
+            f"icons.pool_size in params.yaml for {casting.pool_size:,} in all"
+        )
+    if wanted > len(other):
+        raise ValueError(
+            f"the pool shall hold {casting.pool_size:,} icons, but only "
+            f"{len(chosen) + len(other):,} are left after the test sets; lower "
+            "icons.pool_size in params.yaml (0 takes all)"
+        )
+    return chosen + other[:wanted]
 
 
 def _kind(candidate: Candidate, casting: Casting) -> str:

@@ -22,5 +22,6 @@ class Icons(Strict):
     test_images_per_class: Annotated[int, Field(ge=1)]
     adversarial_candidates_per_class: Annotated[int, Field(ge=1)]
     pool_size: Count  # 0: every icon that is left
+    pool_labelled: Count
     pool_with_class_word: Count
     objectnet_strength: Share

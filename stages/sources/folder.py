@@ -5,6 +5,7 @@ An image in a sub-folder without such a file has the sub-folder's name as its la
 for underscores, as its caption.
 """
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from stages.icons.raster import png
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 MOST_PIXELS = 64_000_000  # a picture that claims more is not decoded
 LEAST_SIDE = 8
+UNREADABLE = (
+    *(OSError, ValueError, UnidentifiedImageError),
+    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
 
 
 def read_folder(folder: Path, size: int) -> Iterator[Sample | Drop]:
@@ -37,7 +42,7 @@ def read_folder(folder: Path, size: int) -> Iterator[Sample | Drop]:
             continue
         try:
             image = _square(path, size)
-        except (OSError, UnidentifiedImageError, ValueError) as error:
+        except UNREADABLE as error:
             yield Drop(str(relative.parent), key, "undecodable", str(error))
             continue
         yield Sample(
@@ -53,7 +58,11 @@ def read_folder(folder: Path, size: int) -> Iterator[Sample | Drop]:
 
 
 def _square(path: Path, size: int) -> bytes:
-    with Image.open(path) as opened:
+    with warnings.catch_warnings():
+        # Pillow only warns of a picture of 90 to 180 million pixels; that is one too large
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        opened = Image.open(path)
+    with opened:
         if opened.width * opened.height > MOST_PIXELS:
             raise ValueError(
                 f"{opened.width} x {opened.height} pixels are more than {MOST_PIXELS:,}"

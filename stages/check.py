@@ -1,0 +1,105 @@
+"""check: `params.yaml` comes in; nothing goes out but the word that it is valid.
+
+Every parameter of every stage is checked before any work, and so is every name that one entry
+uses of another: a typing error in a split must not be found after an hour of training. The output
+never changes, so a change of parameters re-runs this stage and those that use what changed.
+`python -m stages.check FILE` checks another file, a preset.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stages.artifacts import atomic, layout
+from stages.entry import run
+from stages.parameters import FILE, Strict, nearest, parse, read, splits, unknown
+from stages.parameters.datasets import Dataset, Prepare
+from stages.parameters.deduplicate import Deduplicate
+from stages.parameters.embed import Embed
+from stages.parameters.encoder import Encoder
+from stages.parameters.evaluate import Evaluate
+from stages.parameters.fetch import Fetch
+from stages.parameters.icons import Icons
+from stages.parameters.report import Report
+from stages.parameters.runs import Run
+from stages.parameters.similarity import Similarity
+from stages.parameters.train import Train
+from stages.parameters.versions import Versions
+
+OUTPUT = Path("data/checked")
+SECTIONS: dict[str, type[Strict]] = {
+    "versions": Versions,
+    "fetch": Fetch,
+    "icons": Icons,
+    "prepare": Prepare,
+    "encoder": Encoder,
+    "embed": Embed,
+    "deduplicate": Deduplicate,
+    "similarity": Similarity,
+    "train": Train,
+    "evaluate": Evaluate,
+    "report": Report,
+}
+ITEMS: dict[str, type[Strict]] = {"datasets": Dataset, "tests": Dataset, "runs": Run}
+NAMES = ("pool", "reference", "classes")
+KNOWN = (*SECTIONS, *ITEMS, *NAMES, splits.SECTION)
+
+
+def check(path: Path) -> dict[str, Any]:
+    """Read and validate a whole parameter file; the content, or a ValueError that names the key."""
+    content = read(path)
+    for name in content:
+        if name not in KNOWN:
+            raise unknown("section", name, KNOWN, str(path))
+    for name in KNOWN:
+        if name not in content:
+            raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
+    for name, model in SECTIONS.items():
+        parse(content[name], model, f"{path}: {name}")
+    for name, model in ITEMS.items():
+        if not isinstance(content[name], dict) or not content[name]:
+            raise ValueError(f"{path}: {name}: expected a mapping of named items")
+        for key, values in content[name].items():
+            parse(values, model, f"{path}: {name}.{key}")
+    splits.load_all(path)
+    check_names(content, path)
+    return content
+
+
+def check_names(content: Mapping[str, Any], path: Path) -> None:
+    """Every name that one entry uses of another exists."""
+    for role in ("pool", "reference"):
+        if content[role] not in content["datasets"]:
+            raise unknown("data set", content[role], content["datasets"], f"{path}: {role}")
+    classes = layout.classes(content["classes"])
+    if not classes.exists():
+        lists = [file.stem for file in classes.parent.glob("*.yaml")]
+        raise unknown("class list", content["classes"], lists, f"{path}: classes")
+    for name, entry in content["runs"].items():
+        where = f"{path}: runs.{name}.split"
+        if entry["objective"] == "supervised":
+            if entry["split"] != splits.NONE:
+                raise ValueError(f"{where}: a supervised run learns from the reference: say none")
+        elif entry["split"] not in content["splits"]:
+            raise unknown("split", entry["split"], content["splits"], where)
+
+
+def main() -> str:
+    content = check(FILE)
+    with atomic.file(OUTPUT) as temporary:
+        temporary.write_text("parameters are valid\n")
+    counts = (f"{len(content[name])} {name}" for name in ("tests", "splits", "runs"))
+    return ", ".join(counts)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        try:
+            check(Path(sys.argv[1]))
+        except (ValueError, OSError) as error:
+            print(f"check: error: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+        print(f"check: {sys.argv[1]} is valid")
+    else:
+        run(main)

@@ -1,0 +1,121 @@
+"""prepare: icons and folders become shards; what cannot be used is in the ledger."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from stages import prepare
+from stages.artifacts import catalogue, dataset
+from stages.artifacts.dataset import Drop, Sample
+from stages.sources.folder import read_folder
+
+SQUARE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h2v4H0z"/></svg>'
+SETTINGS = {"image_size": 32, "shard_size": 2, "max_drop_fraction": 0.5}
+
+
+def row(name: str, svg: str = SQUARE) -> dict:
+    return {
+        "prefix": "my-set", "name": name, "caption": name, "label": None, "style": None,
+        "licence": "MIT", "author": "Somebody", "title": "My set", "category": "", "tags": ["x"],
+        "svg": svg,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    entries = {
+        "pool": {"source": "icons", "raw": "data/catalogue/pool.parquet"},
+        "mine": {"source": "folder", "raw": "photos"},
+    }
+    tests = {"probe": {"source": "icons", "raw": "data/catalogue/pool.parquet"}}
+    stated = {"prepare": SETTINGS, "datasets": entries, "tests": tests}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(stated))
+    return tmp_path
+
+
+def test_icons_become_shards_and_a_broken_one_goes_to_the_ledger(repository):
+    rows = [row("a"), row("b"), row("broken", "<svg"), row("c")]
+    catalogue.write(catalogue.FOLDER, {"pool": rows}, [], [])
+    assert prepare.main("pool") == "3 samples in 2 shards, 1 dropped"
+    made = dataset.read(Path("data/pool"))
+    assert made.captions == ["a", "b", "c"]
+    drops = dataset.read_drops(Path("data/pool")).to_pylist()
+    assert [(drop["key"], drop["reason"]) for drop in drops] == [("my-set_broken", "broken")]
+    assert "cannot be drawn" in drops[0]["detail"]
+    pixels = np.asarray(Image.open(io.BytesIO(made.image([0])[0])))
+    assert pixels.shape == (32, 32, 3)
+    assert pixels[:, :16].max() == 0
+    assert pixels[:, 16:].min() == 255
+
+
+def test_the_same_icons_give_the_same_bytes(repository):
+    catalogue.write(catalogue.FOLDER, {"pool": [row(f"i{n}") for n in range(5)]}, [], [])
+    made = []
+    for _ in range(2):
+        prepare.main("pool")
+        made.append({p.name: p.read_bytes() for p in Path("data/pool").iterdir()})
+    assert made[0] == made[1]
+    assert {"00000.tar", "00002.tar", "manifest.parquet", "drops.parquet"} <= made[0].keys()
+
+
+def test_a_test_set_goes_to_the_folder_of_tests(repository):
+    catalogue.write(catalogue.FOLDER, {"pool": [row("a")]}, [], [])
+    prepare.main("tests/probe")
+    assert len(dataset.read(Path("data/tests/probe"))) == 1
+    assert Path("metrics/prepare/tests/probe.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("pol", r"unknown dataset 'pol'; did you mean 'pool'\?"),
+        ("tests/prob", r"unknown test 'prob'; did you mean 'probe'\?"),
+        ("mine", r"photos: not found \(datasets\.mine\.raw"),
+    ],
+)
+def test_unknown_names_and_missing_sources(repository, name, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        prepare.main(name)
+
+
+def test_too_many_drops_fail_and_leave_nothing(repository):
+    catalogue.write(catalogue.FOLDER, {"pool": [row("a"), row("x", "<"), row("y", "<")]}, [], [])
+    with pytest.raises(ValueError, match=r"2 of 3 .*cannot be drawn"):
+        prepare.main("pool")
+    assert not Path("data/pool").exists()
+
+
+def test_a_folder_of_pictures(tmp_path):
+    (tmp_path / "grey_cat").mkdir()
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "grey_cat/one.png")
+    Image.new("RGB", (10, 10), "red").save(tmp_path / "two.jpg")
+    (tmp_path / "two.txt").write_text("a small red square\n")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.txt").write_text("broken")
+    Image.new("RGB", (2, 2)).save(tmp_path / "tiny.png")
+    (tmp_path / "tiny.txt").write_text("tiny")
+    Image.new("RGB", (16, 16)).save(tmp_path / "mute.png")
+    found = list(read_folder(tmp_path, 32))
+    samples = {item.key: item for item in found if isinstance(item, Sample)}
+    drops = {item.key: item.reason for item in found if isinstance(item, Drop)}
+    assert drops == {"broken": "undecodable", "tiny": "undecodable", "mute": "no caption"}
+    assert samples["two"].caption == "a small red square"
+    assert samples["two"].label is None
+    labelled = samples["grey_cat_one"]
+    assert (labelled.label, labelled.caption) == ("grey_cat", "grey cat")
+    assert (labelled.width, labelled.height) == (32, 32)
+
+
+def test_a_decompression_bomb_is_not_decoded(tmp_path):
+    # 20,000 x 20,000 white pixels compress to a few hundred kilobytes
+    Image.new("1", (20_000, 20_000), 1).save(tmp_path / "bomb.png")
+    (tmp_path / "bomb.txt").write_text("boom")
+    (drop,) = read_folder(tmp_path, 32)
+    assert isinstance(drop, Drop)
+    assert drop.reason == "undecodable"
+    assert "pixels" in drop.detail
