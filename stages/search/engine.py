@@ -53,7 +53,8 @@ def choose(engine: str | None = None) -> str:
     """
     engine = engine or os.environ.get("CLIPCAUSE_ENGINE") or "auto"
     if engine == "auto":
-        return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
+        return "bfloat16" if supported() else "float32"
     if engine not in ENGINES:
         raise ValueError(f"search engine {engine!r}: valid are auto, {', '.join(ENGINES)}")
     return engine

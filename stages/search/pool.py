@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Float64, Int32
 from numpy import ndarray
 
 from stages.search.decide import Best, Columns, improve
-from stages.search.engine import TILE_COLUMNS, choose, workers
+from stages.search.engine import TILE_COLUMNS, TILE_ROWS, choose, workers
 from stages.search.vectors import Vectors, check, prepare
 
 ROWS = 8192
@@ -109,14 +110,16 @@ def score(
         max_sim_N[piece], nearest_N[piece] = best.similarity_N, best.index_N
         margin_N[piece] = best.margin_N
 
+    parts = pieces(rows, ROWS, threads)
     with workers(threads) as over:
-        for _ in over(work, pieces(rows, ROWS, threads)):
+        for _ in over(work, parts):
             pass
     return max_sim_N, nearest_N, margin_N
 
 
 def pieces(total: int, most: int, threads: int | None) -> list[slice]:
     """Cut ``total`` rows evenly into pieces of at most ``most``, and at least one per thread."""
-    count = max(-(-total // most), min(threads or 2, -(-total // 1024)), 1)
+    threads = threads or torch.get_num_threads()
+    count = max(-(-total // most), min(threads, -(-total // TILE_ROWS)), 1)
     edges = np.linspace(0, total, count + 1).astype(int).tolist()
     return [slice(a, b) for a, b in pairwise(edges) if b > a]

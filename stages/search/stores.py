@@ -6,8 +6,6 @@ from stages.artifacts import embeddings, layout
 from stages.artifacts.embeddings import Embeddings
 from stages.parameters import FILE, read
 
-POOL = "pool"
-
 
 def encoder_name(path: Path = FILE) -> str:
     """The folder name of the similarity encoder, ``encoder.name``."""
