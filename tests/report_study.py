@@ -59,8 +59,8 @@ def icon(label: int, shade: int) -> bytes:
     picture = Image.new("RGB", (16, 16), "white")
     draw = ImageDraw.Draw(picture)
     ink = (shade, 90, 200 - shade // 2)
-    box = (3, 3, 12, 12)
-    (draw.ellipse, draw.rectangle, draw.arc)[label](*((box, 20, 300, ink) if label == 2 else (box, ink)))
+    shapes = (draw.ellipse, draw.rectangle, draw.rounded_rectangle)
+    shapes[label]((3, 3, 12, 8 + label), fill=ink)
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     return stream.getvalue()
@@ -110,9 +110,9 @@ def write_study(*, splits=None, runs=None, report=None, tests=TESTS, roles=None,
 
 def _dataset(role, name, images, captions, labels, vectors):
     samples = [
-        dataset.Sample(f"{role}{row}", image, "png", captions[row], labels[row], 16, 16, f"{role}:{row}")
-        for row, image in enumerate(images)
-    ]  # fmt: skip
+        dataset.Sample(f"{role}{row}", image, "png", caption, label, 16, 16, f"{role}:{row}")
+        for row, (image, caption, label) in enumerate(zip(images, captions, labels, strict=True))
+    ]
     dataset.write(layout.dataset(name), samples, shard_size=100_000, max_drop_fraction=0.0)
     stored = manifest.read(layout.dataset(name))
     unit_ND = unit(vectors)

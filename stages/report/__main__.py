@@ -13,7 +13,7 @@ from stages.artifacts import atomic, metrics
 from stages.entry import run
 from stages.parameters import section
 from stages.parameters.report import Report
-from stages.report import charts, page, pictures, study, table
+from stages.report import charts, page, pictures, series, study, table
 from stages.report.statistics import spearman
 
 FOLDER = Path("report")
@@ -24,16 +24,16 @@ def collect(parameters: Report) -> page.Content:
     """Read the study and compute all that is shown."""
     found = study.load()
     lines = table.make(found, parameters)
-    bins = charts.all_bins(found, parameters)
+    bins = series.all_bins(found, parameters)
     count, duplicates = pictures.duplicates(parameters.duplicates)
     return page.Content(
         study=found,
         parameters=parameters,
         lines=lines,
         bins=bins,
-        accuracy=charts.accuracy_rows(found, lines),
-        similarity=charts.similarity_rows(found, parameters.histogram_width),
-        binned=charts.bin_rows(found, bins),
+        accuracy=series.accuracy_rows(found, lines),
+        similarity=series.similarity_rows(found, parameters.histogram_width),
+        binned=series.bin_rows(found, bins),
         duplicate_count=count,
         duplicates=duplicates,
     )
@@ -63,7 +63,7 @@ def write(content: page.Content, folder: Path) -> None:
     with atomic.folder(folder / "plots") as out:
         for name in ("accuracy", "similarity", "binned"):
             rows = getattr(content, name)
-            (out / f"{name}.csv").write_text(charts.to_csv(rows), encoding="utf-8")
+            (out / f"{name}.csv").write_text(series.to_csv(rows), encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
         for name, spec in charts.figures(content.study, content.accuracy, content.binned).items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")

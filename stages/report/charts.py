@@ -1,13 +1,11 @@
-"""The report's plots: their data in long form, their Vega-Lite specifications, and how to draw them.
+"""The report's plots: their Vega-Lite specifications and how to draw them.
 
 Every plot exists three times from one definition: as small panels on the page, as a figure of all
-panels, and as a template for `dvc plots`. A split has the same colour everywhere; the random split
-of its size has it too, hollow or dashed.
+panels, and as a template for `dvc plots`. Colours come with the data; what belongs to a random
+split is hollow or dashed.
 """
 
 import copy
-import csv
-import io
 import json
 import re
 from html import escape
@@ -15,127 +13,20 @@ from typing import Any
 
 import vl_convert
 
-from stages.parameters.report import Report
-from stages.report.statistics import Bins, bin_index, binned_accuracy, histogram
-from stages.report.study import Condition, Study
-from stages.report.table import Line
+from stages.report.series import GREY, RANDOM, Rows, beside
+from stages.report.study import Study
 
-Rows = list[dict[str, Any]]
 Spec = dict[str, Any]
 
-# told apart by most colour-blind readers, and legible on white and on black
-PALETTE = (
-    "#3b82d0", "#d9622b", "#2f9e77", "#b65fc0", "#c79a00",
-    "#d6478c", "#159fb5", "#8a6d4b", "#7a8f1f", "#6f6ad6",
-)  # fmt: skip
-GREY = "#8a8a8a"
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-RANDOM = "random"
-PNG_SCALE = 2.0
-
-
-def colours(study: Study) -> dict[str, str]:
-    """The colour of every split and condition."""
-    own = [name for name in study.splits if name in study.rules and name not in study.twins]
-    found = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(own)}
-    found |= {name: found.get(of, GREY) for name, of in study.twins.items()}
-    return found | {name: found.get(one.split, GREY) for name, one in study.conditions.items()}
-
-
-def accuracy_rows(study: Study, lines: list[Line]) -> Rows:
-    """Top-1 in % with its Wilson interval per test set and condition."""
-    colour = colours(study)
-    rows = []
-    for line in lines:
-        one = line.condition
-        for test, cell in line.cells.items():
-            low, high = 100 * cell.top1.low, 100 * cell.top1.high
-            rows.append(
-                {
-                    "test": test,
-                    "split": one.name,
-                    "beside": beside(study, one),
-                    "kind": _kind(study, one),
-                    "top1": _round(100 * cell.top1.value),
-                    "low": _round(low),
-                    "high": _round(high),
-                    "colour": colour[one.name],
-                }
-            )
-    return rows
-
-
-def beside(study: Study, condition: Condition) -> str:
-    """The condition whose line in the plot a condition shares: a random split's is its twin's."""
-    for name, one in study.conditions.items():
-        if condition.name in one.twins:
-            return name
-    return condition.name
-
-
-def similarity_rows(study: Study, width: float) -> Rows:
-    """Per test set, the share of its images in % in every bin of nearest similarity to the
-    reference, to the pool, and to every split with the reference added."""
-    colour = colours(study)
-    rows = []
-    for test, found in study.scores.items():
-        series = {"reference": found.test.reference_sim, "pool": found.test.pool_sim}
-        series |= {name: study.gaps[name, test].similarity_Q for name in study.rules}
-        bins = [bin_index(values, width) for values in series.values()]
-        first = min(int(one.min()) for one in bins)
-        last = max(int(one.max()) for one in bins)
-        for name, values in series.items():
-            for index, share in enumerate(histogram(values, width, first, last), first):
-                rows.append(
-                    {
-                        "test": test,
-                        "data": name,
-                        "similarity": _round((index + 0.5) * width),
-                        "share": _round(100 * share),
-                        "colour": colour.get(name, GREY),
-                    }
-                )  # fmt: skip
-    return rows
-
-
-def all_bins(study: Study, parameters: Report) -> dict[tuple[str, str], Bins]:
-    """Accuracy by similarity, by condition and test set."""
-    return {
-        (name, test): binned_accuracy(
-            study.similarity(one, test),
-            study.outcomes[name, test].top1_Q,
-            width=parameters.bin_width,
-            least=parameters.least_per_bin,
-        )
-        for name, one in study.conditions.items()
-        for test in study.tests
-    }
-
-
-def bin_rows(study: Study, bins: dict[tuple[str, str], Bins]) -> Rows:
-    """Accuracy in % per bin of similarity to the training data, by test set and condition."""
-    colour = colours(study)
-    return [
-        {
-            "test": test,
-            "split": name,
-            "kind": _kind(study, study.conditions[name]),
-            "similarity": _round(similarity),
-            "accuracy": _round(100 * accuracy),
-            "images": int(count),
-            "colour": colour[name],
-        }
-        for (name, test), found in bins.items()
-        for similarity, accuracy, count in zip(
-            found.similarity_B, found.accuracy_B, found.count_B, strict=True
-        )
-    ]
+PNG_SCALE = 1.6
+LARGEST = 1.25  # how far a panel on the page may grow over its own size
 
 
 def accuracy_panel(order: list[str]) -> Spec:
     """Points with intervals, a line of the plot per split; hollow: the random split of its size."""
     y = {"field": "beside", "type": "nominal", "sort": order, "title": None}
-    lane = {"field": "kind", "type": "nominal", "sort": ["split", RANDOM]}
+    lane = {"field": "lane", "type": "ordinal"}
     x = {"field": "top1", "type": "quantitative", "title": "top-1 accuracy / %"}
     shared = {
         "y": y,
@@ -146,8 +37,9 @@ def accuracy_panel(order: list[str]) -> Spec:
     interval = {**shared, "x": {**shared["x"], "field": "low"}, "x2": {"field": "high"}}
     hollow = {"condition": {"test": f"datum.kind == '{RANDOM}'", "value": 0}, "value": 1}
     return {
-        "height": {"step": 15},
+        "height": {"step": 11},
         "width": 210,
+        "transform": [{"calculate": f"datum.kind == '{RANDOM}' ? 1 : 0", "as": "lane"}],
         "layer": [
             {
                 "transform": [{"filter": "datum.kind == 'supervised'"}],
@@ -226,15 +118,16 @@ def bins_panel() -> Spec:
         "width": 250,
         "height": 180,
         "layer": [
-            {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": {**shared, "strokeDash": dash}},
+            {
+                "mark": {"type": "line", "strokeWidth": 1.5},
+                "encoding": {**shared, "strokeDash": dash},
+            },
             {
                 "mark": {"type": "point", "size": 14, "opacity": 1, "filled": True},
-                "encoding": {
-                    "x": x, "y": y, "fill": _plain("colour"),
-                },
+                "encoding": {"x": x, "y": y, "fill": _plain("colour")},
             },
         ],
-    }  # fmt: skip
+    }
 
 
 def figure(panel: Spec, rows: Rows, order: list[str], title: str, subtitle: str) -> Spec:
@@ -292,55 +185,48 @@ def inline(spec: Spec, rows: Rows, label: str) -> str:
         raise RuntimeError("the drawing has no viewBox")
     if "url(#" in text:
         raise RuntimeError("the drawing refers to an id, which would not be its own on the page")
-    width = box[1].split()[2]
+    widest = round(LARGEST * float(box[1].split()[2]))
     start = (
-        f'<svg viewBox="{box[1]}" style="max-width:{width}px" role="img" '
+        f'<svg viewBox="{box[1]}" style="max-width:{widest}px" role="img" '
         f'aria-label="{escape(label)}">'
     )
     return start + text[opened.end() :].strip()
 
 
-def template(panel: Spec, down: str | None) -> str:
+def templates() -> dict[str, str]:
+    """The templates for `dvc plots`, by name: what lies in `.dvc/plots`."""
+    return {
+        "accuracy": template(accuracy_panel([]), None),
+        "similarity": template(similarity_panel(), "data", "'split'"),
+        "binned": template(bins_panel(), None),
+    }
+
+
+def template(panel: Spec, down: str | None, role: str | None = None) -> str:
     """A template for `dvc plots`: a column per test set, and a row per value of ``down``.
 
-    Revisions that are compared differ in opacity. DVC puts data in place of its anchor.
+    Revisions that are compared differ in opacity. ``role`` is an expression for the column of that
+    name. DVC puts the data in the place of its anchor.
     """
     panel = copy.deepcopy(panel)
     for layer in panel["layer"]:
         layer["encoding"]["opacity"] = {"field": "rev", "type": "nominal", "title": "revision"}
+        if "detail" in layer["encoding"]:  # a line per split and revision
+            layer["encoding"]["detail"] = [layer["encoding"]["detail"], {"field": "rev"}]
         layer["mark"]["tooltip"] = {"content": "data"}
     facet = {"column": {"field": "test", "type": "nominal", "title": None}}
     if down:
         facet["row"] = {"field": down, "type": "nominal", "title": None}
     spec = {"$schema": SCHEMA, "data": {"values": "<DVC_METRIC_DATA>"}, "facet": facet}
+    if role:
+        spec["transform"] = [{"calculate": role, "as": "role"}]
     spec |= {"spec": panel, "resolve": {"scale": {"x": "independent"}}}
     return json.dumps(spec, indent=1) + "\n"
-
-
-def to_csv(rows: Rows) -> str:
-    """Rows as CSV; the first row names the columns."""
-    if not rows:
-        return ""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _kind(study: Study, condition: Condition) -> str:
-    if condition.is_supervised:
-        return "supervised"
-    return RANDOM if condition.split in study.twins else "split"
 
 
 def _plain(field: str) -> Spec:
     """Colours that are in the data."""
     return {"field": field, "type": "nominal", "scale": None, "legend": None}
-
-
-def _round(value: float) -> float:
-    return round(float(value), 4) + 0.0
 
 
 def _complete(spec: Spec, background: str | None) -> Spec:

@@ -10,6 +10,7 @@ from stages.report import pictures
 from stages.report.markup import card, cards, data_table, details, paragraph, pictured, table_row
 from stages.report.pictures import Album, Duplicate, Neighbours, Removed
 from stages.report.study import Study
+from stages.report.table import percent
 
 ATTRIBUTION = catalogue.FOLDER / catalogue.ATTRIBUTION
 
@@ -64,8 +65,8 @@ def credits_part() -> str:
     columns = ["set", "author", "licence", "icons used"]
     return paragraph(
         f"The images are icons of {len(sets)} sets, each under its own licence "
-        f"({', '.join(licences)}). They were drawn on white at a small size; the set of objectnet "
-        "was also turned, scaled and tinted."
+        f"({', '.join(licences)}). They were drawn on white at a small size, and those "
+        "of one test set turned, moved, scaled and tinted."
     ) + details("All sets", data_table("Icon sets, authors and licences.", columns, rows))
 
 
@@ -129,7 +130,9 @@ def _duplicates(study: Study, album: Album, count: int, pairs: list[Duplicate]) 
     if not count:
         return ""
     share = count / len(study.pool)
-    text = f"De-duplication removed {count:,} of {len(study.pool):,} pool images ({share:.1%}). "
+    text = (
+        f"De-duplication removed {count:,} of {len(study.pool):,} pool images ({percent(share)}). "
+    )
     items = [
         card(
             [

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from stages.parameters.report import Report
-from stages.report import charts, gallery, published, words
+from stages.report import charts, definitions, gallery, published, series, words
 from stages.report.markup import (
     chip,
     data_table,
@@ -21,7 +21,7 @@ from stages.report.markup import (
 from stages.report.pictures import Duplicate
 from stages.report.statistics import Bins, spearman
 from stages.report.study import Condition, Study
-from stages.report.table import Line, note, points
+from stages.report.table import Line, note, percent, points
 
 HERE = Path(__file__).parent
 TITLE = "Does CLIP generalise because its training data look like the test?"
@@ -47,9 +47,9 @@ class Content:
     parameters: Report
     lines: list[Line]
     bins: dict[tuple[str, str], Bins]
-    accuracy: charts.Rows
-    similarity: charts.Rows
-    binned: charts.Rows
+    accuracy: series.Rows
+    similarity: series.Rows
+    binned: series.Rows
     duplicate_count: int
     duplicates: list[Duplicate]
 
@@ -64,7 +64,7 @@ def render(content: Content) -> str:
         **gallery.parts(
             content.study, content.parameters, content.duplicate_count, content.duplicates
         ),
-        "splits": _splits(content),
+        "splits": definitions.part(content.study, content.parameters),
         "credits": gallery.credits_part(),
     }
     parts = {anchor: makers[anchor] for anchor in SECTIONS if makers[anchor]}
@@ -85,13 +85,13 @@ def _accuracy(content: Content) -> str:
     head = ["training data", "pool images", '<a href="#share-removed">removed</a>', *counts]
     rows = []
     for line in content.lines:
-        removed = NONE if line.removed is None else f"{line.removed:.1%}"
+        removed = NONE if line.removed is None else percent(line.removed)
         cells = [f"{line.rows:,}", removed, *(_cell(line, test) for test in tests)]
         if line.condition.is_supervised:
             cells[0] = f"{line.rows:,}<small>of the reference</small>"
         kind = "random" if line.condition.split in study.twins else ""
         rows.append(table_row(_named(study, line.condition, link=True), cells, kind))
-    order = [name for name, one in study.conditions.items() if charts.beside(study, one) == name]
+    order = [name for name, one in study.conditions.items() if series.beside(study, one) == name]
     panel = charts.accuracy_panel(order)
     drawn = [
         (
@@ -105,9 +105,9 @@ def _accuracy(content: Content) -> str:
         for test in tests
     ]
     marks = [
-        (chip(charts.GREY), "split"),
-        (chip(charts.GREY, hollow=True), "random split of the same size"),
-        (stroke(charts.GREY, "3 3"), "supervised"),
+        (chip(series.GREY), "split"),
+        (chip(series.GREY, hollow=True), "random split of the same size"),
+        (stroke(series.GREY, "3 3"), "supervised"),
     ]
     return (
         data_table("Top-1 accuracy in % by training data and test set.", head, rows)
@@ -145,7 +145,7 @@ def _published(content: Content) -> str:
         line = by_name[pair.ours.name] if pair.ours else None
         cells = [pair.row.removed or NONE, NONE, NONE]
         if line is not None:
-            gone = "" if line.removed is None else f"{line.removed:.1%}"
+            gone = "" if line.removed is None else percent(line.removed)
             cells = [pair.row.removed or NONE, escape(line.condition.name), gone or NONE]
         for test in tests:
             cells.append(escape(pair.row.accuracy.get(test, NONE)))
@@ -162,7 +162,7 @@ def _published(content: Content) -> str:
 
 def _similarity(content: Content) -> str:
     study = content.study
-    colour = charts.colours(study)
+    colour = series.colours(study)
     own = [name for name in study.rules if name not in study.twins]
     of = {of: random for random, of in reversed(study.twins.items())}
     panel = charts.similarity_panel()
@@ -173,19 +173,19 @@ def _similarity(content: Content) -> str:
         f"“{study.encoder}”."
     )
     html += key([
-        (chip(charts.GREY), "split, in its colour"),
-        (stroke(charts.GREY, "5 2"), "random split of its size, in the same colour"),
-        (stroke(charts.GREY), "whole pool"),
-        (stroke(charts.GREY, "2 2"), "reference"),
+        (chip(series.GREY), "split, in its colour"),
+        (stroke(series.GREY, "5 2"), "random split of its size, in the same colour"),
+        (stroke(series.GREY), "whole pool"),
+        (stroke(series.GREY, "2 2"), "reference"),
     ])  # fmt: skip
     for number, test in enumerate(study.tests):
         drawn = []
         for name in own:
             roles = {name: "split", "pool": "pool", "reference": "reference"}
             if name in of:
-                roles[of[name]] = charts.RANDOM
+                roles[of[name]] = series.RANDOM
             rows = [
-                {**row, "role": roles[row["data"]], "colour": colour.get(row["data"], charts.GREY)}
+                {**row, "role": roles[row["data"]], "colour": colour.get(row["data"], series.GREY)}
                 for row in content.similarity
                 if row["test"] == test and row["data"] in roles
             ]
@@ -198,7 +198,7 @@ def _similarity(content: Content) -> str:
 def _bins(content: Content) -> str:
     study = content.study
     panel = charts.bins_panel()
-    colour = charts.colours(study)
+    colour = series.colours(study)
     drawn = []
     for test in study.tests:
         rows = [row for row in content.binned if row["test"] == test]
@@ -244,82 +244,8 @@ def _bins(content: Content) -> str:
     )
 
 
-def _splits(content: Content) -> str:
-    study = content.study
-    rows = []
-    for name, rule in study.rules.items():
-        card = study.splits[name].card
-        base = study.base_of(name)
-        removed = card.get("removed_per_test") or {}
-        each = ", ".join(f"{test} {count:,}" for test, count in removed.items())
-        cells = [
-            f'<span class="text">{escape(words.rule(rule))}</span>',
-            f"{escape(rule.base)}, {len(base):,}",
-            f"{len(study.splits[name]):,}",
-            f"{len(base) - len(study.splits[name]):,}",
-            escape(each) or NONE,
-        ]
-        head = f'<span id="split-{escape(name)}">{escape(name)}</span>'
-        rows.append(table_row(head, cells))
-    head = ["split", "rule", "base, its rows", "kept", "removed", "removed by each test set"]
-    trained = [_trained(study, run) for one in study.conditions.values() for run in one.runs]
-    columns = ["run", "objective", "seed", "samples seen", "checkpoint"]
-    pool = study.pool.sha256[:12]
-    return (
-        data_table(f"The splits, all of the pool with manifest {pool}….", head, rows)
-        + details("Runs and their checkpoints", data_table("The runs.", columns, trained))
-        + _definitions(content)
-    )
-
-
-def _trained(study: Study, run: str) -> str:
-    card = study.cards[run]
-    recipe = card["training"]
-    seen = recipe.get("optimiser", {}).get("samples_seen")
-    cells = [
-        escape(str(recipe.get("objective", NONE))),
-        escape(str(recipe.get("seed", NONE))),
-        f"{seen:,}" if isinstance(seen, int) else NONE,
-        f"<code>{escape(card['fingerprint'][:12])}</code>",
-    ]
-    return table_row(escape(run), cells)
-
-
-def _definitions(content: Content) -> str:
-    terms = {
-        "hull": (
-            "Hull pruning, margin",
-            "For a test image t, s(t, R) is its cosine similarity to the nearest image of the "
-            "reference R. A pool image x is removed if s(t, x) > s(t, R) for some t. Its margin is "
-            "the largest s(t, x) − s(t, R); it is removed if that is positive. Afterwards no test "
-            "image has a nearer neighbour in pool and reference than it has in the reference.",
-        ),
-        "twin": (
-            "Random split of the same size",
-            "A uniform sample of the same base with as many rows. The difference to it is what the "
-            "choice of rows did; the size alone would have cost as much in both.",
-        ),
-        "interval": (
-            "Intervals",
-            f"Of differences: paired bootstrap over test images, {content.parameters.resamples:,} "
-            "resamples, 2.5 and 97.5 % quantiles. A difference whose interval has zero in it is "
-            "called not distinguishable. Of accuracies: Wilson's score interval, 95 %.",
-        ),
-        "share-removed": (
-            "Share removed",
-            "Rows of the base that the split lacks, over the rows of the base. The base is the "
-            "pool, or the pool without near-duplicates.",
-        ),
-    }
-    entries = [
-        f'<dt id="{name}">{escape(title)}</dt><dd>{escape(text)}</dd>'
-        for name, (title, text) in terms.items()
-    ]
-    return f"<dl>{''.join(entries)}</dl>\n"
-
-
 def _named(study: Study, one: Condition, *, link: bool = False) -> str:
-    dot = chip(charts.colours(study)[one.name], hollow=one.split in study.twins)
+    dot = chip(series.colours(study)[one.name], hollow=one.split in study.twins)
     name = escape(one.name)
     if link and one.split in study.rules:
         name = f'<a href="#split-{escape(one.split)}">{name}</a>'

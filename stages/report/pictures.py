@@ -34,7 +34,7 @@ DUPLICATES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Removed:
-    """A pool row that hull pruning removed, and the test image whose threshold it passed by most."""
+    """A removed pool row, and the test image whose threshold it passes by most."""
 
     row: int
     test: str

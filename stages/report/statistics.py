@@ -38,7 +38,7 @@ class Bins:
     images_left_out: int
 
 
-def wilson(hits: float, count: int) -> Interval:
+def wilson(hits: float | int, count: int) -> Interval:
     """A proportion and its 95 % Wilson score interval (Wilson, JASA 1927).
 
     ``hits`` may be a mean over seeds, hence not whole: the interval is that of ``count`` images.

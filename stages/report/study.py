@@ -1,4 +1,4 @@
-"""What the report reads: one object with all small artifacts of a study, checked against each other.
+"""What the report reads: all small artifacts of a study in one object, checked against each other.
 
 Shapes: Q images of a test set.
 """

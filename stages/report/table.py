@@ -67,7 +67,7 @@ def to_markdown(lines: list[Line], tests: list[str]) -> str:
     head = ["training data", "images", "removed", *tests]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for line in lines:
-        removed = "–" if line.removed is None else f"{line.removed:.1%}"
+        removed = "–" if line.removed is None else percent(line.removed)
         cells = [_markdown(line.cells[test]) for test in tests]
         rows.append([line.condition.name, f"{line.rows:,}", removed, *cells])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows) + "\n" + note(lines) + "\n"
@@ -161,3 +161,8 @@ def _markdown(cell: Cell) -> str:
 def points(share: float) -> str:
     """A difference of shares in points, with a minus sign where it is negative."""
     return f"{round(100 * share, 1) + 0:.1f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share in %, in one piece."""
+    return f"{100 * share:.1f}\u00a0%"

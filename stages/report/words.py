@@ -5,21 +5,26 @@ from collections.abc import Sequence
 from stages.parameters.splits import Combined, Everything, Hull, Random, Ranked, Rule
 from stages.report.statistics import Interval
 from stages.report.study import Study
-from stages.report.table import Line, points
+from stages.report.table import Line, percent, points
 
 MOST = 3  # hull splits that the summary tells; the table has all
 
 
 def summary(study: Study, lines: list[Line], duplicates: int) -> str:
     """One paragraph: what was pruned, what that did, how sure it is."""
-    by_name = {line.condition.name: line for line in lines}
     hulls = [
         line
         for line in lines
         if isinstance(study.rules.get(line.condition.split), Hull) and line.condition.twins
     ]
     parts = [_pool(study, duplicates)]
-    parts += [_hull(study, line, by_name) for line in hulls[:MOST]]
+    if hulls:
+        parts.append(
+            "Hull pruning takes out every image that is more similar to some test image than the "
+            "nearest image of the reference is; what is left is compared with a random sample of "
+            "the same size."
+        )
+    parts += [_hull(study, line) for line in hulls[:MOST]]
     if len(hulls) > MOST:
         parts.append(f"The table has {len(hulls) - MOST} more pruned splits.")
     if not hulls:
@@ -37,7 +42,11 @@ def rule(one: Rule) -> str:
             f"image than that image's nearest reference image{shifted}"
         )
     if isinstance(one, Ranked):
-        kept = f"{one.keep:,} rows" if isinstance(one.keep, int) else f"{one.keep:.1%} of the base"
+        kept = (
+            f"{one.keep:,} rows"
+            if isinstance(one.keep, int)
+            else f"{percent(one.keep)} of the base"
+        )
         which = "least" if one.rule == "near" else "most"
         return f"{one.rule}: {kept} {which} similar to the nearest image of {listed(one.tests)}"
     if isinstance(one, Random):
@@ -58,66 +67,57 @@ def listed(words: Sequence[str]) -> str:
 def drop(one: Interval) -> str:
     """A difference with its interval; one whose interval has zero in it is not called a drop."""
     low, high = points(one.low), points(one.high)
-    interval = f"95 % interval {low} to {high}"
     if not one.is_distinguishable:
-        return f"not distinguishable (difference of {points(one.value)} points, {interval})"
-    word = "drop" if one.value > 0 else "gain"
-    if one.value < 0:
-        interval = f"95 % interval {points(-one.high)} to {points(-one.low)}"
-    return f"a {word} of {points(abs(one.value))} points ({interval})"
+        return f"not distinguishable ({points(one.value)} points, 95 % interval {low} to {high})"
+    if one.value > 0:
+        return f"a drop of {points(one.value)} points (95 % interval {low} to {high})"
+    low, high = points(-one.high), points(-one.low)
+    return f"a gain of {points(-one.value)} points (95 % interval {low} to {high})"
 
 
 def _pool(study: Study, duplicates: int) -> str:
     text = f"The pool has {len(study.pool):,} images"
     if duplicates:
-        share = duplicates / len(study.pool)
-        text += f"; de-duplication removed {duplicates:,} of them ({share:.1%})"
-    return f"{text}. The reference has {len(study.reference):,}."
+        share = percent(duplicates / len(study.pool))
+        text += f", of which {duplicates:,} ({share}) were removed as near-duplicates"
+    return f"{text}; the reference has {len(study.reference):,}."
 
 
-def _hull(study: Study, line: Line, by_name: dict[str, Line]) -> str:
+def _hull(study: Study, line: Line) -> str:
+    """One hull split: what it lacks, what that did on its own test set and on the others."""
     one = line.condition
     chosen = study.rules[one.split]
     assert isinstance(chosen, Hull)
     gone = len(study.base_of(one.split)) - line.rows
-    twin = by_name[one.twins[0]]
-    text = (
-        f"{one.name} leaves out every image that is more similar to some image of "
-        f"{listed(chosen.tests)} than the nearest reference image is: {gone:,} images, "
-        f"{line.removed:.1%} of the base. "
+    text = f"“{one.name}” lacks {gone:,} images ({percent(gone / (gone + line.rows))})"
+    own = chosen.tests[0] if len(chosen.tests) == 1 else None
+    others = {test: cell.drop for test, cell in line.cells.items() if test != own and cell.drop}
+    if own is None:
+        return f"{text}: {_several(others)}."
+    cell = line.cells[own]
+    assert cell.drop is not None
+    random = percent(cell.top1.value + cell.drop.value)
+    text += (
+        f": its model gets {percent(cell.top1.value)} of {own} right, that of the random sample "
+        f"{random}, {drop(cell.drop)}"
     )
-    if len(chosen.tests) == 1:
-        test = chosen.tests[0]
-        cell = line.cells[test]
-        assert cell.drop is not None
-        other = cell.top1.value + cell.drop.value
-        text += (
-            f"On {test} the model trained on the rest has {cell.top1.value:.1%} top-1, the one "
-            f"trained on a random sample of that size {other:.1%}: {drop(cell.drop)}. "
-        )
-    others = [test for test in line.cells if [test] != chosen.tests]
-    return text + _others(line, others, "On the other test sets" if others != list(line.cells)
-                          else f"Against {twin.condition.name}")  # fmt: skip
+    return f"{text}; {_several(others)}." if others else f"{text}."
 
 
-def _others(line: Line, tests: list[str], where: str) -> str:
-    drops = [(test, line.cells[test].drop) for test in tests]
-    sure = [
-        f"{test} ({points(one.value)})" for test, one in drops if one and one.is_distinguishable
-    ]
-    unsure = [test for test, one in drops if one and not one.is_distinguishable]
-    if not sure and not unsure:
-        return ""
-    if not sure:
-        return f"{where} no difference is distinguishable from zero."
-    text = f"{where} accuracy is lower by distinguishable points on {listed(sure)}"
-    if any(one and one.is_distinguishable and one.value < 0 for _, one in drops):
-        text = f"{where} the drop in points is distinguishable on {listed(sure)}"
-    return text + (f", and not on {listed(unsure)}." if unsure else ".")
+def _several(drops: dict[str, Interval]) -> str:
+    """On which test sets accuracy changed, and on which that cannot be told."""
+    lower = [f"{t} ({points(d.value)} points)" for t, d in drops.items() if d.low > 0]
+    higher = [f"{t} ({points(-d.value)} points)" for t, d in drops.items() if d.high < 0]
+    unsure = [test for test, one in drops.items() if not one.is_distinguishable]
+    changed = [f"lower on {listed(lower)}"] if lower else []
+    changed += [f"higher on {listed(higher)}"] if higher else []
+    said = [f"accuracy is {listed(changed)}"] if changed else []
+    said += [f"on {listed(unsure)} no difference can be told"] if unsure else []
+    return "; ".join(said)
 
 
 def _supervised(line: Line) -> str:
-    cells = [f"{test} {cell.top1.value:.1%}" for test, cell in line.cells.items()]
+    cells = [f"{percent(cell.top1.value)} of {test}" for test, cell in line.cells.items()]
     return f"A classifier trained on the labelled reference alone has {listed(cells)}."
 
 

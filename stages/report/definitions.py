@@ -1,0 +1,84 @@
+"""The page's account of how splits and runs were made, and of what the words on it mean."""
+
+from html import escape
+
+from stages.parameters.report import Report
+from stages.report import words
+from stages.report.markup import data_table, details, table_row
+from stages.report.study import Study
+
+NONE = "–"
+
+
+def part(study: Study, parameters: Report) -> str:
+    """The section `splits`."""
+    rows = []
+    for name, rule in study.rules.items():
+        card = study.splits[name].card
+        base = study.base_of(name)
+        removed = card.get("removed_per_test") or {}
+        each = ", ".join(f"{test} {count:,}" for test, count in removed.items())
+        cells = [
+            f'<span class="text">{escape(words.rule(rule))}</span>',
+            f"{escape(rule.base)}, {len(base):,}",
+            f"{len(study.splits[name]):,}",
+            f"{len(base) - len(study.splits[name]):,}",
+            escape(each) or NONE,
+        ]
+        head = f'<span id="split-{escape(name)}">{escape(name)}</span>'
+        rows.append(table_row(head, cells))
+    head = ["split", "rule", "base, its rows", "kept", "removed", "removed by each test set"]
+    trained = [_trained(study, run) for one in study.conditions.values() for run in one.runs]
+    columns = ["run", "objective", "seed", "samples seen", "checkpoint"]
+    pool = study.pool.sha256[:12]
+    return (
+        data_table(f"The splits, all of the pool with manifest {pool}….", head, rows)
+        + details("Runs and their checkpoints", data_table("The runs.", columns, trained))
+        + _definitions(parameters)
+    )
+
+
+def _trained(study: Study, run: str) -> str:
+    card = study.cards[run]
+    recipe = card["training"]
+    seen = recipe.get("optimiser", {}).get("samples_seen")
+    cells = [
+        escape(str(recipe.get("objective", NONE))),
+        escape(str(recipe.get("seed", NONE))),
+        f"{seen:,}" if isinstance(seen, int) else NONE,
+        f"<code>{escape(card['fingerprint'][:12])}</code>",
+    ]
+    return table_row(escape(run), cells)
+
+
+def _definitions(parameters: Report) -> str:
+    terms = {
+        "hull": (
+            "Hull pruning, margin",
+            "For a test image t, s(t, R) is its cosine similarity to the nearest image of the "
+            "reference R. A pool image x is removed if s(t, x) > s(t, R) for some t. Its margin is "
+            "the largest s(t, x) − s(t, R); it is removed if that is positive. Afterwards no test "
+            "image has a nearer neighbour in pool and reference than it has in the reference.",
+        ),
+        "twin": (
+            "Random split of the same size",
+            "A uniform sample of the same base with as many rows. The difference to it is what the "
+            "choice of rows did; the size alone would have cost as much in both.",
+        ),
+        "interval": (
+            "Intervals",
+            f"Of differences: paired bootstrap over test images, {parameters.resamples:,} "
+            "resamples, 2.5 and 97.5 % quantiles. A difference whose interval has zero in it is "
+            "called not distinguishable. Of accuracies: Wilson's score interval, 95 %.",
+        ),
+        "share-removed": (
+            "Share removed",
+            "Rows of the base that the split lacks, over the rows of the base. The base is the "
+            "pool, or the pool without near-duplicates.",
+        ),
+    }
+    entries = [
+        f'<dt id="{name}">{escape(title)}</dt><dd>{escape(text)}</dd>'
+        for name, (title, text) in terms.items()
+    ]
+    return f"<dl>{''.join(entries)}</dl>\n"

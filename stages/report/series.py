@@ -1,0 +1,142 @@
+"""The data of the report's plots in long form, a dictionary per mark, and the splits' colours.
+
+A split has the same colour everywhere; the random split of its size has it too.
+"""
+
+import csv
+import io
+from typing import Any
+
+from stages.parameters.report import Report
+from stages.report.statistics import Bins, bin_index, binned_accuracy, histogram
+from stages.report.study import Condition, Study
+from stages.report.table import Line
+
+Rows = list[dict[str, Any]]
+
+# told apart by most colour-blind readers, and legible on white and on black
+PALETTE = (
+    "#3b82d0", "#d9622b", "#2f9e77", "#b65fc0", "#c79a00",
+    "#d6478c", "#159fb5", "#8a6d4b", "#7a8f1f", "#6f6ad6",
+)  # fmt: skip
+GREY = "#8a8a8a"
+RANDOM = "random"
+
+
+def colours(study: Study) -> dict[str, str]:
+    """The colour of every split and condition."""
+    own = [name for name in study.splits if name in study.rules and name not in study.twins]
+    found = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(own)}
+    found |= {name: found.get(of, GREY) for name, of in study.twins.items()}
+    return found | {name: found.get(one.split, GREY) for name, one in study.conditions.items()}
+
+
+def accuracy_rows(study: Study, lines: list[Line]) -> Rows:
+    """Top-1 in % with its Wilson interval per test set and condition."""
+    colour = colours(study)
+    rows = []
+    for line in lines:
+        one = line.condition
+        for test, cell in line.cells.items():
+            low, high = 100 * cell.top1.low, 100 * cell.top1.high
+            rows.append(
+                {
+                    "test": test,
+                    "split": one.name,
+                    "beside": beside(study, one),
+                    "kind": _kind(study, one),
+                    "top1": _round(100 * cell.top1.value),
+                    "low": _round(low),
+                    "high": _round(high),
+                    "colour": colour[one.name],
+                }
+            )
+    return rows
+
+
+def beside(study: Study, condition: Condition) -> str:
+    """The condition whose line in the plot a condition shares: a random split's is its twin's."""
+    for name, one in study.conditions.items():
+        if condition.name in one.twins:
+            return name
+    return condition.name
+
+
+def similarity_rows(study: Study, width: float) -> Rows:
+    """Per test set, the share of its images in % in every bin of nearest similarity to the
+    reference, to the pool, and to every split with the reference added."""
+    colour = colours(study)
+    rows = []
+    for test, found in study.scores.items():
+        series = {"reference": found.test.reference_sim, "pool": found.test.pool_sim}
+        series |= {name: study.gaps[name, test].similarity_Q for name in study.rules}
+        bins = [bin_index(values, width) for values in series.values()]
+        first = min(int(one.min()) for one in bins)
+        last = max(int(one.max()) for one in bins)
+        for name, values in series.items():
+            for index, share in enumerate(histogram(values, width, first, last), first):
+                rows.append(
+                    {
+                        "test": test,
+                        "data": name,
+                        "similarity": _round((index + 0.5) * width),
+                        "share": _round(100 * share),
+                        "colour": colour.get(name, GREY),
+                    }
+                )  # fmt: skip
+    return rows
+
+
+def all_bins(study: Study, parameters: Report) -> dict[tuple[str, str], Bins]:
+    """Accuracy by similarity, by condition and test set."""
+    return {
+        (name, test): binned_accuracy(
+            study.similarity(one, test),
+            study.outcomes[name, test].top1_Q,
+            width=parameters.bin_width,
+            least=parameters.least_per_bin,
+        )
+        for name, one in study.conditions.items()
+        for test in study.tests
+    }
+
+
+def bin_rows(study: Study, bins: dict[tuple[str, str], Bins]) -> Rows:
+    """Accuracy in % per bin of similarity to the training data, by test set and condition."""
+    colour = colours(study)
+    return [
+        {
+            "test": test,
+            "split": name,
+            "kind": _kind(study, study.conditions[name]),
+            "similarity": _round(similarity),
+            "accuracy": _round(100 * accuracy),
+            "images": int(count),
+            "colour": colour[name],
+        }
+        for (name, test), found in bins.items()
+        for similarity, accuracy, count in zip(
+            found.similarity_B, found.accuracy_B, found.count_B, strict=True
+        )
+    ]
+
+
+def to_csv(rows: Rows) -> str:
+    """Rows as CSV; the first row names the columns."""
+    if not rows:
+        return ""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _kind(study: Study, condition: Condition) -> str:
+    if condition.is_supervised:
+        return "supervised"
+    return RANDOM if condition.split in study.twins else "split"
+
+
+def _round(value: float) -> float:
+    return round(float(value), 4) + 0.0

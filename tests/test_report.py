@@ -1,0 +1,301 @@
+"""The report as a stage: the study that it reads, the tables, the page, the plots."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.artifacts import layout, predictions
+from stages.parameters.runs import Run
+from stages.parameters.splits import parse_rule
+from stages.report import charts, study, words
+from stages.report.__main__ import main
+from stages.report.statistics import Interval
+from tests.artifacts_samples import contents
+from tests.report_study import RUNS, SPLITS, write_study
+
+ROOT = Path(__file__).parent.parent
+VOID = {"meta", "img", "br", "link", "hr"}
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """The folder of a study with its report."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_study()
+        main()
+    return folder
+
+
+@pytest.fixture
+def here(reported, tmp_path, monkeypatch):
+    """A copy of that study to damage."""
+    folder = tmp_path / "study"
+    shutil.copytree(reported, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+class Page(HTMLParser):
+    """Collects what the page's promises are about; unbalanced tags are an error."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.links, self.images, self.tags = [], [], [], [], []
+        self.heads, self.text = [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.append((tag, found))
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in found:
+            self.ids.append(found["id"])
+        if tag == "a":
+            self.links.append(found["href"])
+        if tag == "img":
+            self.images.append(found)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def rows_of(folder):
+    with (folder / "report/table.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def top1(folder, run, test):
+    table = predictions.read(folder / layout.predictions(run), test)
+    return (table["rank"].to_numpy() == 1).astype(float)
+
+
+def test_the_table_has_the_accuracies_and_drops_of_the_predictions(reported):
+    rows = rows_of(reported)
+    assert len(rows) == len(RUNS) * 2
+    for row in rows:
+        right_Q = top1(reported, row["run"], row["test"])
+        assert float(row["top1"]) == pytest.approx(right_Q.mean(), abs=1e-6)
+        assert int(row["n_test"]) == len(right_Q)
+        assert float(row["wilson_low"]) < float(row["top1"]) < float(row["wilson_high"])
+        if row["random_twin"]:
+            twin_Q = top1(reported, f"{row['random_twin']}-0", row["test"])
+            assert float(row["drop"]) == pytest.approx((twin_Q - right_Q).mean(), abs=1e-6)
+            assert float(row["drop_low"]) <= float(row["drop"]) <= float(row["drop_high"])
+    assert {row["split"] for row in rows if row["drop"]} == {"hull-sketch"}
+    sizes = {row["split"]: int(row["n"]) for row in rows}
+    assert sizes["hull-sketch"] == sizes["random-hull-sketch"] < sizes["full"] == 117
+    assert sizes["supervised"] == 24
+
+
+def test_metrics_are_those_of_the_table(reported):
+    numbers = json.loads((reported / "metrics/report.json").read_bytes())
+    for row in rows_of(reported):
+        assert numbers["accuracy"][row["run"]][row["test"]] == pytest.approx(float(row["top1"]))
+        if row["drop"]:
+            assert numbers["drop"][row["split"]][row["test"]]["low"] == float(row["drop_low"])
+    assert set(numbers) == {"accuracy", "drop", "spearman"}
+
+
+def test_the_same_artifacts_give_the_same_bytes(reported, here):
+    main()
+    assert contents(here / "report") == contents(reported / "report")
+
+
+def test_the_page_stands_alone_and_can_be_read_without_seeing(reported):
+    text = (reported / "report/index.html").read_text()
+    page = Page(text)
+    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object")]
+    assert "@import" not in text
+    assert "url(" not in text
+    assert all(image["src"].startswith("data:image/") for image in page.images)
+    assert all(image["alt"] for image in page.images)
+    assert len(set(page.ids)) == len(page.ids)
+    for link in page.links:
+        assert link.startswith("https://") or link[1:] in page.ids
+    drawings = [found for tag, found in page.tags if tag == "svg" and "aria-hidden" not in found]
+    assert drawings
+    assert all(found["role"] == "img" and found["aria-label"] for found in drawings)
+    assert all("scope" in found for tag, found in page.tags if tag == "th")
+    tables = [tag for tag, _ in page.tags if tag in ("table", "caption")]
+    assert tables == ["table", "caption"] * (len(tables) // 2)
+    assert str(reported) not in text
+
+
+def test_captions_are_text_and_never_markup(reported):
+    text = (reported / "report/index.html").read_text()
+    assert "<pool>" not in text
+    assert "&lt;pool&gt;" in text
+
+
+def test_the_histogram_of_a_hull_split_is_that_of_the_reference(reported):
+    with (reported / "report/plots/similarity.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["test"] == "sketch"]
+    shares = {}
+    for row in rows:
+        shares.setdefault(row["data"], {})[row["similarity"]] = float(row["share"])
+    assert shares["hull-sketch"] == shares["reference"]
+    assert shares["full"] != shares["reference"]
+    for found in shares.values():
+        assert sum(found.values()) == pytest.approx(100, abs=0.01)
+
+
+def test_a_split_has_one_colour_and_its_random_split_the_same(reported):
+    colours = {}
+    for name in ("accuracy", "binned"):
+        with (reported / f"report/plots/{name}.csv").open() as stream:
+            for row in csv.DictReader(stream):
+                colours.setdefault(row["split"], set()).add(row["colour"])
+    assert all(len(found) == 1 for found in colours.values())
+    assert colours["hull-sketch"] == colours["random-hull-sketch"]
+    assert colours["hull-sketch"] != colours["full"]
+
+
+def test_figures_are_drawings(reported):
+    for name in ("accuracy", "binned"):
+        assert (reported / f"report/figures/{name}.svg").read_text().startswith("<svg")
+        assert (reported / f"report/figures/{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_several_seeds_are_averaged_image_by_image(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    more = {f"{run[:-1]}1": {**entry, "seed": 1} for run, entry in RUNS.items() if run[-1] == "0"}
+    write_study(runs={**RUNS, **more})
+    main()
+    rows = {(row["split"], row["test"]): row for row in rows_of(tmp_path)}
+    assert len(rows) == 8
+    row = rows["hull-sketch", "sketch"]
+    assert (row["run"], row["seeds"]) == ("hull-sketch-0 hull-sketch-1", "0 1")
+    both = [top1(tmp_path, f"hull-sketch-{seed}", "sketch").mean() for seed in (0, 1)]
+    assert float(row["top1"]) == pytest.approx(np.mean(both), abs=1e-6)
+    text = "".join(Page(Path("report/index.html").read_text()).text)
+    assert "seeds 0, 1" in text
+    assert "supervised was trained only once" in text
+
+
+def test_a_study_of_another_shape(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    core = {**SPLITS["hull-sketch"], "rule": "core", "keep": 0.5}
+    write_study(
+        splits={"full": SPLITS["full"], "core": core},
+        runs={"one": {"split": "core", "objective": "clip", "seed": 3}},
+        tests=("sketch",),
+        report={"removed": 0, "neighbours": 0, "duplicates": 0, "least_per_bin": 1000},
+        duplicates=False,
+    )
+    main()
+    (row,) = rows_of(tmp_path)
+    assert (row["split"], row["drop"], row["random_twin"]) == ("core", "", "")
+    page = Page(Path("report/index.html").read_text())
+    assert not page.images
+    assert "No pruned split has a random split of its size" in "".join(page.text)
+    assert json.loads(Path("metrics/report.json").read_bytes())["drop"] == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "stage"),
+    [
+        ("predictions/full-0/val.parquet", "evaluate@full-0"),
+        ("gap/hull-sketch/sketch.parquet", "gap@hull-sketch"),
+        ("similarity/clip/reference/val/card.json", "similarity@val"),
+        ("splits/dedup/card.json", "deduplicate"),
+        ("splits/hull-sketch/card.json", "prune@hull-sketch"),
+        ("models/supervised/card.json", "train@supervised"),
+        ("data/tests/val/manifest.parquet", "prepare@val"),
+        ("data/pool/manifest.parquet", "prepare@pool"),
+    ],
+)
+def test_a_missing_artifact_is_named_with_the_stage_that_makes_it(here, path, stage):
+    Path(path).unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        main()
+    assert path in str(caught.value)
+    assert f"dvc repro {stage}`" in str(caught.value)
+
+
+def test_missing_embeddings_are_named_with_their_stage(here):
+    shutil.rmtree("embeddings/clip/tests/sketch")
+    with pytest.raises(FileNotFoundError, match=r"embeddings/clip/tests/sketch.*embed@sketch"):
+        main()
+
+
+def test_predictions_of_an_older_test_set_are_an_error(here):
+    table = predictions.read(layout.predictions("full-0"), "val")
+    predictions.write(layout.predictions("full-0"), "val", table.slice(1))
+    with pytest.raises(ValueError, match=r"full-0/val.parquet: its 29 rows are not the 30 test im"):
+        main()
+
+
+def test_a_split_of_another_pool_is_an_error(here):
+    card = json.loads(Path("splits/full/card.json").read_bytes()) | {"pool": "0" * 64}
+    Path("splits/full/card.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="splits/full: made from another pool"):
+        main()
+
+
+def test_a_failure_leaves_the_old_page(here):
+    before = contents(here / "report")
+    Path("data/pool/00000.tar").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"data/pool/00000.tar"):
+        main()
+    assert contents(here / "report") == before
+
+
+def test_runs_are_grouped_by_all_but_their_seed():
+    rules = {name: parse_rule(entry, name) for name, entry in SPLITS.items()}
+    runs = {
+        "s": Run(split="none", objective="supervised", seed=0),
+        "b": Run(split="hull-sketch", objective="clip", seed=1),
+        "a": Run(split="hull-sketch", objective="clip", seed=0),
+        "bare": Run(split="hull-sketch", objective="clip", seed=0, add_reference=False),
+        "r": Run(split="random-hull-sketch", objective="clip", seed=0),
+    }
+    found = study.group(runs, rules)
+    assert list(found) == [
+        "hull-sketch",
+        "hull-sketch without the reference",
+        "random-hull-sketch",
+        "supervised",
+    ]
+    assert found["hull-sketch"].runs == ("b", "a")
+    assert found["hull-sketch"].seeds == (1, 0)
+    assert found["hull-sketch"].twins == ("random-hull-sketch",)
+    assert found["hull-sketch without the reference"].twins == ()
+    with pytest.raises(ValueError, match="did you mean 'hull-sketch'"):
+        study.group({"x": Run(split="hull-sketsch", objective="clip", seed=0)}, rules)
+
+
+def test_a_difference_whose_interval_has_zero_is_not_called_a_drop():
+    assert words.drop(Interval(0.02, -0.01, 0.05)).startswith("not distinguishable (2.0 points")
+    said = words.drop(Interval(0.02, 0.01, 0.05))
+    assert said == "a drop of 2.0 points (95 % interval 1.0 to 5.0)"
+    said = words.drop(Interval(-0.02, -0.05, -0.01))
+    assert said == "a gain of 2.0 points (95 % interval 1.0 to 5.0)"
+
+
+def test_the_templates_of_dvc_plots_are_those_of_the_charts():
+    for name, text in charts.templates().items():
+        assert (ROOT / ".dvc/plots" / f"{name}.json").read_text() == text
+        assert '"<DVC_METRIC_DATA>"' in text
+
+
+def test_the_stage_starts_without_torch():
+    code = "import sys, stages.report.__main__; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
