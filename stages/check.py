@@ -42,7 +42,7 @@ SECTIONS: dict[str, type[Strict]] = {
     "report": Report,
 }
 ITEMS: dict[str, type[Strict]] = {"datasets": Dataset, "tests": Dataset, "runs": Run}
-NAMES = ("pool", "reference", "classes")
+NAMES = ("reference", "classes")
 KNOWN = (*SECTIONS, *ITEMS, *NAMES, splits.SECTION)
 
 
@@ -69,9 +69,10 @@ def check(path: Path) -> dict[str, Any]:
 
 def check_names(content: Mapping[str, Any], path: Path) -> None:
     """Every name that one entry uses of another exists."""
-    for role in ("pool", "reference"):
-        if content[role] not in content["datasets"]:
-            raise unknown("data set", content[role], content["datasets"], f"{path}: {role}")
+    if layout.POOL not in content["datasets"]:
+        raise ValueError(f"{path}: datasets.{layout.POOL} is missing: it is what a study prunes")
+    if content["reference"] not in content["datasets"]:
+        raise unknown("data set", content["reference"], content["datasets"], f"{path}: reference")
     classes = layout.classes(content["classes"])
     if not classes.exists():
         lists = [file.stem for file in classes.parent.glob("*.yaml")]

@@ -163,7 +163,7 @@ def main() -> str:
     """De-duplicate the pool."""
     settings, stream = section("deduplicate", Deduplicate), section("similarity", Similarity)
     versions.check("torch", "numpy", *(["faiss"] if settings.method == "kmeans" else []))
-    (store,) = stores.load(stores.encoder_name(), stores.POOL)
+    (store,) = stores.load(stores.encoder_name(), layout.POOL)
     if settings.method == "kmeans":
         centre_KD = centres(store, settings)
         cluster_N = assign(store, centre_KD, stream.block_rows)

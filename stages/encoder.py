@@ -27,7 +27,7 @@ NAME = "encoder"
 def trained(encoder: Encoder) -> str:
     """Train the encoder on every row of the pool; its fingerprint."""
     sources = Sources(
-        dataset.read(layout.dataset(study.name("pool"))),
+        dataset.read(layout.dataset(layout.POOL)),
         dataset.read(layout.dataset(study.name("reference"))),
         classes.read(layout.classes(study.name("classes"))),
     )

@@ -27,7 +27,6 @@ from stages.artifacts.dataset import Manifest
 from stages.entry import run
 from stages.learning import models, pixels, zeroshot
 from stages.learning.models import Clip
-from stages.learning.runs import CLASSES, CLASSIFIER
 from stages.parameters import item, nearest, section, study
 from stages.parameters.evaluate import Evaluate
 from stages.parameters.runs import Run
@@ -70,14 +69,14 @@ def prototypes(
 
 def class_weights(stored: Checkpoint, names: list[str], where: str) -> Float[np.ndarray, "C D"]:
     """The rows of a supervised model's classifier for the class ids ``names``, of length one."""
-    learnt = json.loads(stored.file(CLASSES))
+    learnt = json.loads(stored.file(models.CLASSES))
     for name in names:
         if name not in learnt:
             raise ValueError(
                 f"{where}: class {name!r} is not among the {len(learnt)} of the reference, which "
                 f"{stored.folder} learnt; {nearest(name, learnt)}"
             )
-    weight_CD = safetensors.numpy.load(stored.file(CLASSIFIER))["weight"].astype(np.float64)
+    weight_CD = safetensors.numpy.load(stored.file(models.CLASSIFIER))["weight"].astype(np.float64)
     weight_CD = weight_CD[[learnt.index(name) for name in names]]
     return weight_CD / np.linalg.norm(weight_CD, axis=1, keepdims=True)
 
@@ -123,7 +122,7 @@ def main(name: str) -> str:
     versions.check("torch", "open_clip_torch", "numpy")
     entry, settings = item("runs", name, Run), section("evaluate", Evaluate)
     known = classes.read(layout.classes(study.name("classes")))
-    tests = {test: dataset.read(layout.dataset(test)) for test in study.suite()}
+    tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.suite()}
     owned = {test: own_classes(manifest) for test, manifest in tests.items()}
     stored = checkpoint.read(layout.model(name))
     clip = models.restore(stored)

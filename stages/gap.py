@@ -89,7 +89,7 @@ def main(name: str) -> str:
     versions.check("torch", "numpy")
     settings, reference = section("similarity", Similarity), study.name("reference")
     encoder, names = stores.encoder_name(), study.suite()
-    pool, *of_tests = stores.load(encoder, stores.POOL, *names)
+    pool, *of_tests = stores.load(encoder, layout.POOL, *map(layout.test, names))
     chosen = split.read(layout.split(name))
     if not len(chosen):
         raise ValueError(f"{layout.split(name)}: the split has no rows, so nothing is nearest")

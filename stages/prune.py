@@ -22,7 +22,6 @@ from stages.artifacts.split import Split
 from stages.entry import run
 from stages.parameters import FILE, read, splits
 
-POOL = "pool"
 DIGITS = 6
 
 
@@ -140,7 +139,7 @@ def prune(rule: splits.Rule, pool: Manifest, base: Split, path: Path = FILE) -> 
 def main(name: str) -> str:
     """Write the split ``name`` and its metrics."""
     rule = splits.load(name)
-    pool = manifest.read(layout.dataset(POOL), shards=False)
+    pool = manifest.read(layout.dataset(layout.POOL), shards=False)
     base = read_split(rule.base, pool)
     try:
         pruned = prune(rule, pool, base)

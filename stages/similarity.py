@@ -62,7 +62,7 @@ def main(name: str) -> str:
     if name not in (known := study.suite()):
         raise unknown("test set", name, known, f"{FILE}: tests")
     encoder = stores.encoder_name()
-    pool, reference, test = stores.load(encoder, stores.POOL, reference_name, name)
+    pool, reference, test = stores.load(encoder, layout.POOL, reference_name, layout.test(name))
     of_pool, of_test = measure(pool, reference, test, settings.block_rows)
     card = {
         "encoder": stores.source(pool, pool.encoder),

@@ -34,6 +34,9 @@ def plan(entry: Run, chosen: Split, train: Train) -> Plan:
 def reusable(sources: Sources, planned: Plan) -> Checkpoint | None:
     """The encoder's checkpoint, if it is the model that this run would become."""
     stored = checkpoint.read(layout.model(ENCODER))
+    if "source" in stored.card["training"]:
+        print("the encoder was not trained here: training", file=sys.stderr)
+        return None
     recipe = runs.recipe(sources, planned)
     if different := runs.differences(recipe, stored.card["training"]):
         print(f"the encoder differs in {', '.join(different)}: training", file=sys.stderr)
@@ -46,7 +49,7 @@ def main(name: str) -> str:
     versions.check("torch", "open_clip_torch", "numpy")
     entry, train = item("runs", name, Run), section("train", Train)
     sources = Sources(
-        dataset.read(layout.dataset(study.name("pool"))),
+        dataset.read(layout.dataset(layout.POOL)),
         dataset.read(layout.dataset(study.name("reference"))),
         classes.read(layout.classes(study.name("classes"))),
     )

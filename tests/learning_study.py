@@ -102,7 +102,7 @@ def build(root: Path) -> None:
     entries = {key: {"name": name, "names": [name]} for key, name in CLASSES.items()}
     (root / "data/classes").mkdir(parents=True)
     (root / "data/classes/shapes.yaml").write_text(yaml.safe_dump(entries))
-    parts = {"pool": (40, 0, False), "reference": (21, 100, True), "val": (15, 200, True)}
+    parts = {"pool": (40, 0, False), "reference": (21, 100, True), "tests/val": (15, 200, True)}
     for name, (count, offset, labelled) in parts.items():
         made = samples(count, offset, labelled=labelled)
         dataset.write(root / "data" / name, made, shard_size=16, max_drop_fraction=0.0)

@@ -49,7 +49,7 @@ def test_metrics_follow_from_the_predictions(here, name):
     assert numbers["top1"] == pytest.approx(right / 15, abs=1e-6)
     assert numbers["top5"] == 1.0
     assert numbers["low"] <= numbers["top1"] <= numbers["high"]
-    assert table["label"].to_pylist() == dataset.read(layout.dataset("val")).labels
+    assert table["label"].to_pylist() == dataset.read(layout.dataset("tests/val")).labels
 
 
 def test_repeated_runs_give_the_same_bytes(here):

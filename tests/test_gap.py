@@ -74,7 +74,7 @@ def test_the_full_split_has_the_pools_gap(scored):
 
 
 def test_blocks_do_not_matter(scored):
-    pool, val = stores.load("tiny", "pool", "val")
+    pool, val = stores.load("tiny", "pool", "tests/val")
     kept = np.arange(300) % 3 == 0
     seen = {
         tuple(part.tobytes() for part in gap.to_split(pool, kept, {"val": val}, rows)["val"])

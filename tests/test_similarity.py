@@ -69,13 +69,14 @@ def world(tmp_path, monkeypatch):
     }
     parts["pool"][100:110] = parts["reference"][:10]
     for number, (name, x) in enumerate(parts.items()):
-        store(layout.embeddings("tiny", name), x, dataset=str(number) * 64)
+        folder = name if name in ("pool", "reference") else layout.test(name)
+        store(layout.embeddings("tiny", folder), x, dataset=str(number) * 64)
     return parts
 
 
 @pytest.mark.parametrize("block_rows", [1, 7, 1000])
 def test_blocks_do_not_matter(world, block_rows):
-    pool, reference, test = stores.load("tiny", "pool", "reference", "val")
+    pool, reference, test = stores.load("tiny", "pool", "reference", "tests/val")
     of_pool, of_test = measure(pool, reference, test, block_rows)
     threshold, row = nearest(world["val"], world["reference"])
     whole = score_pool(world["pool"], world["val"], threshold)

@@ -2,6 +2,14 @@
 
 from pathlib import Path
 
+POOL = "pool"  # the data set that a study prunes; a study has one
+
+
+def test(name: str) -> str:
+    """The data set of a test set: test sets have a folder of their own, so that a stage can
+    depend on all of them, however many there are."""
+    return f"tests/{name}"
+
 
 def dataset(name: str) -> Path:
     """Shards, manifest and drop ledger of a data set."""

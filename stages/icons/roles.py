@@ -93,9 +93,7 @@ def cast(
     return roles | {c.identity: POOL for c in rest}
 
 
-def _sample_pool(
-    rest: list[Candidate], casting: Casting, class_words: set[str]
-) -> list[Candidate]:
+def _sample_pool(rest: list[Candidate], casting: Casting, class_words: set[str]) -> list[Candidate]:
     """Take the first of each kind; what a kind lacks, the unrelated icons make up for."""
     named = [c for c in rest if c.label is not None]
     related = [c for c in rest if c.label is None and class_words.intersection(c.words)]

@@ -11,8 +11,6 @@ from stages.artifacts import layout, manifest, split
 from stages.entry import run
 from stages.parameters import unknown
 
-POOL = "pool"
-
 
 def main(command: str, a: str, b: str) -> str:
     """Print rows in A and B, added, removed, Jaccard, and the classes whose numbers changed."""
@@ -93,7 +91,7 @@ def check_comparable(a: str, before: split.Split, b: str, after: split.Split) ->
 
 def class_table(before: split.Split, after: split.Split) -> str:
     """The classes whose numbers of rows differ, or one line that says why there is no table."""
-    folder = layout.dataset(POOL)
+    folder = layout.dataset(layout.POOL)
     if not (folder / manifest.MANIFEST).exists():
         return f"classes: not compared, {folder / manifest.MANIFEST} is not there"
     pool_manifest = manifest.read(folder, shards=False)
