@@ -27,12 +27,19 @@ def part(study: Study, parameters: Report) -> str:
         ]
         head = f'<span id="split-{escape(name)}">{escape(name)}</span>'
         rows.append(table_row(head, cells))
-    head = ["split", "rule", "base, its rows", "kept", "removed", "removed by each test set"]
+    head = [
+        "split",
+        '<span class="text">rule</span>',
+        "base, its rows",
+        "kept",
+        "removed",
+        "removed by each test set",
+    ]
     trained = [_trained(study, run) for one in study.conditions.values() for run in one.runs]
     columns = ["run", "objective", "seed", "samples seen", "checkpoint"]
     pool = study.pool.sha256[:12]
     return (
-        data_table(f"The splits, all of the pool with manifest {pool}….", head, rows)
+        data_table(f"The splits, all of the pool with manifest {pool}.", head, rows)
         + details("Runs and their checkpoints", data_table("The runs.", columns, trained))
         + _definitions(parameters)
     )

@@ -138,7 +138,7 @@ def _published(content: Content) -> str:
     tests = [test for test in study.tests if test in named]
     if not tests:
         return ""
-    head = ["training data of the paper", "removed", "ours", "removed"]
+    head = ["training data of the paper", "removed there", "ours", "removed here"]
     head += [f"{test}<br><small>{whose}</small>" for test in tests for whose in ("paper", "ours")]
     rows = []
     for pair in published.beside(study, theirs):
@@ -175,7 +175,7 @@ def _similarity(content: Content) -> str:
     html += key([
         (chip(series.GREY), "split, in its colour"),
         (stroke(series.GREY, "5 2"), "random split of its size, in the same colour"),
-        (stroke(series.GREY), "whole pool"),
+        (stroke(series.GREY), "whole pool, without the reference"),
         (stroke(series.GREY, "2 2"), "reference"),
     ])  # fmt: skip
     for number, test in enumerate(study.tests):

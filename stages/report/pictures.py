@@ -18,7 +18,7 @@ from stages.artifacts import atomic, embeddings, layout
 from stages.artifacts.embeddings import Embeddings
 from stages.artifacts.manifest import Manifest
 from stages.parameters.splits import Hull
-from stages.report.study import POOL, Study
+from stages.report.study import Study
 
 FOLDER = Path("deduplicate")
 SIDE = 96  # pixels; larger images are scaled down to it
@@ -117,9 +117,9 @@ def removed(study: Study, name: str, count: int) -> list[Removed]:
     gone = rows_removed(study, name)
     margin_N = np.max([study.scores[test].pool.margin for test in rule.tests], axis=0)
     order = gone[np.lexsort((gone, -margin_N[gone]))][:SCANNED]
-    pool = _store(study, POOL, "pool", rule.tests[0])
+    pool = _store(study, layout.POOL, "pool", rule.tests[0])
     tests = {
-        test: _store(study, f"tests/{test}", "test", test).take(study.scores[test].test.row)
+        test: _store(study, layout.test(test), "test", test).take(study.scores[test].test.row)
         for test in rule.tests
     }
     chosen: dict[tuple[str, int], Removed] = {}

@@ -21,7 +21,6 @@ from stages.parameters import FILE, nearest, parse, read, splits, study
 from stages.parameters.runs import NONE, Run
 from stages.parameters.splits import Rule
 
-POOL = "pool"
 TOP = 5
 GAP_SCHEMA = pa.schema(
     [
@@ -120,8 +119,8 @@ def load(path: Path = FILE) -> Study:
     """
     names, rules, runs = study.suite(path), splits.load_all(path), load_runs(path)
     encoder = _encoder(path)
-    pool, reference = _manifest(POOL), _manifest(study.name("reference", path))
-    tests = {test: _manifest(f"tests/{test}") for test in names}
+    pool, reference = _manifest(layout.POOL), _manifest(study.name("reference", path))
+    tests = {test: _manifest(layout.test(test)) for test in names}
     # what nothing was trained on or evaluated for is no part of the report's tables
     root = layout.similarities(encoder, study.name("reference", path))
     for test in names:
@@ -163,7 +162,7 @@ def group(runs: Mapping[str, Run], rules: Mapping[str, Rule]) -> dict[str, Condi
                 f"{nearest(run.split, rules)}"
             )
         members.setdefault((run.objective, run.split, run.add_reference), []).append(name)
-    order = [*rules, NONE]
+    order = [*_families(rules), NONE]
     keys = sorted(members, key=lambda key: (key[0] == "supervised", order.index(key[1])))
     names = {key: _title(*key) for key in keys}
     of_split = {(key[0], key[1], key[2]): names[key] for key in keys}
@@ -187,6 +186,17 @@ def group(runs: Mapping[str, Run], rules: Mapping[str, Rule]) -> dict[str, Condi
             reference,
         )
     return conditions
+
+
+def _families(rules: Mapping[str, Rule]) -> list[str]:
+    """Splits in their order, but a random one directly after the one whose size it has."""
+    of = {name: rule.of for name, rule in rules.items() if isinstance(rule, splits.Random)}
+    ordered = []
+    for name in rules:
+        if of.get(name) not in rules:
+            ordered += [name, *(random for random, own in of.items() if own == name)]
+    # a random split of a random split's size is in nobody's family
+    return ordered + [name for name in rules if name not in ordered]
 
 
 def _title(objective: str, own: str, reference: bool | None) -> str:

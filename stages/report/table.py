@@ -83,9 +83,9 @@ def note(lines: list[Line]) -> str:
         "of test images, not the noise between runs."
     )
     return (
-        "Zero-shot top-1 accuracy in %. In brackets: points below the random split of the same "
-        "size, with the 95 % paired-bootstrap interval over test images; bold where it leaves out "
-        f"zero. {trained}"
+        "Top-1 accuracy in %. With it, points below the random split of the same size and [their "
+        "95 % paired-bootstrap interval over test images]; bold where it leaves out zero. "
+        f"{trained}"
     )
 
 
