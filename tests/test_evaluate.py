@@ -61,7 +61,7 @@ def test_repeated_runs_give_the_same_bytes(here):
 
 def test_only_the_test_sets_own_classes_take_part(here):
     made = [one for one in learning_study.samples(12, 300, labelled=True) if one.label != "sky"]
-    dataset.write(here / "data/two", made, shard_size=16, max_drop_fraction=0.0)
+    dataset.write(here / "data/tests/two", made, shard_size=16, max_drop_fraction=0.0)
     learning_study.change(here, tests={"two": {}})
     for name in ("full-0", "supervised-0"):
         evaluate.main(name)
@@ -71,9 +71,9 @@ def test_only_the_test_sets_own_classes_take_part(here):
 
 
 def test_a_test_set_without_classes(here):
-    make_dataset(here / "data/plain", labels=[None, "ball", None])
+    make_dataset(here / "data/tests/plain", labels=[None, "ball", None])
     learning_study.change(here, tests={"plain": {}})
-    with pytest.raises(ValueError, match="data/plain: 2 of 3 images have no class"):
+    with pytest.raises(ValueError, match="data/tests/plain: 2 of 3 images have no class"):
         evaluate.main("full-0")
 
 
@@ -81,10 +81,12 @@ def test_a_test_set_without_classes(here):
 def test_a_class_that_nobody_knows(here, name):
     made = learning_study.samples(3, 300, labelled=True)
     odd = dataset.Sample("odd", made[0].image, "png", "x", "bal", 36, 36, "made:odd")
-    dataset.write(here / "data/odd", [*made, odd], shard_size=16, max_drop_fraction=0.0)
+    dataset.write(here / "data/tests/odd", [*made, odd], shard_size=16, max_drop_fraction=0.0)
     learning_study.change(here, tests={"odd": {}})
     before = contents(layout.predictions(name)) if layout.predictions(name).exists() else None
-    with pytest.raises(ValueError, match=r"data/odd: class 'bal' is not .*did you mean 'ball'"):
+    with pytest.raises(
+        ValueError, match=r"data/tests/odd: class 'bal' is not .*did you mean 'ball'"
+    ):
         evaluate.main(name)
     after = contents(layout.predictions(name)) if layout.predictions(name).exists() else None
     assert after == before

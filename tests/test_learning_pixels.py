@@ -53,6 +53,19 @@ def test_a_data_set_in_row_order(pool):
     assert np.array_equal(loaded, np.stack(expected))
 
 
+def test_rows_of_a_data_set_open_only_their_shards(pool, monkeypatch):
+    view = View(size=24)
+    whole = pixels.load(pool, view, label="pool")
+    opened = []
+    shard = pixels.shard
+    monkeypatch.setattr(pixels, "shard", lambda *args: opened.append(args[1]) or shard(*args))
+    row_K = np.array([1, 3, 8])
+    out = np.empty((3, 24, 24, 3), np.uint8)
+    pixels.gather(pool, view, row_K, out, label="pool")
+    assert np.array_equal(out, whole[row_K])
+    assert opened == [0, 2]
+
+
 def test_a_shard_is_decoded_once(pool, monkeypatch):
     view = View(size=24)
     first = pixels.shard(pool, 1, view)

@@ -127,6 +127,15 @@ def test_an_encoder_from_a_checkpoint(here):
     assert checkpoint.read(layout.model("encoder")).fingerprint == made.fingerprint
 
 
+def test_a_published_encoder_is_no_run(here, capsys):
+    train.main("half-0")
+    path = str(layout.model("half-0"))
+    learning_study.change(here, encoder={"source": "checkpoint", "path": path})
+    encoder.main()
+    assert "clip on 40 rows" in train.main("full-0")
+    assert "the encoder was not trained here" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("source", ["checkpoint", "pretrained"])
 def test_an_encoder_without_a_name(here, source):
     learning_study.change(here, encoder={"source": source})

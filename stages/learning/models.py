@@ -35,6 +35,9 @@ from stages.parameters import nearest
 MIDDLE = (0.5, 0.5, 0.5)
 LARGEST_SCALE = 100.0  # of the logits (Radford et al. 2021, section 2.5)
 SHORT = 100  # tokens
+# further files of a supervised model: class weights, and the class ids in their order
+CLASSIFIER = "classifier.safetensors"
+CLASSES = "classes.json"
 OWN_NAME = "clipcause-own"
 
 

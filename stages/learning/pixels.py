@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from stages.artifacts import atomic, cache
@@ -86,11 +86,20 @@ def shard(manifest: Manifest, position: int, view: View, *, keep: bool = True) -
 def load(manifest: Manifest, view: View, *, label: str) -> Pixels:
     """The pixels of a whole data set, in row order."""
     pixels = np.empty((len(manifest), view.size, view.size, 3), np.uint8)
-    positions = range(len(manifest.shards))
-    for position in progress(positions, label=f"decode {label}", unit="shards"):
-        start, stop = manifest.starts[position : position + 2]
-        pixels[start:stop] = shard(manifest, position, view)
+    gather(manifest, view, np.arange(len(manifest)), pixels, label=label)
     return pixels
+
+
+def gather(
+    manifest: Manifest, view: View, row_K: Int64[np.ndarray, " K"], out: Pixels, *, label: str
+) -> None:
+    """Put the pixels of the rows ``row_K``, which ascend, into ``out``; memory holds one shard."""
+    bounds = np.searchsorted(row_K, manifest.starts)
+    positions = [position for position in range(len(manifest.shards)) if np.diff(bounds)[position]]
+    for position in progress(positions, label=f"decode {label}", unit="shards"):
+        first, last = bounds[position : position + 2]
+        inside_K = row_K[first:last] - manifest.starts[position]
+        out[first:last] = shard(manifest, position, view)[inside_K]
 
 
 def _cached(path: Path, samples: int, size: int) -> Pixels | None:

@@ -32,9 +32,6 @@ from stages.learning.objectives import Contrastive, Objective, Supervised
 from stages.parameters import nearest
 from stages.parameters.train import Train
 
-CLASSIFIER = "classifier.safetensors"
-CLASSES = "classes.json"
-
 
 @dataclass(frozen=True)
 class Sources:
@@ -177,16 +174,15 @@ def _task(sources: Sources, plan: Plan, clip: Clip) -> tuple[Data, Objective, li
         images = pixels.load(sources.reference, clip.view, label="reference")
         objective = Supervised(clip.model, len(classes), plan.train.model.embed_dim)
         return Data(images, target), objective, classes
-    parts, captions = [], []
-    if plan.rows.size:
-        parts.append(pixels.load(sources.pool, clip.view, label="pool")[plan.rows])
-        everything = sources.pool.captions
-        captions += [everything[row] for row in plan.rows]
-    if plan.add_reference:
-        parts.append(pixels.load(sources.reference, clip.view, label="reference"))
-        captions += _reference_captions(sources, plan)
+    added = np.arange(len(sources.reference) if plan.add_reference else 0)
+    kept, view = plan.rows.size, clip.view
+    images = np.empty((kept + added.size, view.size, view.size, 3), np.uint8)
+    pixels.gather(sources.pool, view, plan.rows, images[:kept], label="pool")
+    pixels.gather(sources.reference, view, added, images[kept:], label="reference")
+    everything = sources.pool.captions
+    captions = [everything[row] for row in plan.rows] + _reference_captions(sources, plan)
     target = tokens.encode(clip.tokenizer, captions)
-    return Data(np.concatenate(parts), target), Contrastive(clip.model), []
+    return Data(images, target), Contrastive(clip.model), []
 
 
 def _labels(reference: Manifest) -> tuple[list[str], list[str]]:
@@ -220,6 +216,6 @@ def _classifier(objective: Objective, classes: list[str]) -> dict[str, bytes]:
         return {}
     weight = objective.classifier.detach().cpu().numpy()
     return {
-        CLASSIFIER: safetensors.numpy.save({"weight": np.ascontiguousarray(weight)}),
-        CLASSES: json.dumps(classes).encode(),
+        models.CLASSIFIER: safetensors.numpy.save({"weight": np.ascontiguousarray(weight)}),
+        models.CLASSES: json.dumps(classes).encode(),
     }
