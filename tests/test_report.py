@@ -14,7 +14,7 @@ import pytest
 from stages.artifacts import layout, predictions
 from stages.parameters.runs import Run
 from stages.parameters.splits import parse_rule
-from stages.report import charts, study, words
+from stages.report import charts, pictures, published, study, words
 from stages.report.__main__ import main
 from stages.report.statistics import Interval
 from tests.artifacts_samples import contents
@@ -190,6 +190,53 @@ def test_several_seeds_are_averaged_image_by_image(tmp_path, monkeypatch):
     assert "supervised was trained only once" in text
 
 
+def test_several_random_splits_of_one_size_are_averaged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    again = {**SPLITS["random-hull-sketch"], "seed": 1}
+    run = {"split": "random-again", "objective": "clip", "seed": 0}
+    write_study(splits={**SPLITS, "random-again": again}, runs={**RUNS, "random-again-0": run})
+    main()
+    rows = {(row["split"], row["test"]): row for row in rows_of(tmp_path)}
+    row = rows["hull-sketch", "val"]
+    assert row["random_twin"] == "random-hull-sketch random-again"
+    twins = [top1(tmp_path, f"{twin}-0", "val") for twin in row["random_twin"].split()]
+    expected = np.mean(twins) - top1(tmp_path, "hull-sketch-0", "val").mean()
+    assert float(row["drop"]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_is_shown_as_removed_has_the_highest_margins(here):
+    found = study.load()
+    shown = pictures.removed(found, "hull-sketch", 3)
+    margin_N = found.scores["sketch"].pool.margin
+    gone = pictures.rows_removed(found, "hull-sketch")
+    assert (margin_N[gone] > 0).all()
+    assert margin_N[shown[0].row] == margin_N[gone].max()
+    assert len({one.test_row for one in shown}) == 3
+    for one in shown:
+        assert one.row in gone
+        assert one.similarity - one.threshold == pytest.approx(margin_N[one.row], abs=1e-6)
+        assert one.threshold == found.scores["sketch"].test.reference_sim[one.test_row]
+    # whatever is shown later has a lower margin, and a cause of its own
+    everything = pictures.removed(found, "hull-sketch", 99)
+    assert everything[:3] == shown
+    margins = [margin_N[one.row] for one in everything]
+    assert margins == sorted(margins, reverse=True)
+    assert pictures.removed(found, "full", 3) == []
+
+
+def test_published_numbers_stand_beside_their_counterparts(here):
+    found = study.load()
+    theirs = published.load()
+    pairs = published.beside(found, theirs)
+    assert {pair.row.name: pair.ours and pair.ours.name for pair in pairs} == {
+        "full pool": "full",
+        "Sketch-pruned": "hull-sketch",
+        "R-pruned": None,
+        "combined-pruned": None,
+        "ImageNet classifier of equal Val accuracy": "supervised",
+    }
+
+
 def test_a_study_of_another_shape(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     core = {**SPLITS["hull-sketch"], "rule": "core", "keep": 0.5}
@@ -218,7 +265,7 @@ def test_a_study_of_another_shape(tmp_path, monkeypatch):
         ("splits/dedup/card.json", "deduplicate"),
         ("splits/hull-sketch/card.json", "prune@hull-sketch"),
         ("models/supervised/card.json", "train@supervised"),
-        ("data/tests/val/manifest.parquet", "prepare@val"),
+        ("data/tests/val/manifest.parquet", "prepare-test@val"),
         ("data/pool/manifest.parquet", "prepare@pool"),
     ],
 )
@@ -232,7 +279,7 @@ def test_a_missing_artifact_is_named_with_the_stage_that_makes_it(here, path, st
 
 def test_missing_embeddings_are_named_with_their_stage(here):
     shutil.rmtree("embeddings/clip/tests/sketch")
-    with pytest.raises(FileNotFoundError, match=r"embeddings/clip/tests/sketch.*embed@sketch"):
+    with pytest.raises(FileNotFoundError, match=r"embeddings/clip/tests/sketch.*embed-test@sketch"):
         main()
 
 

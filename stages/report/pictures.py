@@ -18,7 +18,7 @@ from stages.artifacts import atomic, embeddings, layout
 from stages.artifacts.embeddings import Embeddings
 from stages.artifacts.manifest import Manifest
 from stages.parameters.splits import Hull
-from stages.report.study import Study
+from stages.report.study import Study, stage
 
 FOLDER = Path("deduplicate")
 SIDE = 96  # pixels; larger images are scaled down to it
@@ -236,7 +236,6 @@ def _store(study: Study, name: str, role: str, test: str) -> Embeddings:
     """The embeddings that the scores of ``test`` were made from."""
     folder = layout.embeddings(study.encoder, name)
     if not folder.exists():
-        stage = f"embed@{name.rpartition('/')[2]}"
-        raise FileNotFoundError(f"{folder}: not found; `dvc repro {stage}` makes it")
+        raise FileNotFoundError(f"{folder}: not found; `dvc repro {stage('embed', name)}` makes it")
     card = study.scores[test].card
     return embeddings.read(folder, encoder=card["encoder"], dataset=card[role])

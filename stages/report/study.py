@@ -144,6 +144,12 @@ def load(path: Path = FILE) -> Study:
     )
 
 
+def stage(verb: str, name: str) -> str:
+    """The stage that prepares or embeds a data set, as DVC calls it: test sets have their own."""
+    folder, slash, base = name.rpartition("/")
+    return f"{verb}-test@{base}" if slash and folder == "tests" else f"{verb}@{name}"
+
+
 def load_runs(path: Path = FILE) -> dict[str, Run]:
     """The entries of `runs`."""
     content = read(path).get("runs")
@@ -223,7 +229,7 @@ def _need(path: Path, stage: str) -> Path:
 
 
 def _manifest(name: str) -> Manifest:
-    _need(layout.manifest(name), f"prepare@{name.rpartition('/')[2]}")
+    _need(layout.manifest(name), stage("prepare", name))
     return manifest.read(layout.dataset(name), shards=False)
 
 
