@@ -97,22 +97,22 @@ def plain(clip: Clip, data: Data, train: Train, samples: int) -> None:
             model.logit_scale.clamp_(0, math.log(100))
 
 
-def rate(work: Callable[[], object], count: int) -> float:
-    """Items a second."""
-    start = time.perf_counter()
+def rate(work: Callable[[], object], count: int) -> tuple[float, float]:
+    """Items a second, by the clock and by this process's time on all cores."""
+    start, used = time.perf_counter(), time.process_time()
     work()
-    return count / (time.perf_counter() - start)
+    return count / (time.perf_counter() - start), count / (time.process_time() - used)
 
 
-def rounds(clip: Clip, data: Data, train: Train, samples: int) -> Iterator[tuple[float, float]]:
-    """Rates of our loop and of the plain one, in turns that change places."""
+def rounds(clip: Clip, data: Data, train: Train, samples: int) -> Iterator[tuple[float, ...]]:
+    """Rates of our loop and of the plain one (clock, cores), in turns that change places."""
     for loop_ in (ours, plain):
         loop_(clip, data, train, 4 * train.clip.batch_size)  # first calls compile kernels
     for number in range(ROUNDS):
         rates = {}
         for loop_ in (ours, plain) if number % 2 else (plain, ours):
             rates[loop_] = rate(lambda loop_=loop_: loop_(clip, data, train, samples), samples)
-        yield rates[ours], rates[plain]
+        yield *rates[ours], *rates[plain]
 
 
 def embedding_rate(clip: Clip, data: Data, precision: str) -> float:
@@ -124,7 +124,7 @@ def embedding_rate(clip: Clip, data: Data, precision: str) -> float:
         models.encode_images(clip, data.pixels, batch_size=256, precision=precision, device=device)
 
     work()
-    return rate(work, len(data.pixels))
+    return rate(work, len(data.pixels))[0]
 
 
 def decoding_rate(train: Train) -> float:
@@ -142,7 +142,7 @@ def decoding_rate(train: Train) -> float:
         for number in range(DECODED):
             pixels.decode(files[number % len(files)], view)
 
-    return rate(work, DECODED)
+    return rate(work, DECODED)[0]
 
 
 def machine() -> str:
@@ -161,14 +161,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--samples", type=int, default=10_240, help="of every round")
+    parser.add_argument("--threads", type=int, help="those of the parameters, if not given")
+    parser.add_argument("--note", default="", help="of what else the machine did, for the table")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     train = parse(yaml.safe_load(options.params.read_text())["train"], Train, str(options.params))
+    train = train.model_copy(update={"threads": options.threads or train.threads})
     models.settle(train.threads, "cpu")
     clip, data = make_data(train)
     measured = list(rounds(clip, data, train, options.samples))
-    ratio = [mine / theirs for mine, theirs in measured]
-    mine, theirs = (median(column) for column in zip(*measured, strict=True))
+    ratio = [by_clock / plain_by_clock for by_clock, _, plain_by_clock, _ in measured]
+    mine, mine_cpu, theirs, theirs_cpu = map(median, zip(*measured, strict=True))
     packages = ("torch", "open_clip_torch", "timm", "numpy", "pillow")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     parameters = sum(values.size for values in models.weights(clip.model).values())
@@ -180,16 +183,16 @@ def main() -> None:
 
 Model: {size}, batch {train.clip.batch_size}, {train.precision}, {train.threads} threads.
 Medians of {ROUNDS} rounds of {options.samples:,} samples, our loop and the plain one in turns in
-one process.
+one process. {options.note}
 
-| what | a second |
-|---|---:|
-| our loop, samples | {mine:,.0f} |
-| plain loop over the same open_clip model, samples | {theirs:,.0f} |
-| ratio, median (least to greatest of the rounds) | {spread} |
-| embedding in float32, images | {embedding_rate(clip, data, "fp32"):,.0f} |
-| embedding in bfloat16, images | {embedding_rate(clip, data, "bf16"):,.0f} |
-| decoding {STORED}-pixel PNG, images, one thread | {decoding_rate(train):,.0f} |
+| what | a second | a second of one core |
+|---|---:|---:|
+| our loop, samples | {mine:,.0f} | {mine_cpu:,.0f} |
+| plain loop over the same open_clip model, samples | {theirs:,.0f} | {theirs_cpu:,.0f} |
+| ratio, median (least to greatest of the rounds) | {spread} | {mine_cpu / theirs_cpu:.2f} |
+| embedding in float32, images | {embedding_rate(clip, data, "fp32"):,.0f} | |
+| embedding in bfloat16, images | {embedding_rate(clip, data, "bf16"):,.0f} | |
+| decoding {STORED}-pixel PNG, images, one thread | {decoding_rate(train):,.0f} | |
 """
     options.output.write_text(text)
     print(text)

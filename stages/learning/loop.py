@@ -187,7 +187,7 @@ def _resume(
     if state is None or not state.exists():
         return 0, []
     try:
-        content = torch.load(state, weights_only=True)
+        content = torch.load(state, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
         return 0, []  # damaged: begin again
     if content["version"] != VERSION:

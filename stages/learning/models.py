@@ -10,6 +10,7 @@ Shapes: N images of S x S pixels, L context length, D dimensions.
 
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -222,6 +223,9 @@ def settle(threads: int, device: str) -> torch.device:
     """Fix what decides the bits of a computation on one machine, and give the device."""
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, and torch sees no GPU here; set it to cpu")
+    if device == "cuda":
+        # cuBLAS is deterministic with a workspace of its own only, and reads this when it starts
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=True)
     # the mode above fills every new tensor, for code that reads what it has not written
