@@ -254,6 +254,8 @@ def test_a_study_of_another_shape(tmp_path, monkeypatch):
     assert not page.images
     assert "No pruned split has a random split of its size" in "".join(page.text)
     assert json.loads(Path("metrics/report.json").read_bytes())["drop"] == {}
+    # nothing to draw is a table without rows, which `dvc plots` can read
+    assert Path("report/plots/binned.csv").read_text().startswith("test,split,kind,similarity,")
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ def write(content: page.Content, folder: Path) -> None:
         with atomic.file(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     with atomic.folder(folder / "plots") as out:
-        for name in ("accuracy", "similarity", "binned"):
-            rows = getattr(content, name)
-            (out / f"{name}.csv").write_text(series.to_csv(rows), encoding="utf-8")
+        for name in series.COLUMNS:
+            text = series.to_csv(name, getattr(content, name))
+            (out / f"{name}.csv").write_text(text, encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
         for name, spec in charts.figures(content.study, content.accuracy, content.binned).items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")

@@ -21,6 +21,11 @@ PALETTE = (
 )  # fmt: skip
 GREY = "#8a8a8a"
 RANDOM = "random"
+COLUMNS = {
+    "accuracy": ("test", "split", "beside", "kind", "top1", "low", "high", "colour"),
+    "similarity": ("test", "data", "similarity", "share", "colour"),
+    "binned": ("test", "split", "kind", "similarity", "accuracy", "images", "colour"),
+}
 
 
 def colours(study: Study) -> dict[str, str]:
@@ -121,12 +126,10 @@ def bin_rows(study: Study, bins: dict[tuple[str, str], Bins]) -> Rows:
     ]
 
 
-def to_csv(rows: Rows) -> str:
-    """Rows as CSV; the first row names the columns."""
-    if not rows:
-        return ""
+def to_csv(name: str, rows: Rows) -> str:
+    """The rows of the plot ``name`` as CSV; without rows, the names of its columns."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS[name], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
