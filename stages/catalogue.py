@@ -14,10 +14,10 @@ import numpy as np
 import yaml
 from jaxtyping import UInt8
 
-from stages.artifacts import catalogue, classes, metrics
+from stages import versions
+from stages.artifacts import catalogue, classes, layout, metrics
 from stages.artifacts.catalogue import Credit, LeftOut
 from stages.entry import run
-from stages.fetch import RAW
 from stages.icons import hard, names, package, raster, roles, style
 from stages.icons.distort import distort
 from stages.icons.roles import Candidate, Casting
@@ -221,13 +221,14 @@ def row(
 
 
 def main() -> str:
+    versions.check("resvg-py")
     parameters = section("icons", Icons)
     sets = read_sets(Path(parameters.sets))
     class_names = classes.read(Path(parameters.classes))
     index = names.label_index({key: entry.names for key, entry in class_names.items()})
 
-    described, left_out = usable_sets(package.collections(RAW), parameters, sets)
-    icons, same = collect(RAW, described)
+    described, left_out = usable_sets(package.collections(layout.RAW_ICONS), parameters, sets)
+    icons, same = collect(layout.RAW_ICONS, described)
     label = {
         i: index[name] for i, (_, words) in icons.items() if (name := " ".join(words)) in index
     }

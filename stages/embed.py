@@ -76,7 +76,7 @@ def parts(
 
 def main(name: str) -> str:
     """Embed the data set ``name`` of the section `datasets`."""
-    versions.check("torch", "open_clip_torch", "numpy")
+    versions.check("torch", "open_clip_torch", "timm", "numpy")
     settings, encoder = section("embed", Embed), section("encoder", Encoder)
     manifest = dataset.read(layout.dataset(name))
     stored = checkpoint.read(layout.model("encoder"))

@@ -14,12 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stages.artifacts import atomic, cache
+from stages.artifacts import atomic, cache, layout
 from stages.entry import run
 from stages.parameters import section
 from stages.parameters.fetch import Fetch
 
-RAW = Path("data/raw/icons.tgz")
 BLOCK = 1 << 20
 
 
@@ -72,7 +71,7 @@ def check(path: Path, expected: str) -> None:
 
 def main() -> str:
     parameters = section("fetch", Fetch)
-    target = RAW
+    target = layout.RAW_ICONS
     kept = cache.folder() / "fetch" / f"{cache.key(parameters.integrity)}.tgz"
     if parameters.archive != "none":
         source, origin = Path(parameters.archive), parameters.archive

@@ -8,6 +8,7 @@ import ast
 from pathlib import Path
 
 PROJECT = "stages"
+DATA = frozenset({".css", ".html", ".yaml", ".json", ".csv"})
 
 
 def module_file(name: str, root: Path = Path()) -> Path | None:
@@ -38,7 +39,8 @@ def transitive(module: str, root: Path = Path()) -> set[Path]:
     """The files of ``module`` and of all it imports, packages' `__init__` included.
 
     Empty `__init__` files are left out: they can only become a dependency by gaining content, and
-    then they appear here.
+    then they appear here. Files of other kinds beside a module (a style sheet, a table) are read
+    by it, so they belong to it.
     """
     waiting, seen, files = [module], set[str](), set[Path]()
     while waiting:
@@ -57,6 +59,11 @@ def transitive(module: str, root: Path = Path()) -> set[Path]:
             if main is not None:
                 waiting.append(f"{name}.__main__")
         if path.stat().st_size:
-            files.add(path.relative_to(root) if root != Path() else path)
+            files.add(path.relative_to(root))
         waiting += direct(path, root)
+        files |= {
+            other.relative_to(root)
+            for other in path.parent.iterdir()
+            if other.suffix in DATA and other.is_file()
+        }
     return files

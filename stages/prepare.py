@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stages import versions
 from stages.artifacts import catalogue, dataset, layout, metrics
 from stages.artifacts.dataset import Drop, Sample
 from stages.entry import run
@@ -60,6 +61,7 @@ def main(name: str) -> str:
     if not raw.exists():
         raise FileNotFoundError(f"{raw}: not found ({kind or 'datasets'}.{key}.raw in params.yaml)")
     if source.source == "icons":
+        versions.check("resvg-py")
         samples = from_icons(raw, parameters.image_size, name)
     else:
         samples = read_folder(raw, parameters.image_size)

@@ -15,6 +15,7 @@ from stages.parameters.versions import Versions
 DISTRIBUTIONS = {
     "torch": ("torch",),
     "open_clip_torch": ("open_clip_torch",),
+    "timm": ("timm",),
     "faiss": ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs"),
     "resvg-py": ("resvg-py",),
     "numpy": ("numpy",),

@@ -28,6 +28,7 @@ PARAMS: dict[str, Any] = {
     "versions": {
         "torch": "2",
         "open_clip_torch": "3",
+        "timm": "1",
         "faiss": "1",
         "resvg-py": "0",
         "numpy": "2",

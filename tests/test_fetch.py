@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from stages import fetch
+from stages.artifacts.layout import RAW_ICONS
 
 FIXTURE = Path(__file__).parent / "fixtures" / "icons.tgz"
 INTEGRITY = (
@@ -43,7 +44,7 @@ def test_the_fixture_is_what_the_tests_state():
 def test_a_tarball_that_is_here_is_checked_and_taken(repository):
     write(repository, archive=str(FIXTURE))
     assert "394,985 bytes" in fetch.main()
-    assert fetch.RAW.read_bytes() == FIXTURE.read_bytes()
+    assert RAW_ICONS.read_bytes() == FIXTURE.read_bytes()
 
 
 def test_a_tarball_of_another_version_is_refused(repository):
@@ -52,7 +53,7 @@ def test_a_tarball_of_another_version_is_refused(repository):
     write(repository, archive=str(other))
     with pytest.raises(ValueError, match=r"other\.tgz: its hash is sha512-.* of another version"):
         fetch.main()
-    assert not fetch.RAW.exists()
+    assert not RAW_ICONS.exists()
 
 
 def test_a_missing_tarball_is_named(repository):
@@ -78,7 +79,7 @@ def test_no_network_is_one_clear_sentence(repository, monkeypatch):
         OSError, match=r"icons@1\.0\.0 \(npm error code ENOTFOUND\); is there a net"
     ):
         fetch.main()
-    assert not fetch.RAW.exists()
+    assert not RAW_ICONS.exists()
 
 
 def test_no_npm_is_one_clear_sentence(repository, monkeypatch):

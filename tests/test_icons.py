@@ -194,6 +194,9 @@ def test_every_icon_has_one_part_and_the_parts_are_what_they_say(icons):
     held_out = {known[i].concept for i, role in part.items() if role == "val"}
     reference = {known[i].concept for i, role in part.items() if role == "reference"}
     assert not held_out & reference, "near-copies of a Val image are not in the reference"
+    learnt = {known[i].label for i, role in part.items() if role == "reference"}
+    asked = {known[i].label for i, role in part.items() if role not in ("pool", "reference")}
+    assert asked <= learnt, "the reference has every class that a test set asks for"
     inside = {known[i].family for i, role in part.items() if role in ("reference", "val")}
     outside = {known[i].family for i, role in part.items() if role in ("v2", "objectnet")}
     assert not inside & outside

@@ -26,7 +26,7 @@ def test_valid_values_become_a_frozen_model():
     outer = parse(GOOD, Outer, "here")
     assert outer.inner.width == 3
     with pytest.raises(ValueError, match="frozen"):
-        outer.share = 1.0
+        outer.share = 1.0  # ty: ignore[invalid-assignment]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from stages.artifacts.dataset import Drop, Sample
 from stages.sources.folder import read_folder
 
 SQUARE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h2v4H0z"/></svg>'
+VERSIONS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())["versions"]
 SETTINGS = {"image_size": 32, "shard_size": 2, "max_drop_fraction": 0.5}
 
 
@@ -33,7 +34,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "mine": {"source": "folder", "raw": "photos"},
     }
     tests = {"probe": {"source": "icons", "raw": "data/catalogue/pool.parquet"}}
-    stated = {"prepare": SETTINGS, "datasets": entries, "tests": tests}
+    stated = {"versions": VERSIONS, "prepare": SETTINGS, "datasets": entries, "tests": tests}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(stated))
     return tmp_path
 

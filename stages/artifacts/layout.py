@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+RAW_ICONS = Path("data/raw/icons.tgz")  # the package, as npm brings it
 POOL = "pool"  # the data set that a study prunes; a study has one
 
 

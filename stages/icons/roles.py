@@ -67,13 +67,18 @@ def cast(
     * ``sketch``: labelled line drawings; ``r``: labelled renditions;
     * ``pool``: a sample of everything else, enriched with names that contain a class word.
 
+    A class takes part only where enough concepts are left for the reference after Val has its own:
+    the supervised baseline must know every class that a test set asks for.
+
     A test image is never in the pool; near-copies of it (another version of its set) may be, as
     in any web pool: similarity is what is studied, so it must not be removed beforehand.
     """
     by_part: dict[str, list[Candidate]] = defaultdict(list)
     everyone = sorted(candidates, key=lambda c: c.identity)
+    usable = _usable_classes(everyone, casting)
     for candidate in everyone:
-        by_part[_kind(candidate, casting)].append(candidate)
+        kind = _kind(candidate, casting) if candidate.label in usable else "unlabelled"
+        by_part[kind].append(candidate)
     roles: dict[tuple[str, str], str] = {}
 
     held_out = _pick(by_part["inside"], ["val"], casting.per_class, casting.salt)
@@ -112,6 +117,14 @@ def _sample_pool(rest: list[Candidate], casting: Casting, class_words: set[str])
             "icons.pool_size in params.yaml (0 takes all)"
         )
     return chosen + other[:wanted]
+
+
+def _usable_classes(candidates: Iterable[Candidate], casting: Casting) -> set[str]:
+    concepts: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for candidate in candidates:
+        if candidate.label is not None and _kind(candidate, casting) == "inside":
+            concepts[candidate.label].add(candidate.concept)
+    return {label for label, found in concepts.items() if len(found) > casting.per_class}
 
 
 def _kind(candidate: Candidate, casting: Casting) -> str:

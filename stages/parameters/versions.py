@@ -12,6 +12,7 @@ class Versions(Strict):
 
     torch: str = Field(pattern=PREFIX)
     open_clip_torch: str = Field(pattern=PREFIX)
+    timm: str = Field(pattern=PREFIX)
     faiss: str = Field(pattern=PREFIX)
     resvg: str = Field(alias="resvg-py", pattern=PREFIX)
     numpy: str = Field(pattern=PREFIX)
