@@ -1,0 +1,200 @@
+"""The whole house: dvc.yaml against the code, and a real small study through `dvc repro`."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.imports import transitive
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+BODIES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
+
+
+def module(stage: str) -> str:
+    """The module that a stage's command runs."""
+    words = BODIES[stage]["cmd"].split()
+    assert words[:2] == ["python", "-m"]
+    return words[2]
+
+
+@pytest.mark.parametrize("stage", BODIES)
+def test_deps_are_the_modules_that_the_stage_imports(stage):
+    listed = {Path(dep) for dep in BODIES[stage]["deps"] if dep.startswith("stages/")}
+    imported = {path.relative_to(ROOT) if path.is_absolute() else path
+                for path in transitive(module(stage), ROOT)}  # fmt: skip
+    assert listed == imported, (
+        f"dvc.yaml, {stage}: add {sorted(map(str, imported - listed))}, "
+        f"take out {sorted(map(str, listed - imported))}"
+    )
+
+
+@pytest.mark.parametrize("stage", ["prepare", "prune", "report", "check", "catalogue", "fetch"])
+def test_stages_without_models_start_without_torch(stage):
+    code = f"import sys, {module(stage)}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_every_preset_is_valid():
+    for preset in sorted((ROOT / "presets").glob("*.yaml")):
+        command = [sys.executable, "-m", "stages.check", str(preset)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+
+
+class Clone:
+    """A temporary clone of the working tree with the tiny study as its parameters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "CLIPCAUSE_SHARDS": str(folder.parent / "shards"),
+            "DVC_NO_ANALYTICS": "1",
+        }
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, check=True,
+        ).stdout.decode()  # fmt: skip
+        for name in filter(None, listed.split("\0")):
+            source, target = ROOT / name, folder / name
+            if source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+        (folder / "dvc.lock").unlink(missing_ok=True)
+        shutil.copyfile(folder / "presets/tiny.yaml", folder / "params.yaml")
+        self.run("git", "init", "-q")
+        self.commit("start")
+
+    def run(self, *words: str, fails: bool = False) -> str:
+        done = subprocess.run(
+            words, cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output
+        return output
+
+    def dvc(self, *words: str, fails: bool = False) -> str:
+        return self.run(sys.executable, "-m", "dvc", *words, fails=fails)
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "-A")
+        who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        self.run("git", *who, "commit", "-q", "--allow-empty", "-m", message)
+
+    def change(self, *path: str, value: object) -> None:
+        file = self.folder / "params.yaml"
+        content = yaml.safe_load(file.read_text())
+        inner = content
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = value
+        file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def metrics(self, name: str) -> dict:
+        return json.loads((self.folder / "metrics" / name).read_text())
+
+
+def ran(output: str) -> set[str]:
+    """The names of the stages that a `dvc repro` ran or would run."""
+    lines = (line for line in output.splitlines() if line.startswith("Running stage"))
+    return {line.split("'")[1] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The tiny study, run once."""
+    clone = Clone(tmp_path_factory.mktemp("study") / "clone")
+    first = clone.dvc("repro")
+    assert "report" in ran(first)
+    clone.commit("the study")
+    return clone
+
+
+def test_a_second_repro_runs_nothing(study):
+    again = study.dvc("repro")
+    assert ran(again) == set()
+    assert "up to date" in again
+    assert study.run("git", "status", "--porcelain") == ""
+
+
+def test_what_the_study_left(study):
+    evaluated = study.metrics("evaluate/full-0.json")
+    assert evaluated.keys() == {"val", "sketch", "r"}
+    cards = study.metrics("prune/hull-sketch.json")
+    assert 0 < cards["kept"] < study.metrics("deduplicate.json")["kept"]
+    assert study.metrics("prune/random-hull-sketch.json")["kept"] == cards["kept"]
+    page = (study.folder / "report/index.html").read_text()
+    assert "hull-sketch" in page
+    assert str(study.folder) not in page
+    # hull pruning with delta 0: the split with the reference is as near as the reference alone
+    gap = study.metrics("gap/hull-sketch.json")["sketch"]
+    assert gap["split_and_reference"] == gap["reference"]
+    assert study.metrics("gap/full.json")["sketch"]["pool"]["mean"] > gap["reference"]["mean"]
+
+
+def test_the_encoder_is_the_model_of_the_full_run(study):
+    weights = [study.folder / "models" / run / "model.safetensors" for run in ("encoder", "full-0")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_one_split_re_runs_its_own_stages_alone(study):
+    study.change("splits", "core", "keep", value=0.25)
+    would = ran(study.dvc("repro", "--dry"))
+    study.run("git", "checkout", "-q", "params.yaml")
+    assert would == {"check", "prune@core", "gap@core", "train@core-0", "evaluate@core-0", "report"}
+
+
+def test_two_commits_with_different_splits_are_compared(study):
+    study.change("splits", "core", "keep", value=300)
+    study.dvc("repro", "prune@core")
+    study.commit("a smaller core")
+    diff = study.run(sys.executable, "-m", "stages.artifacts.split", "diff", "HEAD~1:core", "core")
+    assert "Jaccard" in diff
+    assert study.metrics("prune/core.json")["kept"] == 300
+    wrong = study.run(
+        sys.executable, "-m", "stages.artifacts.split", "diff", "HEAD~1:cor", "core", fails=True
+    )
+    assert "did you mean 'core'" in wrong
+    assert "splits.core.keep" in study.dvc("params", "diff", "HEAD~1")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("splits", "core", "kep"), 0.5, "did you mean 'keep'"),
+        (("splits", "core", "tests"), ["skech"], "did you mean 'sketch'"),
+        (("splits", "core", "rule"), "coer", "did you mean 'core'"),
+        (("runs", "core-0", "split"), "corr", "did you mean 'core'"),
+        (("train", "bach_size"), 3, "bach_size: unknown parameter"),
+    ],
+)
+def test_a_wrong_name_fails_before_any_work(study, path, value, message):
+    study.change(*path, value=value)
+    failed = study.dvc("repro", fails=True)
+    study.run("git", "checkout", "-q", "params.yaml", "dvc.lock")
+    assert message in failed
+    assert ran(failed) == {"check"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [(100_000_000, r"100000000|100,000,000"), (1, "")],
+)
+def test_a_split_larger_than_its_base_leaves_nothing(study, keep, message):
+    study.change("splits", "core", "keep", value=keep)
+    output = study.dvc("repro", "prune@core", fails=bool(message))
+    if message:
+        assert "error" in output
+        assert not (study.folder / "splits/core").exists()
+    else:
+        assert study.metrics("prune/core.json")["kept"] == 1
+    study.run("git", "checkout", "-q", "params.yaml", "dvc.lock", "metrics")
+    study.dvc("checkout")

@@ -1,0 +1,27 @@
+"""What the README states of the default study is what the study wrote."""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_result_table_is_the_reports():
+    (shown,) = re.findall(r"<!-- report/table\.md -->\n(.*?)<!-- end -->", README, re.DOTALL)
+    assert shown.strip() == (ROOT / "report/table.md").read_text().strip()
+
+
+def test_the_sizes_of_the_parts_are_the_ledgers():
+    roles = json.loads((ROOT / "metrics/catalogue.json").read_text())["roles"]
+    stated = dict(re.findall(r"^\| ImageNet-?(\w+).*?\| ([\d,]+) \|$", README, re.MULTILINE))
+    named = {"Val": "val", "V2": "v2", "Sketch": "sketch", "R": "r", "A": "a", "Train": "reference"}
+    assert stated.keys() == named.keys()
+    for name, count in stated.items():
+        assert int(count.replace(",", "")) == roles[named[name]], name
+
+
+def test_every_file_that_the_readme_links_to_exists():
+    for target in re.findall(r"\]\(([^):#]+)\)", README):
+        assert (ROOT / target).exists(), target
