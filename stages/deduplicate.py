@@ -18,7 +18,8 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Float16, Float64, Int, Int64
 
 from stages import versions
-from stages.artifacts import atomic, layout, metrics, split
+from stages.artifacts import duplicates as artifact
+from stages.artifacts import layout, metrics, split
 from stages.artifacts.embeddings import Embeddings
 from stages.entry import run
 from stages.parameters import section
@@ -32,11 +33,6 @@ from stages.search.vectors import check
 
 POINTS_PER_CLUSTER = 256
 """k-means learns from a sample: more rows per centre move the centres very little."""
-
-FOLDER = Path("deduplicate")
-SCHEMA = pa.schema(
-    [("row", pa.int64()), ("duplicate_of", pa.int64()), ("similarity", pa.float64())]
-)
 
 
 @dataclass(frozen=True)
@@ -150,13 +146,11 @@ def card(store: Embeddings, rule: str, parameters: dict[str, Any], kept: int) ->
     }
 
 
-def write(folder: Path, centre_KD: np.ndarray, found: Duplicates) -> None:
-    """The folder ``deduplicate/``: ``centres.npy`` and ``duplicates.parquet``."""
+def table(found: Duplicates) -> pa.Table:
+    """The removed rows as they are stored."""
     removed = found.removed
-    table = pa.table([removed, found.of_N[removed], found.similarity_N[removed]], schema=SCHEMA)
-    with atomic.folder(folder) as out:
-        np.save(out / "centres.npy", centre_KD)
-        atomic.write_parquet(out / "duplicates.parquet", table)
+    columns = [removed, found.of_N[removed], found.similarity_N[removed]]
+    return pa.table(columns, schema=artifact.SCHEMA)
 
 
 def main() -> str:
@@ -175,7 +169,7 @@ def main() -> str:
     stated = settings.model_dump()
     split.write(layout.split("all"), np.arange(len(store)), card=card(store, "all", {}, len(store)))
     split.write(layout.split("dedup"), found.kept, card=card(store, "deduplicate", stated, kept))
-    write(FOLDER, centre_KD, found)
+    artifact.write(layout.deduplicate(), table(found), centre_KD)
     numbers = {"pool": len(store), "kept": kept, "removed": len(store) - kept}
     numbers["share_removed"] = (len(store) - kept) / len(store)
     metrics.write(Path("metrics/deduplicate.json"), numbers)

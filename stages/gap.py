@@ -9,14 +9,13 @@ After hull pruning with delta 0 that is the similarity to the reference, exactly
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float64, Int64
 
 from stages import versions
-from stages.artifacts import atomic, layout, metrics, scores, split
+from stages.artifacts import gap, layout, metrics, scores, split
 from stages.artifacts.embeddings import Embeddings
 from stages.entry import run
 from stages.parameters import section, study
@@ -24,15 +23,6 @@ from stages.parameters.similarity import Similarity
 from stages.progress import progress
 from stages.search import stores
 from stages.search.neighbour import Nearest
-
-SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("similarity", pa.float64()),
-        ("split_similarity", pa.float64()),
-        ("split_row", pa.int64()),
-    ]
-)
 
 
 def to_split(
@@ -58,16 +48,16 @@ def table(
 ) -> pa.Table:
     """One test set's gap: to the split with the reference added, and to the split alone."""
     both_Q = np.maximum(split_Q, reference_Q)
-    return pa.table([np.arange(len(split_Q)), both_Q, split_Q, row_Q], schema=SCHEMA)
+    return pa.table([np.arange(len(split_Q)), both_Q, split_Q, row_Q], schema=gap.SCHEMA)
 
 
 def numbers(
-    gap: pa.Table, reference_Q: Float64[np.ndarray, " Q"], pool_Q: Float64[np.ndarray, " Q"]
+    of_split: pa.Table, reference_Q: Float64[np.ndarray, " Q"], pool_Q: Float64[np.ndarray, " Q"]
 ) -> dict[str, dict[str, float]]:
     """Mean and median of the similarities to split, split with reference, reference and pool."""
     series = {
-        "split": gap["split_similarity"].to_numpy(),
-        "split_and_reference": gap["similarity"].to_numpy(),
+        "split": of_split["split_similarity"].to_numpy(),
+        "split_and_reference": of_split["similarity"].to_numpy(),
         "reference": reference_Q,
         "pool": pool_Q,
     }
@@ -75,13 +65,6 @@ def numbers(
         name: {"mean": float(np.mean(sim_Q)), "median": float(np.median(sim_Q))}
         for name, sim_Q in series.items()
     }
-
-
-def write(folder: Path, tables: Mapping[str, pa.Table]) -> None:
-    """The folder of a split's gaps, one file per test set, whole or not at all."""
-    with atomic.folder(folder) as out:
-        for test, content in tables.items():
-            atomic.write_parquet(out / f"{test}.parquet", content)
 
 
 def main(name: str) -> str:
@@ -115,7 +98,7 @@ def main(name: str) -> str:
             )
         tables[test] = table(split_Q, row_Q, of_test.reference_sim)
         stated[test] = numbers(tables[test], of_test.reference_sim, of_test.pool_sim)
-    write(layout.gap(name), tables)
+    gap.write(layout.gap(name), tables)
     metrics.write(layout.metrics("gap", name), stated)
     return f"{len(tables)} test sets against {len(chosen)} rows"
 

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages import gap, similarity
+from stages.artifacts import gap as artifact
 from stages.artifacts import layout, scores, split
 from stages.search import stores
 from stages.similarity import nearest
@@ -26,7 +27,7 @@ def measured(name, test):
     return {
         column: values.to_numpy()
         for column, values in zip(
-            gap.SCHEMA.names,
+            artifact.SCHEMA.names,
             pq.read_table(layout.gap(name) / f"{test}.parquet").columns,
             strict=True,
         )

@@ -67,6 +67,11 @@ def gap(split: str) -> Path:
     return Path("gap") / split
 
 
+def deduplicate() -> Path:
+    """The removed duplicates of the pool and the centres that they were found within."""
+    return Path("deduplicate")
+
+
 def metrics(stage: str, name: str) -> Path:
     """The numbers of one item of a stage, kept in git."""
     return Path("metrics") / stage / f"{name}.json"
