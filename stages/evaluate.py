@@ -30,6 +30,7 @@ from stages.learning.models import Clip
 from stages.parameters import item, nearest, section, study
 from stages.parameters.evaluate import Evaluate
 from stages.parameters.runs import Run
+from stages.statistics import wilson
 
 TOP = 5
 
@@ -106,7 +107,7 @@ def accuracy(table: pa.Table, count: int) -> dict[str, float]:
     """The numbers of one test set over ``count`` classes, with the interval of top-1."""
     rank_Q = table["rank"].to_numpy()
     right = int((rank_Q == 1).sum())
-    low, high = zeroshot.wilson(right, len(rank_Q))
+    low, high = wilson(right, len(rank_Q))
     return {
         "top1": right / len(rank_Q),
         "top5": float((rank_Q <= TOP).mean()),

@@ -1,8 +1,6 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from stages.learning import zeroshot
 
@@ -49,24 +47,3 @@ def test_rank_one_is_the_prediction_and_ranks_fit_brute_force(seed, classes):
         ranking = sorted(range(classes), key=lambda c: (-(image_QD[q] @ class_CD[c]), c))
         assert answers.predicted[q] == ranking[0]
         assert answers.rank[q] == ranking.index(true_Q[q]) + 1
-
-
-def test_wilson_against_a_worked_value():
-    # 8 of 10: (0.8 + z²/20 ± z sqrt(0.8 * 0.2 / 10 + z²/400)) / (1 + z²/10)
-    low, high = zeroshot.wilson(8, 10)
-    assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433)
-
-
-@given(n=st.integers(1, 500), share=st.floats(0, 1))
-def test_wilson_against_scipy(n, share):
-    successes = round(share * n)
-    interval = binomtest(successes, n).proportion_ci(method="wilson")
-    low, high = zeroshot.wilson(successes, n)
-    assert np.allclose([low, high], [interval.low, interval.high], atol=1e-12)
-    assert 0 <= low <= successes / n <= high <= 1
-
-
-@pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 4)])
-def test_no_share(successes, n):
-    with pytest.raises(ValueError, match="no share"):
-        zeroshot.wilson(successes, n)

@@ -6,14 +6,11 @@ length one, are averaged and brought back to length one.
 Shapes: Q test images, C classes, T templates, D dimensions.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int32, Int64
-
-Z_95 = 1.959963984540054  # the normal quantile of a 95 % interval
 
 
 def prompts(names: Sequence[str], templates: Sequence[str]) -> list[str]:
@@ -59,20 +56,3 @@ def classify(
     return Answers(
         sim_QC.argmax(axis=1), probability_Q, (ahead_QC.sum(axis=1) + 1).astype(np.int32)
     )
-
-
-def wilson(successes: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927), low and high.
-
-    Raises ``ValueError`` for n = 0 or more successes than n.
-    """
-    if not 0 <= successes <= n or n == 0:
-        raise ValueError(f"{successes} successes of {n}: no share")
-    share = successes / n
-    square = Z_95 * Z_95
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = Z_95 / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    # the ends are exact where every or no trial succeeds
-    low = 0.0 if successes == 0 else middle - half
-    high = 1.0 if successes == n else middle + half
-    return low, high
