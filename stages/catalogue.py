@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from jaxtyping import UInt8
 
 from stages import versions
@@ -22,7 +21,7 @@ from stages.icons import hard, names, package, raster, roles, style
 from stages.icons.distort import distort
 from stages.icons.roles import Candidate, Casting
 from stages.parallel import ordered_map
-from stages.parameters import section
+from stages.parameters import Strict, parse, read, section
 from stages.parameters.icons import Icons
 from stages.progress import progress
 
@@ -52,17 +51,25 @@ class Sets:
     family: Mapping[str, str]
 
 
+class SetsFile(Strict):
+    """The data file as it stands."""
+
+    leave_out: dict[str, str]
+    renditions: dict[str, list[str]]
+    families: dict[str, list[str]]
+
+
 def read_sets(path: Path) -> Sets:
     """Read the data file; a set in two families is an error."""
-    content = yaml.safe_load(path.read_text())
+    content = parse(read(path), SetsFile, str(path))
     family: dict[str, str] = {}
-    for name, members in content["families"].items():
+    for name, members in content.families.items():
         for prefix in members:
             if prefix in family:
                 raise ValueError(f"{path}: {prefix} stands in {family[prefix]} and {name}")
             family[prefix] = name
-    renditions = frozenset(p for group in content["renditions"].values() for p in group)
-    return Sets(content["leave_out"], renditions, family)
+    renditions = frozenset(p for group in content.renditions.values() for p in group)
+    return Sets(content.leave_out, renditions, family)
 
 
 def usable_sets(

@@ -1,6 +1,7 @@
 """check: `params.yaml` comes in; nothing goes out but the word that it is valid.
 
-Every parameter of every stage is checked before any work, and so is every name that one entry
+The empty split and model that the DAG's slots `none` point at are made here too. Every parameter
+of every stage is checked before any work, and so is every name that one entry
 uses of another: a typing error in a split must not be found after an hour of training. The output
 never changes, so a change of parameters re-runs this stage and those that use what changed.
 `python -m stages.check FILE` checks another file, a preset.
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import atomic, layout
+from stages.artifacts import atomic, layout, split
 from stages.entry import run
 from stages.parameters import FILE, Strict, nearest, parse, read, splits, unknown
 from stages.parameters.datasets import Dataset, Prepare
@@ -28,6 +29,12 @@ from stages.parameters.train import Train
 from stages.parameters.versions import Versions
 
 OUTPUT = Path("data/checked")
+# folders of items; what lies in them without being in params.yaml is a leftover
+FOLDERS = {"tests": ("data/tests",), "splits": ("splits", "gap"), "runs": ("models", "predictions")}
+RESERVED = {
+    "datasets": {"catalogue", "checked", "classes", "icons", "raw", "tests"},
+    "runs": {"encoder", "none"},
+}
 SECTIONS: dict[str, type[Strict]] = {
     "versions": Versions,
     "fetch": Fetch,
@@ -77,6 +84,14 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
     if not classes.exists():
         lists = [file.stem for file in classes.parent.glob("*.yaml")]
         raise unknown("class list", content["classes"], lists, f"{path}: classes")
+    icons = content["icons"]["classes"]
+    if any(entry["source"] == "icons" for entry in content["datasets"].values()) and (
+        Path(icons) != classes
+    ):
+        raise ValueError(f"{path}: icons.classes is {icons}, but classes names {classes}")
+    for kind, taken in RESERVED.items():
+        for name in taken & content[kind].keys():
+            raise ValueError(f"{path}: {kind}.{name}: the name is taken; choose another")
     for name, entry in content["runs"].items():
         where = f"{path}: runs.{name}.split"
         if entry["objective"] == "supervised":
@@ -86,8 +101,25 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
             raise unknown("split", entry["split"], content["splits"], where)
 
 
+def leftovers(content: Mapping[str, Any]) -> list[Path]:
+    """Folders of items that the parameters no longer name; stages that read all would see them."""
+    named = {kind: {*content[kind], "none", "all", "dedup", "encoder"} for kind in FOLDERS}
+    return [
+        folder
+        for kind, parents in FOLDERS.items()
+        for parent in parents
+        for folder in sorted(Path(parent).glob("*/"))
+        if folder.name not in named[kind] and not folder.name.startswith(".")
+    ]
+
+
 def main() -> str:
     content = check(FILE)
+    for folder in leftovers(content):
+        print(f"check: {folder} is not in {FILE}; remove it, or it counts as data", file=sys.stderr)
+    # the slots `none` of the DAG point at these
+    split.write(layout.split(splits.NONE), [])
+    atomic.write_json(layout.model(splits.NONE) / "card.json", {})
     with atomic.file(OUTPUT) as temporary:
         temporary.write_text("parameters are valid\n")
     counts = (f"{len(content[name])} {name}" for name in ("tests", "splits", "runs"))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-EXPECTED = (ValueError, OSError, KeyError)
+EXPECTED = (ValueError, OSError)
 
 
 def run(main: Callable[..., str]) -> None:
@@ -34,7 +34,6 @@ def run(main: Callable[..., str]) -> None:
     except EXPECTED as error:
         if os.environ.get("CLIPCAUSE_TRACEBACK"):
             raise
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"{label}: error: {text}", file=sys.stderr)
+        print(f"{label}: error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     print(f"{label}: {done}")

@@ -1,7 +1,7 @@
 """Which of the project's modules a stage imports, transitively: read from the source, not run.
 
 DVC re-runs a stage when one of its `deps` changes. A module that is missing there is a result
-that no longer fits its code, so `stages.check` and a test compare the lists with this.
+that no longer fits its code, so a test compares the lists with this.
 """
 
 import ast

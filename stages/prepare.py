@@ -3,6 +3,7 @@
 Sources: `icons` (a file of the catalogue, drawn here) and `folder` (images of a person's own).
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from stages.parameters import item, section
 from stages.parameters.datasets import Dataset, Prepare
 from stages.progress import progress
 from stages.sources.folder import read_folder
+
+TESTS = "tests"  # the section, and the folder, of test sets
 
 
 def draw(work: tuple[str, int]) -> bytes | str:
@@ -61,16 +64,23 @@ def main(name: str) -> str:
     if not raw.exists():
         raise FileNotFoundError(f"{raw}: not found ({kind or 'datasets'}.{key}.raw in params.yaml)")
     if source.source == "icons":
-        versions.check("resvg-py")
+        versions.check("resvg-py", "pillow")
         samples = from_icons(raw, parameters.image_size, name)
     else:
         samples = read_folder(raw, parameters.image_size)
+    target = layout.dataset(name)
     counts = dataset.write(
-        layout.dataset(name),
+        target,
         samples,
         shard_size=parameters.shard_size,
         max_drop_fraction=parameters.max_drop_fraction,
     )
+    if kind == TESTS and None in (labels := dataset.read(target).labels):
+        shutil.rmtree(target)
+        raise ValueError(
+            f"{target}: {labels.count(None):,} of {len(labels):,} images have no class, and a test "
+            f"set has one for each; name it by a sub-folder a class in {raw}"
+        )
     numbers = {"samples": counts.samples, "dropped": counts.dropped, "shards": counts.shards}
     reasons = {reason.replace(" ", "_"): count for reason, count in counts.reasons.items()}
     metrics.write(layout.metrics("prepare", name), {**numbers, "reasons": reasons})

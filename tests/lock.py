@@ -21,6 +21,12 @@ def dvc(*words: str) -> str:
     return done.stdout
 
 
+def tracked(path: str) -> bool:
+    """Whether git holds the file, or files below the folder, and they are here."""
+    listed = subprocess.run(["git", "ls-files", "--", path], capture_output=True, text=True)
+    return Path(path).exists() and bool(listed.stdout.strip())
+
+
 def stale() -> list[str]:
     """Stages that `dvc repro` would run for another reason than that their outputs are not here."""
     stages = dvc("stage", "list", "--name-only").split()
@@ -29,8 +35,16 @@ def stale() -> list[str]:
     )
     absent = [f"{name}: not in dvc.lock" for name in stages if name not in locked]
     gone = [f"{name}: in dvc.lock, but not a stage" for name in locked if name not in stages]
+    kept = [
+        out["path"]
+        for stage in locked.values()
+        for out in stage.get("outs", ())
+        if out["path"].startswith(("metrics/", "report/")) and not out["path"].endswith(".html")
+    ]
+    # DVC passes over outputs that are not here, and these must be: git holds them
+    lost = [f"{path}: not in git" for path in kept if not tracked(path)]
     dry = dvc("repro", "--allow-missing", "--dry").splitlines()
-    return absent + gone + [line for line in dry if line.startswith("Running stage")]
+    return absent + gone + lost + [line for line in dry if line.startswith("Running stage")]
 
 
 if __name__ == "__main__":

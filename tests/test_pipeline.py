@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -184,17 +185,41 @@ def test_a_wrong_name_fails_before_any_work(study, path, value, message):
     assert ran(failed) == {"check"}
 
 
-@pytest.mark.parametrize(
-    ("keep", "message"),
-    [(100_000_000, r"100000000|100,000,000"), (1, "")],
-)
-def test_a_split_larger_than_its_base_leaves_nothing(study, keep, message):
-    study.change("splits", "core", "keep", value=keep)
-    output = study.dvc("repro", "prune@core", fails=bool(message))
-    if message:
-        assert "error" in output
-        assert not (study.folder / "splits/core").exists()
-    else:
-        assert study.metrics("prune/core.json")["kept"] == 1
+def test_a_split_larger_than_its_base_leaves_nothing(study):
+    study.change("splits", "core", "keep", value=100_000_000)
+    failed = study.dvc("repro", "prune@core", fails=True)
     study.run("git", "checkout", "-q", "params.yaml", "dvc.lock", "metrics")
+    assert not (study.folder / "splits/core").exists()
     study.dvc("checkout")
+    assert "prune core: error:" in failed
+    assert re.search(r"100,?000,?000", failed)
+
+
+def test_embeddings_that_are_damaged_stop_the_stage(study):
+    path = study.folder / "embeddings/clip/tests/val/img_emb/img_emb_0000.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-2] + b"\x00\x7e")  # the last number becomes NaN
+    failed = study.run(sys.executable, "-m", "stages.similarity", "val", fails=True)
+    path.write_bytes(whole)
+    assert "img_emb_0000.npy" in failed
+    assert "error" in failed
+
+
+def test_a_clone_without_the_cache_fits_its_lock_until_code_changes(study, tmp_path):
+    study.run("git", "clone", "-q", ".", str(tmp_path / "bare"))
+
+    def lock(fails: bool) -> str:
+        where = study.folder
+        study.folder = tmp_path / "bare"
+        try:
+            return study.run(sys.executable, "-m", "tests.lock", fails=fails)
+        finally:
+            study.folder = where
+
+    assert "fits" in lock(fails=False)
+    rules = tmp_path / "bare/stages/rules.py"
+    rules.write_text(rules.read_text() + "\nX = 1\n")
+    assert "Running stage 'prune@core'" in lock(fails=True)
+    rules.write_text(rules.read_text().removesuffix("\nX = 1\n"))
+    (tmp_path / "bare/metrics/report.json").unlink()
+    assert "metrics/report.json" in lock(fails=True)

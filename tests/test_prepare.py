@@ -65,10 +65,17 @@ def test_the_same_icons_give_the_same_bytes(repository):
 
 
 def test_a_test_set_goes_to_the_folder_of_tests(repository):
-    catalogue.write(catalogue.FOLDER, {"pool": [row("a")]}, [], [])
+    catalogue.write(catalogue.FOLDER, {"pool": [row("a") | {"label": "key"}]}, [], [])
     prepare.main("tests/probe")
     assert len(dataset.read(Path("data/tests/probe"))) == 1
     assert Path("metrics/prepare/tests/probe.json").exists()
+
+
+def test_a_test_set_without_classes_is_refused(repository):
+    catalogue.write(catalogue.FOLDER, {"pool": [row("a"), row("b") | {"label": "key"}]}, [], [])
+    with pytest.raises(ValueError, match=r"data/tests/probe: 1 of 2 images have no class"):
+        prepare.main("tests/probe")
+    assert not Path("data/tests/probe").exists()
 
 
 @pytest.mark.parametrize(
@@ -101,10 +108,17 @@ def test_a_folder_of_pictures(tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "tiny.png")
     (tmp_path / "tiny.txt").write_text("tiny")
     Image.new("RGB", (16, 16)).save(tmp_path / "mute.png")
+    Image.new("RGB", (16, 16)).save(tmp_path / "latin.png")
+    (tmp_path / "latin.txt").write_bytes("caf\xe9".encode("latin-1"))
     found = list(read_folder(tmp_path, 32))
     samples = {item.key: item for item in found if isinstance(item, Sample)}
     drops = {item.key: item.reason for item in found if isinstance(item, Drop)}
-    assert drops == {"broken": "undecodable", "tiny": "undecodable", "mute": "no caption"}
+    assert drops == {
+        "broken": "undecodable",
+        "tiny": "undecodable",
+        "mute": "no caption",
+        "latin": "unreadable caption",
+    }
     assert samples["two"].caption == "a small red square"
     assert samples["two"].label is None
     labelled = samples["grey_cat_one"]

@@ -1,9 +1,10 @@
 """The catalogue of icons: one Parquet file a role, the ledger of what was left out, attribution.
 
-``data/catalogue/<role>.parquet``: prefix, name (the author's), words (the caption), label (class
-id, null where the name is no class), style (null where not measured), licence, author, category,
-tags, svg (the source to draw), in the frozen order of the role. ``left_out.parquet``: prefix, name,
-reason, detail. ``attribution.csv``: a line a set with author, licence and number of icons used.
+``data/catalogue/<role>.parquet``: prefix, name (the author's), caption, label (class id, null where
+the name is no class), style (null where not measured), licence, author, title (of the set),
+category, tags, svg (the source to draw), in the frozen order of the role. ``left_out.parquet``:
+prefix, name, reason, detail. ``attribution.csv``: a line a set with author, licence and number of
+icons used.
 """
 
 import csv

@@ -24,6 +24,11 @@ def rasterise(svg: str, size: int) -> UInt8[np.ndarray, "size size 4"]:
         image = Image.open(io.BytesIO(bytes(png))).convert("RGBA")
     except (ValueError, OSError) as error:
         raise BrokenIconError(f"cannot be drawn: {error}") from None
+    except BaseException as error:
+        # resvg is compiled Rust: its panics are no Exceptions, and the type has no public name
+        if type(error).__name__ != "PanicException":
+            raise
+        raise BrokenIconError(f"resvg crashed: {error}") from None
     pixels = np.asarray(image)
     if pixels.shape != (size, size, 4):
         square = Image.new("RGBA", (size, size))

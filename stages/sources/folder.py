@@ -35,8 +35,11 @@ def read_folder(folder: Path, size: int) -> Iterator[Sample | Drop]:
         key = str(relative.with_suffix("")).replace("/", "_").replace(".", "_")
         label = relative.parts[0] if len(relative.parts) > 1 else None
         text = path.with_suffix(".txt")
-        caption = text.read_text("utf-8").strip() if text.exists() else (label or "")
-        caption = caption if text.exists() else caption.replace("_", " ")
+        try:
+            caption = _caption(text, label)
+        except (OSError, ValueError) as error:
+            yield Drop(str(relative.parent), key, "unreadable caption", f"{text.name}: {error}")
+            continue
         if not caption:
             yield Drop(str(relative.parent), key, "no caption", f"neither {text.name} nor a folder")
             continue
@@ -55,6 +58,12 @@ def read_folder(folder: Path, size: int) -> Iterator[Sample | Drop]:
             height=size,
             source=str(relative),
         )
+
+
+def _caption(text: Path, label: str | None) -> str:
+    if text.exists():
+        return text.read_text("utf-8").strip()
+    return (label or "").replace("_", " ")
 
 
 def _square(path: Path, size: int) -> bytes:

@@ -68,12 +68,13 @@ def from_rows(rows: ArrayLike, card: Mapping[str, Any] | None = None) -> Split:
     return Split(bitmap, dict(card or {}))
 
 
-def write(folder: Path, rows: ArrayLike, *, card: Mapping[str, Any] | None = None) -> None:
+def write(folder: Path | str, rows: ArrayLike, *, card: Mapping[str, Any] | None = None) -> None:
     """Write the split of ``rows`` (any integer array, any order); same rows and card, same bytes.
 
     ``card`` is a JSON object; ``kept`` is added to it. Raises as ``from_rows`` does, and where the
     card's ``kept`` or ``pool_rows`` does not fit the rows.
     """
+    folder = Path(folder)
     split = from_rows(rows, {"kept": int(np.size(rows)), **(card or {})})
     _check_card(folder, split)
     # optimising a bitmap in place would change what other code iterates over: it is ours here
@@ -83,8 +84,9 @@ def write(folder: Path, rows: ArrayLike, *, card: Mapping[str, Any] | None = Non
         (out / CARD).write_bytes(atomic.encode_json(dict(split.card)))
 
 
-def read(folder: Path) -> Split:
+def read(folder: Path | str) -> Split:
     """Read a split. A missing or damaged file, or a card of other rows, is an error."""
+    folder = Path(folder)
     path = folder / ROWS
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; make the split first")
