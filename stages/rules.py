@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
-GAMMA = np.uint64(0x9E3779B97F4A7C15)
+from stages.mixing import GAMMA, finalised
 
 
 def target_size(keep: int | float, base: int) -> int:
@@ -99,15 +99,7 @@ def random(base_B: Int64[np.ndarray, " B"], size: int, seed: int) -> Int64[np.nd
 def mixed(seed: int, rows_B: Int64[np.ndarray, " B"]) -> np.ndarray:
     """Pseudo-random 64-bit keys: the outputs of SplitMix64 at the positions ``rows_B``.
 
-    Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014: a Weyl
-    sequence with an odd increment, then a bijective finaliser. The seed passes the finaliser too,
-    so that the sequences of neighbouring seeds start far apart.
+    The seed passes the finaliser too, so that the sequences of neighbouring seeds start far apart.
     """
-    start = _finalised(np.array([seed], np.uint64) * GAMMA + GAMMA)
-    return _finalised(start + (rows_B.astype(np.uint64) + np.uint64(1)) * GAMMA)
-
-
-def _finalised(values: np.ndarray) -> np.ndarray:
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    start = finalised(np.array([seed], np.uint64) * GAMMA + GAMMA)
+    return finalised(start + (rows_B.astype(np.uint64) + np.uint64(1)) * GAMMA)

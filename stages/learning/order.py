@@ -3,8 +3,7 @@
 A run sees samples 0 … S-1. Sample s belongs to epoch s // N and is entry s % N of that epoch's
 permutation of the N rows, so that every row comes once per epoch and a batch may span two epochs.
 Batches are consecutive samples: batch b holds samples bB … bB+B-1 and the last one of the run
-what is left. Nothing depends on the number of workers: worker w of W takes samples w, w+W, … of
-each batch, and a run that resumes asks for the batch that it stopped at.
+what is left. A run that resumes asks for the batch that it stopped at.
 
 Shapes: N rows of the training set, B samples of a batch.
 """
@@ -14,8 +13,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Int64, Integer, UInt64
 
-MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-STEP = np.uint64(0x9E3779B97F4A7C15)
+from stages.mixing import GAMMA, finalised
 
 
 class Order:
@@ -59,18 +57,11 @@ def uniform(
 ) -> UInt64[np.ndarray, "B {count}"]:
     """``count`` random 64-bit numbers per sample, decided by seed, epoch and row alone.
 
-    SplitMix64 (Steele et al. 2014, "Fast splittable pseudorandom number generators") in counter
-    mode: the same sample is moved in the same way in every batch size and on every worker.
+    SplitMix64 in counter mode: a sample is moved in the same way in batches of every size.
     """
     state_B = np.full(len(row_B), seed, np.uint64)
     with np.errstate(over="ignore"):
         for part_B in (epoch_B.astype(np.uint64), row_B.astype(np.uint64)):
-            state_B = _mixed(state_B + STEP) ^ part_B
-        counter_C = STEP * np.arange(1, count + 1, dtype=np.uint64)
-        return _mixed(_mixed(state_B + STEP)[:, None] + counter_C[None, :])
-
-
-def _mixed(value: np.ndarray) -> np.ndarray:
-    value = (value ^ (value >> np.uint64(30))) * MIX[0]
-    value = (value ^ (value >> np.uint64(27))) * MIX[1]
-    return value ^ (value >> np.uint64(31))
+            state_B = finalised(state_B + GAMMA) ^ part_B
+        counter_C = GAMMA * np.arange(1, count + 1, dtype=np.uint64)
+        return finalised(finalised(state_B + GAMMA)[:, None] + counter_C[None, :])
