@@ -22,8 +22,6 @@ from open_clip.tokenizer import SimpleTokenizer, bytes_to_unicode, get_clean_fn
 
 MERGES = "merges.txt.gz"
 HEADER = "#version: 0.2"
-LETTERS = 512  # bytes, and bytes that end a word
-SPECIAL = 2  # start and end of text
 RAREST = 2  # occurrences of a pair that is still joined
 
 Pair = tuple[str, str]
@@ -81,11 +79,6 @@ def tokenizer(path: Path, context: int) -> SimpleTokenizer:
     if not path.exists():
         raise FileNotFoundError(f"{path}: the vocabulary is missing; train the model again")
     return SimpleTokenizer(bpe_path=str(path), context_length=context)
-
-
-def size(merges: int) -> int:
-    """The number of token ids that a vocabulary of ``merges`` merges has."""
-    return LETTERS + merges + SPECIAL
 
 
 def encode(tokenizer: Any, texts: Sequence[str]) -> Int64[np.ndarray, "N L"]:

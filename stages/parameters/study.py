@@ -1,4 +1,4 @@
-"""The names that a study is about: `pool`, `reference`, `classes` and the keys of `tests`."""
+"""The names that a study is about: `reference`, `classes` and the keys of `tests`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from stages.parameters import FILE, nearest, read
 
 
 def name(key: str, path: Path = FILE) -> str:
-    """One of the top-level names: `pool` and `reference` are data sets, `classes` a class list."""
+    """One of the top-level names: `reference` is a data set, `classes` a class list."""
     value = _value(key, path)
     if not isinstance(value, str):
         raise ValueError(f"{path}: {key}: {value!r} is not a name")  # noqa: TRY004 - a user's error
