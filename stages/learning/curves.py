@@ -1,9 +1,11 @@
-"""Training curves by DVCLive: `dvc plots` and its editors' views read them, during training too.
+"""Training curves by DVCLive, written during training too: tables that `dvc plots` draws.
 
-`curves/<run>/` holds `plots/metrics/{loss,scale,lr,samples}.tsv` and `metrics.json`, the last
-values. No time is logged, so that a repeated run gives the same bytes.
+`curves/<run>/` holds `metrics.json`, the last values, and in `plots/metrics/` a table for each of
+loss, scale, lr and samples (`loss.tsv`: columns `step`, the number of batches, and `loss`). No time
+is logged, so that a repeated run gives the same bytes.
 """
 
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +32,14 @@ class Curves:
 
 @contextmanager
 def opened(folder: Path) -> Generator[Curves]:
-    """A logger into ``folder``, emptied first; a run that goes on logs its earlier lines again."""
-    # no experiment of its own, no dvc.yaml of its own: the pipeline has both
-    with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
-        yield Curves(live)
+    """A logger into ``folder``, emptied first; a run that goes on logs its earlier lines again.
+
+    A run that fails leaves no folder: half a curve looks like a short run.
+    """
+    try:
+        # no experiment of its own, no dvc.yaml of its own: the pipeline has both
+        with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
+            yield Curves(live)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
