@@ -24,7 +24,7 @@ from stages.parameters.embed import Embed
 from stages.parameters.encoder import Encoder
 from stages.progress import progress
 
-VERSION = 1  # counts changes of this module that change embeddings
+CODE = ("stages.embed", "stages.learning.models", "stages.learning.pixels")  # decides rows
 LENGTH_TOLERANCE = 1e-3
 
 
@@ -61,10 +61,11 @@ def parts(
 ) -> Iterator[Float16[np.ndarray, "_ D"]]:
     """The parts of all shards in order, from the shard cache where they are in it."""
     stated = settings.model_dump(exclude={"keep_pixels"})
+    made_by = (cache.code(*CODE), versions.used(*versions.LEARNING))
     positions = range(len(manifest.shards))
     for position in progress(positions, label=f"embed {manifest.folder.name}", unit="shards"):
         entry = manifest.shards[position]
-        decided = ("embed", VERSION, pixels.VERSION, fingerprint, stated, entry.sha256)
+        decided = (*made_by, fingerprint, stated, entry.sha256)
         path = cache.folder() / f"{cache.key(*decided)}.npy"
         found = _cached(path, entry.samples)
         if found is None:
@@ -76,7 +77,7 @@ def parts(
 
 def main(name: str) -> str:
     """Embed the data set ``name`` of the section `datasets`."""
-    versions.check("torch", "open_clip_torch", "timm", "numpy")
+    versions.check(*versions.LEARNING)
     settings, encoder = section("embed", Embed), section("encoder", Encoder)
     manifest = dataset.read(layout.dataset(name))
     stored = checkpoint.read(layout.model("encoder"))

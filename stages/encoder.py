@@ -54,7 +54,7 @@ def published(encoder: Encoder) -> Clip:
 
 def main() -> str:
     """Make `models/encoder` as the section `encoder` says."""
-    versions.check("torch", "open_clip_torch", "timm", "numpy")
+    versions.check(*versions.LEARNING)
     encoder = section("encoder", Encoder)
     folder = layout.model(NAME)
     if encoder.source == "train":

@@ -120,7 +120,7 @@ def accuracy(table: pa.Table, count: int) -> dict[str, float]:
 
 def main(name: str) -> str:
     """Evaluate the run ``name`` on the test sets of the section `tests`."""
-    versions.check("torch", "open_clip_torch", "timm", "numpy")
+    versions.check(*versions.LEARNING)
     entry, settings = item("runs", name, Run), section("evaluate", Evaluate)
     known = classes.read(layout.classes(study.name("classes")))
     tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.suite()}

@@ -46,7 +46,7 @@ def reusable(sources: Sources, planned: Plan) -> Checkpoint | None:
 
 def main(name: str) -> str:
     """Train the run ``name`` of the section `runs`."""
-    versions.check("torch", "open_clip_torch", "timm", "numpy")
+    versions.check(*versions.LEARNING)
     entry, train = item("runs", name, Run), section("train", Train)
     sources = Sources(
         dataset.read(layout.dataset(layout.POOL)),

@@ -19,7 +19,9 @@ DISTRIBUTIONS = {
     "faiss": ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs"),
     "resvg-py": ("resvg-py",),
     "numpy": ("numpy",),
+    "pillow": ("pillow",),
 }
+LEARNING = ("torch", "open_clip_torch", "timm", "numpy", "pillow")  # of images and models
 
 
 def installed(name: str) -> str | None:
@@ -32,11 +34,15 @@ def installed(name: str) -> str | None:
     return None
 
 
+def used(*names: str) -> dict[str, str]:
+    """The installed versions in full, for what is kept under all that decides it."""
+    return {name: _public(installed(name) or "none") for name in names}
+
+
 def fits(version: str, expected: str) -> bool:
     """Whether ``version`` begins with the numbers of ``expected``: 2.15 takes 2.15.1, not 2.150."""
-    public = version.partition("+")[0]  # 2.15.0+cu130 is 2.15.0
     parts = expected.split(".")
-    return public.split(".")[: len(parts)] == parts
+    return _public(version).split(".")[: len(parts)] == parts
 
 
 def check(*names: str, path: Path = FILE) -> None:
@@ -55,3 +61,7 @@ def check(*names: str, path: Path = FILE) -> None:
                 f"{have}, {path} states versions.{name}: {expected!r}; install that version, or "
                 f"edit versions in {path}, which re-runs every stage that depends on it"
             )
+
+
+def _public(version: str) -> str:
+    return version.partition("+")[0]  # 2.15.0+cu130 is 2.15.0

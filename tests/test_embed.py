@@ -69,6 +69,20 @@ def test_repeated_and_resumed_runs_give_the_same_bytes(here, monkeypatch):
     assert contents(FOLDER) == first
 
 
+@pytest.mark.parametrize("changed", ["code", "version"])
+def test_other_code_or_another_version_embeds_again(changed, here, monkeypatch):
+    embed.main("pool")
+    calls = []
+    part = embed.part
+    monkeypatch.setattr(embed, "part", lambda *args: calls.append(args[2]) or part(*args))
+    if changed == "code":
+        monkeypatch.setattr(embed, "CODE", embed.CODE[:1])
+    else:
+        monkeypatch.setattr(embed.versions, "used", lambda *names: {"timm": "another"})
+    embed.main("pool")
+    assert calls == [0, 1, 2]
+
+
 def test_batches_do_not_cross_shards(here):
     """The rows of a shard are the same bits when the shard is embedded alone."""
     embed.main("pool")

@@ -37,11 +37,15 @@ def settings(**changes):
     return Optimiser.model_validate(values)
 
 
-def train(tmp_path, objective="clip", *, state=None, watch=lambda _: None, **changes):
-    device = models.settle(1, "cpu")
+def train(
+    tmp_path, objective="clip", *, threads=1, state=None, code="", watch=lambda _: None, **changes
+):
+    device = models.settle(threads, "cpu")
     module, clip, data = make(objective, tmp_path)
     run = loop.Run(settings(**changes), 0, "bf16", device)
-    curve = loop.train(module, clip, data, run, state=state, watch=watch, save_every_s=0.0)
+    curve = loop.train(
+        module, clip, data, run, state=state, code=code, watch=watch, save_every_s=0.0
+    )
     return curve, models.weights(module), module, data
 
 
@@ -49,10 +53,12 @@ def equal(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("objective", ["clip", "supervised"])
-def test_a_run_repeats_bit_for_bit(objective, tmp_path):
-    curve, weights, *_ = train(tmp_path, objective)
-    again, same, *_ = train(tmp_path, objective)
+def test_a_run_repeats_bit_for_bit(objective, threads, tmp_path):
+    curve, weights, *_ = train(tmp_path, objective, threads=threads)
+    again, same, *_ = train(tmp_path, objective, threads=threads)
+    assert torch.get_num_threads() == threads
     assert curve == again
     assert equal(weights, same)
 
@@ -92,12 +98,26 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, capsys):
     assert equal(weights, same)
 
 
-def test_a_damaged_state_begins_again(tmp_path):
+@pytest.mark.parametrize("content", [b"", b"not a state"])
+def test_a_damaged_state_begins_again_and_says_so(content, tmp_path, capsys):
     state = tmp_path / "run.state"
-    state.write_bytes(b"not a state")
+    state.write_bytes(content)
     _, weights, *_ = train(tmp_path)
     _, same, *_ = train(tmp_path, state=state)
+    assert capsys.readouterr().err.startswith(f"{state}: damaged; training begins again\n")
     assert equal(weights, same)
+
+
+def test_a_state_of_other_code_begins_again_and_says_so(tmp_path, capsys):
+    state = tmp_path / "run.state"
+    train(tmp_path, state=state, code="old")
+    before = len(train(tmp_path)[0])
+    seen = []
+    train(tmp_path, state=state, code="new", watch=seen.append)
+    assert f"{state}: made by other code; training begins again\n" in capsys.readouterr().err
+    assert len(seen) == before
+    train(tmp_path, state=state, code="new")
+    assert "going on from step" in capsys.readouterr().err
 
 
 def test_the_last_batch_is_what_is_left(tmp_path):

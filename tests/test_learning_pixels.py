@@ -75,6 +75,18 @@ def test_a_shard_is_decoded_once(pool, monkeypatch):
         pixels.shard(pool, 1, View(size=16))
 
 
+@pytest.mark.parametrize("changed", ["code", "version"])
+def test_other_code_or_another_version_decodes_again(changed, pool, monkeypatch):
+    view = View(size=24)
+    first = pixels.shard(pool, 0, view)
+    if changed == "code":
+        monkeypatch.setattr(cache, "code", lambda *modules: "another")
+    else:
+        monkeypatch.setattr(pixels.versions, "installed", lambda name: f"{name} another")
+    assert np.array_equal(pixels.shard(pool, 0, view), first)
+    assert len(list(cache.folder().glob("*.npy"))) == 2
+
+
 def test_a_damaged_cache_is_made_again(pool):
     view = View(size=24)
     first = pixels.shard(pool, 0, view)

@@ -1,10 +1,17 @@
+import dataclasses
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
 from stages import encoder, train
 from stages.artifacts import cache, checkpoint, dataset, layout, split
+from stages.imports import transitive
+from stages.learning import runs
+from stages.parameters import section
+from stages.parameters.train import TEXT, VISION, Train
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -96,6 +103,66 @@ def test_nothing_to_train_on(here):
         train.main("wrong")
     assert not layout.model("wrong").exists()
     assert not layout.curves("wrong").exists()
+
+
+def test_a_run_that_fails_leaves_no_curve(here, monkeypatch):
+    def failing(*arguments, watch, **settings):
+        watch({"step": 1, "samples": 16, "loss": 1.0, "scale": 14.0, "lr": 0.1})
+        assert (
+            layout.curves("half-0") / "plots/metrics/loss.tsv"
+        ).read_text() == "step\tloss\n1\t1.0\n"
+        raise ValueError("training diverged")
+
+    monkeypatch.setattr(runs.loop, "train", failing)
+    with pytest.raises(ValueError, match="training diverged"):
+        train.main("half-0")
+    assert not layout.curves("half-0").exists()
+
+
+def test_the_encoder_of_other_code_or_versions_is_not_reused(here, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "CODE", runs.CODE[1:])
+    monkeypatch.setattr(runs.versions, "used", lambda *names: {"torch": "another"})
+    assert "clip on 40 rows" in train.main("full-0")
+    assert "the encoder differs in code, versions: training" in capsys.readouterr().err
+
+
+def test_the_recipe_has_all_code_of_training():
+    """Modules that only move weights, or show progress, do not decide them."""
+    root = Path(__file__).parents[1]
+    imported = {
+        ".".join(path.with_suffix("").parts)
+        for path in transitive("stages.learning.runs", root)
+        if path.parts[:2] == ("stages", "learning") or path.name == "mixing.py"
+    }
+    assert imported == set(runs.CODE)
+
+
+def test_the_towers_keys_are_those_of_open_clip():
+    for known, config in ((VISION, CLIPVisionCfg), (TEXT, CLIPTextCfg)):
+        assert known == {field.name for field in dataclasses.fields(config)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"vision_cfg": {"widht": 4}},
+            r"train\.model\.vision_cfg: .*'widht'; did you mean 'width'",
+        ),
+        ({"text_cfg": {"head": 2}}, r"train\.model\.text_cfg: .*'head'; did you mean 'heads'"),
+    ],
+)
+def test_an_unknown_key_of_a_tower(here, change, message):
+    model = {**learning_study.PARAMS["train"]["model"], **change}
+    learning_study.change(here, train={"model": model})
+    with pytest.raises(ValueError, match=message):
+        section("train", Train)
+
+
+def test_a_reference_caption_names_the_class(here):
+    learning_study.change(here, train={"reference_caption": "a class"})
+    with pytest.raises(ValueError, match=r"train\.reference_caption: .*no {name}"):
+        section("train", Train)
 
 
 def test_a_split_of_another_pool(here):

@@ -39,6 +39,11 @@ def test_what_is_installed_passes(tmp_path):
     versions.check(path=write(tmp_path, **stated))
 
 
+def test_what_is_kept_states_versions_in_full(monkeypatch):
+    monkeypatch.setattr(versions, "installed", {"torch": "2.15.0+cu130", "faiss": None}.get)
+    assert versions.used("torch", "faiss") == {"torch": "2.15.0", "faiss": "none"}
+
+
 def test_another_version_is_named_with_what_to_do(tmp_path):
     path = write(tmp_path, numpy="1.26")
     with pytest.raises(

@@ -28,7 +28,6 @@ from stages.learning.order import Order, steps
 from stages.parameters.train import Optimiser
 from stages.progress import progress
 
-VERSION = 2  # counts changes of this loop that change weights; a state of another one is not used
 LOGGED = 100  # lines of a training curve
 SAVE_EVERY_S = 20.0  # by the clock, for it changes no bit of the result
 
@@ -60,6 +59,7 @@ def train(
     run: Run,
     *,
     state: Path | None = None,
+    code: str = "",
     label: str = "train",
     watch: Callable[[Line], None] = lambda _: None,
     save_every_s: float = SAVE_EVERY_S,
@@ -68,6 +68,7 @@ def train(
 
     ``state`` is a file outside every output, named by what decides the run: it is written now and
     then, a run that finds one goes on from it, and the caller removes it once the result is safe.
+    One that is damaged or was made by other code than ``code`` is not used, which is said.
     ``watch`` is called with every line of the curve, with those of an earlier start too. Raises
     ``ValueError`` when the loss is no longer finite.
     """
@@ -79,7 +80,7 @@ def train(
     module.to(run.device).to(memory_format=torch.channels_last)
     objective.train()
     optimiser = _optimiser(objective, settings)
-    first, curve = _resume(state, objective, optimiser)
+    first, curve = _resume(state, code, objective, optimiser)
     for line in curve:
         watch(line)
     saved = time.monotonic()
@@ -107,7 +108,7 @@ def train(
         watch(curve[-1])
         # only here, between two lines of the curve, so that no half of a line is to be kept
         if state and step + 1 < total and time.monotonic() - saved >= save_every_s:
-            _save(state, objective, optimiser, step + 1, curve)
+            _save(state, code, objective, optimiser, step + 1, curve)
             saved = time.monotonic()
     objective.eval()
     return curve
@@ -166,10 +167,15 @@ def _line(
 
 
 def _save(
-    state: Path, objective: Objective, optimiser: torch.optim.AdamW, step: int, curve: list[Line]
+    state: Path,
+    code: str,
+    objective: Objective,
+    optimiser: torch.optim.AdamW,
+    step: int,
+    curve: list[Line],
 ) -> None:
     content = {
-        "version": VERSION,
+        "code": code,
         "objective": objective.state_dict(),
         "optimiser": optimiser.state_dict(),
         "random": torch.get_rng_state(),
@@ -181,7 +187,7 @@ def _save(
 
 
 def _resume(
-    state: Path | None, objective: Objective, optimiser: torch.optim.AdamW
+    state: Path | None, code: str, objective: Objective, optimiser: torch.optim.AdamW
 ) -> tuple[int, list[Line]]:
     """Load a state where there is one that fits; the step to go on with and the curve so far."""
     if state is None or not state.exists():
@@ -189,8 +195,10 @@ def _resume(
     try:
         content = torch.load(state, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
-        return 0, []  # damaged: begin again
-    if content["version"] != VERSION:
+        print(f"{state}: damaged; training begins again", file=sys.stderr)
+        return 0, []
+    if content.get("code") != code:
+        print(f"{state}: made by other code; training begins again", file=sys.stderr)
         return 0, []
     objective.load_state_dict(content["objective"])
     optimiser.load_state_dict(content["optimiser"])

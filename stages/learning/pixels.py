@@ -4,8 +4,8 @@ The pixels are those of open_clip's own transform (shorter side to the size, cen
 to the normalisation, which is left to the model's side: bytes are a quarter of the floats. What a
 transparent image shows through is white, for black glyphs on black are nothing.
 
-Each shard's array is kept in the shard cache under the hash of this module's version, the size and
-the shard's SHA-256, so that every stage of every run decodes a shard once.
+Each shard's array is kept in the shard cache under the hash of this module's code, Pillow's
+version, the size and the shard's SHA-256, so that every stage of every run decodes a shard once.
 
 Shapes: N images of S x S pixels.
 """
@@ -20,12 +20,12 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
+from stages import versions
 from stages.artifacts import atomic, cache
 from stages.artifacts.dataset import Manifest
 from stages.parameters import Strict
 from stages.progress import progress
 
-VERSION = 1  # counts changes of the pixels that this module makes
 DECODED_AT_ONCE = 256
 
 Pixels = UInt8[np.ndarray, "N S S 3"]
@@ -63,7 +63,8 @@ def shard(manifest: Manifest, position: int, view: View, *, keep: bool = True) -
     ``ValueError`` naming shard and key of an image that cannot be decoded.
     """
     entry = manifest.shards[position]
-    path = cache.folder() / f"{cache.key('pixels', VERSION, view.model_dump(), entry.sha256)}.npy"
+    made_by = (cache.code("stages.learning.pixels"), versions.used("pillow", "numpy"))
+    path = cache.folder() / f"{cache.key(*made_by, view.model_dump(), entry.sha256)}.npy"
     if keep and (found := _cached(path, entry.samples, view.size)) is not None:
         return found
     pixels = np.empty((entry.samples, view.size, view.size, 3), np.uint8)

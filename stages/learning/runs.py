@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import safetensors.numpy
-import timm
-import torch
 from jaxtyping import Int64
 
+from stages import versions
 from stages.artifacts import cache, checkpoint
 from stages.artifacts.checkpoint import Checkpoint
 from stages.artifacts.classes import ClassNames
@@ -31,6 +29,18 @@ from stages.learning.models import Clip
 from stages.learning.objectives import Contrastive, Objective, Supervised
 from stages.parameters import nearest
 from stages.parameters.train import Train
+
+CODE = (  # decides weights; tracked by the shard cache and by `reuse`, beside what DVC tracks
+    "stages.learning.augment",
+    "stages.learning.loop",
+    "stages.learning.models",
+    "stages.learning.objectives",
+    "stages.learning.order",
+    "stages.learning.pixels",
+    "stages.learning.runs",
+    "stages.learning.tokens",
+    "stages.mixing",
+)
 
 
 @dataclass(frozen=True)
@@ -70,11 +80,8 @@ def recipe(sources: Sources, plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "parameters": settings,
         "optimiser": getattr(plan.train, plan.objective).model_dump(),
-        "loop": loop.VERSION,
-        "pixels": pixels.VERSION,
-        "torch": torch.__version__.partition("+")[0],
-        "open_clip": open_clip.__version__,
-        "timm": timm.__version__,
+        "code": cache.code(*CODE),
+        "versions": versions.used(*versions.LEARNING),
     }
     return json.loads(json.dumps(content))
 
@@ -108,9 +115,14 @@ def fit(
     decided = recipe(sources, plan)
     clip = _model(sources, plan)
     data, objective, classes = _task(sources, plan, clip)
-    state = cache.folder() / f"{cache.key('training', decided)}.state"
+    # the code is in the state and not in its name: a state of other code is found and replaced
+    code = decided["code"]
+    named = {name: value for name, value in decided.items() if name != "code"}
+    state = cache.folder() / f"{cache.key('training', named)}.state"
     run = loop.Run(getattr(plan.train, plan.objective), plan.seed, plan.train.precision, device)
-    curve = loop.train(objective, clip, data, run, state=state, label=folder.name, watch=watch)
+    curve = loop.train(
+        objective, clip, data, run, state=state, code=code, label=folder.name, watch=watch
+    )
     fingerprint = checkpoint.write(
         folder,
         models.weights(clip.model),

@@ -16,6 +16,7 @@ class Versions(Strict):
     faiss: str = Field(pattern=PREFIX)
     resvg: str = Field(alias="resvg-py", pattern=PREFIX)
     numpy: str = Field(pattern=PREFIX)
+    pillow: str = Field(pattern=PREFIX)
 
     def stated(self) -> dict[str, str]:
         """Package name to version prefix, under the names of ``params.yaml``."""
