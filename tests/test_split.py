@@ -224,12 +224,6 @@ def test_diff_reads_revisions_through_dvc(house):
     assert done.stdout.splitlines()[-1] == last
 
 
-def test_the_slot_of_no_split_holds_an_empty_one(tmp_path):
-    folder = Path(split.__file__).parents[3] / "splits" / "none"
-    split.write(tmp_path / "none", [])
-    assert contents(folder) == contents(tmp_path / "none")
-
-
 def test_folders_may_be_text_as_in_a_notebook(tmp_path):
     split.write(str(tmp_path / "mine"), np.array([3, 1]))
     assert split.read(str(tmp_path / "mine")).rows.tolist() == [1, 3]
