@@ -166,7 +166,7 @@ def main() -> str:
         cluster_N = np.zeros(len(store), np.int64)
     found = Duplicates(*first_above(store.take, cluster_N, settings.threshold))
     kept = len(found.kept)
-    stated = settings.model_dump()
+    stated = settings.used
     split.write(layout.split("all"), np.arange(len(store)), card=card(store, "all", {}, len(store)))
     split.write(layout.split("dedup"), found.kept, card=card(store, "deduplicate", stated, kept))
     artifact.write(layout.deduplicate(), table(found), centre_KD)

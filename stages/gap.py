@@ -81,7 +81,7 @@ def main(name: str) -> str:
         raise ValueError(
             f"{layout.split(name)}: made from another pool than {pool.folder}; make it again"
         )
-    known = scores.read_all(layout.similarities(encoder, reference), names)
+    known = scores.read_all(layout.similarities(encoder, reference), names, pool=pool_card)
     found = to_split(
         pool,
         chosen.mask(len(pool)),

@@ -3,13 +3,14 @@
 import json
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import deduplicate
-from stages.artifacts import embeddings, layout, split
+from stages.artifacts import atomic, embeddings, layout, split
+from stages.artifacts import duplicates as artifact
 from stages.deduplicate import duplicates, keep_first
 from stages.parameters.deduplicate import Deduplicate
 from tests.test_search import ENGINES, unit
@@ -112,6 +113,15 @@ def test_bad_input():
         keep_first(unit(2, 4), np.zeros(2, int), float("nan"))
 
 
+def test_a_bad_row_has_the_callers_number(monkeypatch):
+    monkeypatch.setattr("stages.search.earlier.TILE_COLUMNS", 64)
+    x = unit(400, 8, 1, np.float32)
+    x[301] *= 0.5
+    # it is position 150 of its cluster, so in the third tile
+    with pytest.raises(ValueError, match=r"rows: row 301 has norm 0\.5; .* from 257 to 383 "):
+        keep_first(x, np.arange(400) % 2, 1.0)
+
+
 # the stage
 
 PARAMETERS = """
@@ -156,7 +166,7 @@ def test_stage(pool, tmp_path, method):
     centres = np.load("deduplicate/centres.npy")
     assert centres.shape == ((5 if method == "kmeans" else 0), 16)
     assert centres.dtype == np.float16
-    table = pq.read_table("deduplicate/duplicates.parquet")
+    table = artifact.read(layout.deduplicate())
     row, of = table["row"].to_numpy(), table["duplicate_of"].to_numpy()
     np.testing.assert_array_equal(np.setdiff1d(everything.rows, row), kept.rows)
     # copies fall into one cluster, so every one of them goes
@@ -177,6 +187,37 @@ def test_stage_is_repeatable(pool, tmp_path):
         files = sorted(p for p in tmp_path.rglob("*") if p.is_file() and "embeddings" not in str(p))
         seen.append([path.read_bytes() for path in files])
     assert seen[0] == seen[1]
+
+
+def test_exact_has_no_clusters(pool, tmp_path):
+    text, seen = PARAMETERS.replace("METHOD", "exact"), []
+    for changed in (text, text.replace("clusters: 5, seed: 0, iter", "clusters: 9, seed: 3, iter")):
+        (tmp_path / "params.yaml").write_text(changed)
+        deduplicate.main()
+        seen.append({path.name: path.read_bytes() for path in layout.split("dedup").iterdir()})
+    assert seen[0] == seen[1]
+    card = split.read(layout.split("dedup")).card
+    assert card["parameters"] == {"method": "exact", "threshold": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (([3, 2], [0, 1], [0.9, 0.9]), "rows do not ascend in 1 of 2 entries, first for row 2"),
+        (([2, 3], [0, 3], [0.9, 0.9]), "duplicate_of is not an earlier row .* first for row 3"),
+        (([2, 3], [0, -1], [0.9, 0.9]), "duplicate_of is not an earlier row"),
+        (([2, 3], [0, 1], [0.9, np.nan]), "similarity is not finite .* run the deduplicate stage"),
+        (([2, 3], [0, None], [0.9, 0.9]), "duplicate_of is missing in 1 of 2 rows"),
+    ],
+)
+def test_damaged_duplicates(tmp_path, columns, words):
+    table = pa.table([pa.array(values) for values in columns], schema=artifact.SCHEMA)
+    with pytest.raises(ValueError, match=words):
+        artifact.write(tmp_path / "out", table, np.empty((0, 4), np.float16))
+    assert not (tmp_path / "out").exists()
+    atomic.write_table(tmp_path / "out" / artifact.TABLE, table)
+    with pytest.raises(ValueError, match=words):
+        artifact.read(tmp_path / "out")
 
 
 def test_more_clusters_than_rows(pool):

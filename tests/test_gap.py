@@ -3,12 +3,12 @@
 import json
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 import pytest
 
 from stages import gap, similarity
+from stages.artifacts import atomic, layout, scores, split
 from stages.artifacts import gap as artifact
-from stages.artifacts import layout, scores, split
 from stages.search import stores
 from stages.similarity import nearest
 from tests.test_similarity import world
@@ -24,14 +24,8 @@ def scored(world):
 
 
 def measured(name, test):
-    return {
-        column: values.to_numpy()
-        for column, values in zip(
-            artifact.SCHEMA.names,
-            pq.read_table(layout.gap(name) / f"{test}.parquet").columns,
-            strict=True,
-        )
-    }
+    table = artifact.read(layout.gap(name), test)
+    return {column: table[column].to_numpy() for column in artifact.SCHEMA.names}
 
 
 def test_after_hull_pruning_the_gap_is_the_references(scored):
@@ -92,6 +86,40 @@ def test_a_split_of_another_pool_or_of_nothing(scored):
     with pytest.raises(ValueError, match="no rows"):
         gap.main("empty")
     assert not layout.gap("other").exists()
+
+
+def test_scores_of_another_pool(scored):
+    split.write(layout.split("some"), np.arange(3))
+    folder = layout.embeddings("tiny", "pool")
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "dataset": "9" * 64}))
+    with pytest.raises(ValueError, match=r"made with another pool \(0{12}…, expected 9{12}…\)"):
+        gap.main("some")
+    assert not layout.gap("some").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (([0, 2], [0.5, 0.5], [0.5, 0.4], [7, 8]), "row does not count from 0 in 1 of 2 rows"),
+        (([0, 1], [0.5, np.inf], [0.5, 0.4], [7, 8]), "not finite .* first in row 1"),
+        (([0, 1], [0.5, 0.3], [0.5, 0.4], [7, 8]), "similarity is below split_similarity"),
+        (([0, 1], [0.5, 0.5], [0.5, 0.4], [7, -1]), "split_row is negative .* gap stage again"),
+        (([0, 1], [0.5, 0.5], [0.5, None], [7, 8]), "split_similarity is missing in 1 of 2"),
+    ],
+)
+def test_damaged_gaps(tmp_path, columns, words):
+    table = pa.table([pa.array(values) for values in columns], schema=artifact.SCHEMA)
+    with pytest.raises(ValueError, match=words):
+        artifact.write(tmp_path / "out", {"val": table})
+    assert not (tmp_path / "out").exists()
+    atomic.write_table(tmp_path / "out/val.parquet", table)
+    with pytest.raises(ValueError, match=words):
+        artifact.read(tmp_path / "out", "val")
+    with pytest.raises(ValueError, match="unknown test set 'vall'; did you mean 'val'"):
+        artifact.read(tmp_path / "out", "vall")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        artifact.read(tmp_path / "nowhere", "val")
 
 
 def test_an_unknown_split(scored):

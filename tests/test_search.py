@@ -3,6 +3,7 @@
 import itertools
 import tracemalloc
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.search import decide, engine
-from stages.search.engine import accumulation, choose, group_maxima, half_ulp, workers
+from stages.search.decide import Best, Columns
+from stages.search.engine import accumulation, choose, half_ulp, workers
 from stages.search.neighbour import Nearest
 from stages.search.vectors import dot, prepare
 from stages.similarity import nearest, score_pool
@@ -253,15 +255,53 @@ def test_permuting_queries_permutes_nearest(seed):
 # the bounds themselves
 
 
-@pytest.mark.parametrize("search", ENGINES)
 @pytest.mark.parametrize("shared", [0.0, 2.0])
+@pytest.mark.parametrize("search", ["bfloat16", "float32", "bfloat16, centred"])
 def test_the_fast_pass_stays_within_its_bound(search, shared):
+    search, _, centred = search.partition(", ")
     rows, columns = unit(200, 512, 1, shared=shared), unit(128, 512, 2, shared=shared)
-    x, y = prepare("x", rows, search), prepare("y", columns, search)
-    table = group_maxima(x.fast_ND, y.fast_ND, search)
+    centre = prepare("y", columns, "float32").single_ND.mean(0) if centred else None
+    if centre is not None:
+        # as far from the centre as a unit vector can be, seen from both ends
+        away = (-centre / torch.linalg.vector_norm(centre)).numpy().astype(np.float16)
+        columns[5], rows[7], rows[8] = away, away, -away
+    x, y = prepare("x", rows, search), prepare("y", columns, search, centre_D=centre)
+    group = Columns.group(y, np.arange(128), np.zeros(128), centre)
+    if centre is not None and shared:
+        assert group.length > 1.8
+    bound = decide._Improvement(Best.none(200, margin=False), x, group, search)
     exact = (columns.astype(np.float64) @ rows.astype(np.float64).T).reshape(2, 64, 200).max(1)
-    error = 1.01 * (x.error_N + y.error_N.reshape(2, 64).max(1)[:, None]) + accumulation(512)
-    assert (exact <= table + error + half_ulp(np.maximum(table.max(0), 0), search)).all()
+    excess = bound.table_GN + bound.row_error_N - exact
+    assert excess.min() >= 0
+    assert excess[:, exact.min(0) > 0].max() < 0.03  # not for being idle
+
+
+def test_accumulation_is_bounded_for_usable_dimensions():
+    # g = D u / (1 - D u) by hand: D = 512, u = 2^-23
+    assert accumulation(512) == pytest.approx(1.02 * 512 / (2**23 - 512), rel=1e-12)
+    assert accumulation(engine.DIMENSIONS) < 1e-3
+    with pytest.raises(ValueError, match="8193 dimensions: the search takes at most 8192"):
+        accumulation(8193)
+
+
+@pytest.mark.parametrize("precision", ["medium", "high"])
+def test_a_lower_precision_of_products_is_not_ours(precision):
+    pool, query = unit(300, 64, 1, shared=0.5), unit(100, 64, 2, shared=0.5)
+    threshold = np.linspace(0.2, 0.9, 100)
+    settings = engine._mkldnn.matmul
+    try:
+        torch.set_float32_matmul_precision(precision)
+        before = settings.fp32_precision
+        assert before in ("bf16", "tf32")
+        for search, threads in itertools.product(ENGINES, (1, 2)):
+            got = score_pool(pool, query, threshold, engine=search, threads=threads)
+            same(got, brute(pool, query, threshold))
+            assert torch.get_float32_matmul_precision() == precision
+            with workers(threads):  # not every CPU would use what it may
+                assert settings.fp32_precision == "ieee"
+            assert settings.fp32_precision == before
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 def test_half_ulp_by_hand():
@@ -307,17 +347,35 @@ def test_bad_rows_are_named():
         nearest(query, np.eye(2, 8, dtype=np.float16) * np.array([[1], [0]], np.float16))
 
 
+def test_bad_rows_of_a_later_tile_keep_their_numbers():
+    base, query = unit(5000, 8, 1), unit(4, 8, 2)
+    base[4600] *= np.float16(2)
+    with pytest.raises(ValueError, match=r"base: row 4600 has norm 2; .* from 4096 to 4999 "):
+        nearest(query, base)
+    running = Nearest(query)
+    running.update(unit(10, 8, 3))
+    every_other = np.arange(5000) % 2 == 0
+    with pytest.raises(ValueError, match=r"base: row 4610 has norm 2; .* from 4106 to 5008 "):
+        running.update(base, every_other)
+
+
 @pytest.mark.parametrize(
     ("query", "threshold", "words"),
     [
-        (unit(3, 8), np.array([0.1, np.nan, 0.2]), "1 of 3 are not finite, the first is nan at 1"),
-        # under test the shape annotations speak first
-        (unit(3, 8), np.zeros(2), "3 queries, but thresholds of shape|threshold_Q"),
+        (unit(3, 8), np.array([0.1, np.nan, 0.2]), "1 of 3 are not .*, the first is nan at 1"),
+        (
+            unit(3, 8),
+            np.array([0, 9, -2e6]),
+            r"\(within 1e\+06 of 0\), .* is -2000000.0 at 2",
+        ),
+        (unit(3, 8), np.zeros(2), r"3 queries, but thresholds of shape \(2,\)"),
         (unit(3, 8)[:0], np.zeros(0), "there are none"),
     ],
 )
-def test_bad_queries(query, threshold, words):
-    with pytest.raises(Exception, match=words):
+def test_bad_queries(query, threshold, words, monkeypatch):
+    # users have no shape annotations that would speak first
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=words):
         score_pool(unit(5, 8), query, threshold)
 
 

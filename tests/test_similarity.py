@@ -125,6 +125,23 @@ def test_embeddings_of_another_encoder(world, tmp_path):
         stores.load("mixed", "pool", "val")
 
 
+def test_embeddings_of_an_encoder_that_was_replaced(world, tmp_path):
+    card = layout.model("encoder") / "card.json"
+    card.parent.mkdir(parents=True)
+    card.write_text(json.dumps({"fingerprint": "e" * 64}))
+    assert len(stores.load("tiny", "pool", "tests/val")) == 2
+    card.write_text(json.dumps({"fingerprint": "f" * 64}))
+    with pytest.raises(ValueError, match=r"tiny/pool: .* e{12}…, .* f{12}…; embed again"):
+        similarity.main("val")
+    assert not (tmp_path / "similarity").exists()
+    # published embeddings do not say what made them
+    (layout.embeddings("tiny", "pool") / "card.json").unlink()
+    assert len(stores.load("tiny", "pool")) == 1
+    card.write_text("{}")
+    with pytest.raises(ValueError, match="'fingerprint' is missing"):
+        stores.load("tiny", "pool")
+
+
 def test_missing_embeddings_leave_nothing(world, tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMETERS.replace("val:", "v2:"))
     with pytest.raises(FileNotFoundError, match="v2"):

@@ -1,6 +1,6 @@
 """Parameters of `deduplicate`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,3 +19,9 @@ class Deduplicate(Strict):
     clusters: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
     iterations: Annotated[int, Field(ge=1)]
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """What the result depends on: `exact` has no clusters."""
+        exact = {"method", "threshold"}
+        return self.model_dump(include=exact if self.method == "exact" else None)

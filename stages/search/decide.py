@@ -118,15 +118,17 @@ class _Improvement:
         self.best, self.rows, self.columns = best, rows, columns
         self.table_GN = group_maxima(rows.fast_ND, columns.vectors.fast_ND, engine)
         slack = SLACK * np.float32(1 + np.abs(columns.threshold_C).max(initial=0))
+        sum_error = np.float32(accumulation(rows.single_ND.shape[1]))
         # e of the module's text, for a similarity and for a margin alike
-        self.single = np.float32(accumulation(rows.single_ND.shape[1])) + slack
-        self.row_error_N = columns.length * rows.error_N + self.single
+        self.single = sum_error + slack
+        # inputs, accumulation and output: bounds 1 to 3 of the engine
+        self.row_error_N = columns.length * (rows.error_N + sum_error) + slack
         self.row_error_N += half_ulp(np.maximum(self.table_GN.max(0), 0), engine)
         # from here on the table is a bound but for the row's own error
         self.table_GN += np.float32(1.01) * columns.error_G[:, None]
         if columns.centre_D is not None:
             self.table_GN += torch.mv(rows.single_ND, columns.centre_D).numpy()
-            self.row_error_N += self.single
+            self.row_error_N += self.single  # x.c has an error of its own
         # what float32 already knows to be reached, per row, to within `single`
         self.floor_N = best.similarity_N.astype(np.float32)
         self.margin_floor_N = None if best.margin_N is None else best.margin_N.astype(np.float32)
@@ -181,7 +183,8 @@ class _Improvement:
             if self.margin_floor_N is not None:
                 torch.amax(sim_C.sub_(self.threshold_GC[g]), 1, out=margin_P[piece])
         top = top_P.numpy()
-        excess = top - self.table_GN[group_P, row_P] - self.row_error_N[row_P]
+        # the table bounds the true product, from which the float32 one may differ by e
+        excess = top - self.single - self.table_GN[group_P, row_P] - self.row_error_N[row_P]
         if excess.max() > 0:
             raise RuntimeError(f"the fast pass broke its error bound by {excess.max():.3g}")
         np.maximum.at(self.floor_N, row_P, top)

@@ -75,10 +75,11 @@ def _tile(
 ) -> tuple[ndarray, ndarray]:
     """For positions a to b of a cluster: position of the first above (or -1), similarity."""
     found_N, value_N = np.full(b - a, -1, np.int64), np.zeros(b - a)
-    rows = prepare("rows", take(members[a:b]), engine)
+    rows = prepare("rows", take(members[a:b]), engine, members[a:b])
     for c in range(0, b, TILE_COLUMNS):
         stop = min(c + TILE_COLUMNS, b)
-        vectors = rows if c == a else prepare("rows", take(members[c:stop]), engine)
+        of = members[c:stop]
+        vectors = rows if c == a else prepare("rows", take(of), engine, of)
         columns = Columns.group(vectors, np.arange(c, stop), np.zeros(stop - c))
         single = np.float32(accumulation(rows.single_ND.shape[1]) + 4e-6 * (1 + abs(threshold)))
         for row_P, group_P in _nominated(rows, columns, a, threshold, single, engine):

@@ -9,12 +9,15 @@ x, y are stored unit vectors (norms within 2e-3 of 1), x', y' the engine's input
 exact arithmetic, r the engine's result.
 
 0. Centring: embeddings of one encoder share a large mean c. x.y = x.c + x.(y - c), and x.c is
-   the same for all columns of a row, so the engine sees y - c, which is shorter: every error
-   below shrinks with it. x.c is added in float32. From here on y stands for y - c.
+   the same for all columns of a row, so the engine sees y - c, which is shorter: every error of
+   its product shrinks with it (and doubles at worst, where y is -c). x.c is added in float32 and
+   has an error of its own, by bound 2. Below, where there is a centre, y stands for y - c.
 1. Inputs: |x.y - v| = |(x - x').y' + x.(y - y')| <= |x - x'| |y'| + |x| |y - y'|. The norms of
-   the differences and the largest |y'| are measured; |x| <= 1.002.
-2. Accumulation in float32, any order, fused or not, even truncating: at most g = D u / (1 - D u)
-   of sum |x'_i y'_i| <= 1.02, with u = 2^-23 (twice the rounding unit).
+   the differences and the largest |y'|, L, are measured; |x| <= 1.003.
+2. Accumulation of a product a.b in float32, any order, fused or not, even truncating: at most
+   g sum |a_i b_i| <= g |a| |b|, with g = D u / (1 - D u) and u = 2^-23 (twice the rounding unit).
+   A stored vector and c are no longer than 1.003, and x' than 1.007, so with A = 1.02 g
+   (``accumulation``) that is at most A L for v, and A for x.c and for a float32 x.y.
 3. Output: a float32 v rounded to nearest bfloat16 moves by at most half a unit in the last place
    of r, 2^(e-8) where 2^e <= |r|. Nothing for the float32 engine.
 4. bfloat16 maxima are taken on the bit patterns as int16, which order all values >= 0 rightly
@@ -40,8 +43,12 @@ GROUP = 64
 TILE_ROWS, TILE_COLUMNS = 1024, 4096
 """One product: 8 MiB of bfloat16, which the group maxima read back out of the cache."""
 
+DIMENSIONS = 8192
+"""At most: then g < 0.001, and a norm measured in float32 is right to one part in a thousand."""
+
 In = TypeVar("In")
 Out = TypeVar("Out")
+_mkldnn: Any = torch.backends.mkldnn  # a class in the place of a module, so without types
 _scratch = threading.local()
 
 
@@ -66,13 +73,17 @@ def workers(threads: int | None) -> Generator[Callable[..., Iterator[Any]]]:
 
     Threads that own whole blocks need no barrier after every product, and NumPy's and torch's
     pools do not fight. Results come in order; no more than a few are ever in flight.
+
+    Meanwhile float32 products are float32: ``torch.set_float32_matmul_precision`` lets oneDNN
+    round their inputs to bfloat16, which the bounds do not cover. Both settings are given back.
     """
-    before = torch.get_num_threads()
+    before, precision = torch.get_num_threads(), _mkldnn.matmul.fp32_precision
     threads = threads or before
     if threads < 1:
         raise ValueError(f"threads: expected at least 1, got {threads}")
     try:
         torch.set_num_threads(1)
+        _mkldnn.matmul.fp32_precision = "ieee"
         if threads == 1:
             yield map
             return
@@ -89,6 +100,7 @@ def workers(threads: int | None) -> Generator[Callable[..., Iterator[Any]]]:
 
             yield ordered
     finally:
+        _mkldnn.matmul.fp32_precision = precision
         torch.set_num_threads(before)
 
 
@@ -114,10 +126,10 @@ def product(left_MD: torch.Tensor, right_ND: torch.Tensor) -> torch.Tensor:
 
 
 def accumulation(dim: int) -> float:
-    """Bound 2: what summing ``dim`` products in float32 can move, for vectors of length 1.01."""
+    """Bound 2: A, what summing ``dim`` products can move, for lengths whose product is <= 1.02."""
+    if dim > DIMENSIONS:
+        raise ValueError(f"vectors of {dim} dimensions: the search takes at most {DIMENSIONS}")
     lost = dim * 2.0**-23
-    if lost >= 0.1:
-        raise ValueError(f"{dim} dimensions are too many to bound a float32 sum usefully")
     return 1.02 * lost / (1 - lost) + 1e-30
 
 

@@ -54,8 +54,9 @@ class Nearest:
             tile_ND = tile_ND[index]
         if len(index) == 0:
             return
-        vectors = prepare("base", tile_ND, self.engine, self.seen + a)
-        columns = Columns.group(vectors, self.seen + a + index, np.zeros(len(index)))
+        row = self.seen + a + index
+        vectors = prepare("base", tile_ND, self.engine, row)
+        columns = Columns.group(vectors, row, np.zeros(len(row)))
 
         def work(part: int) -> None:
             improve(self.best[part], self.queries[part], columns, self.engine)

@@ -44,8 +44,8 @@ def queries(
     wrong = np.flatnonzero(~(np.abs(threshold_Q) <= LARGEST_THRESHOLD))
     if len(wrong):
         raise ValueError(
-            f"thresholds: {len(wrong)} of {len(threshold_Q)} are not finite, the first is "
-            f"{threshold_Q[wrong[0]]} at {wrong[0]}"
+            f"thresholds: {len(wrong)} of {len(threshold_Q)} are not similarities (within "
+            f"{LARGEST_THRESHOLD:g} of 0), the first is {threshold_Q[wrong[0]]} at {wrong[0]}"
         )
     engine = choose(engine)
     first: dict[bytes, int] = {}
@@ -83,7 +83,8 @@ def score_pool(
     is read in blocks. Every value is a float64 dot product of the stored vectors, rounded once:
     the same bytes for any blocks, threads and engine.
 
-    Raises ``ValueError`` for other types, shapes, lengths other than 1, thresholds not finite.
+    Raises ``ValueError`` for other types, shapes, lengths other than 1, and thresholds that
+    are not finite or beyond 1e6.
     """
     check("pool", pool_ND, query_QD.shape[-1])
     return score(pool_ND, queries(query_QD, threshold_Q, engine), threads=threads)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.artifacts import embeddings, layout
+from stages.artifacts import atomic, checkpoint, embeddings, layout
 from stages.artifacts.embeddings import Embeddings
 from stages.parameters import FILE, read
 
@@ -19,10 +19,11 @@ def encoder_name(path: Path = FILE) -> str:
 def load(encoder: str, *datasets: str) -> list[Embeddings]:
     """The stores of the data sets under the encoder with that folder name.
 
-    Raises ``FileNotFoundError`` for a store that does not exist, ``ValueError`` for an empty one
-    and for stores that different encoders made.
+    Raises ``FileNotFoundError`` for a store that does not exist, ``ValueError`` for an empty one,
+    for stores that different encoders made, and for one that another than ``models/encoder`` made.
     """
-    found = [embeddings.read(layout.embeddings(encoder, name)) for name in datasets]
+    current = fingerprint(layout.model("encoder"))
+    found = [_open(layout.embeddings(encoder, name), current) for name in datasets]
     first = found[0]
     for store in found:
         if not len(store):
@@ -36,9 +37,25 @@ def load(encoder: str, *datasets: str) -> list[Embeddings]:
     return found
 
 
+def fingerprint(folder: Path) -> str | None:
+    """The fingerprint of the encoder in ``folder``; None where there is none."""
+    card = folder / checkpoint.CARD
+    if not card.exists():
+        return None
+    found = atomic.read_json(card).get("fingerprint")
+    if not isinstance(found, str):
+        raise ValueError(f"{card}: 'fingerprint' is missing; make the encoder again")  # noqa: TRY004
+    return found
+
+
 def source(store: Embeddings, card: str | None) -> str:
     """A fingerprint for a card. Published stores state none, and neither do we then."""
     return card or f"unknown ({store.folder.name})"
+
+
+def _open(folder: Path, encoder: str | None) -> Embeddings:
+    # published stores have no card, and so no encoder that could be another
+    return embeddings.read(folder, encoder=encoder if (folder / embeddings.CARD).exists() else None)
 
 
 def _short(fingerprint: str | None) -> str:

@@ -8,8 +8,6 @@ from jaxtyping import Float, Float32, Float64, Int
 from numpy import ndarray
 
 NORM_TOLERANCE = 2e-3
-DIGITS = {"float32": 24, "bfloat16": 8}
-"""Bits of precision of the two engines' inputs and outputs."""
 
 _ROWS = 512  # rounding errors are measured in pieces that stay in the cache
 
@@ -45,10 +43,10 @@ def prepare(
     name: str,
     stored_ND: Float[ndarray, "N D"],
     engine: str,
-    start: int = 0,
+    row_N: int | Int[ndarray, " N"] = 0,
     centre_D: torch.Tensor | None = None,
 ) -> Vectors:
-    """Convert and validate; ``start`` is the row number of the first vector in its file.
+    """Convert and validate; ``row_N`` are the rows' numbers for errors, or the first one's.
 
     With ``centre_D`` the engine's input is the vector less the centre.
 
@@ -61,13 +59,15 @@ def prepare(
     # a NaN compares false, so the test is for what is good
     bad = np.flatnonzero(~(np.abs(norm_N - 1) <= NORM_TOLERANCE))
     if len(bad):
-        first = bad[0]
+        first, last = bad[0], len(norm_N) - 1
+        number_N = row_N + np.arange(len(norm_N)) if isinstance(row_N, int) else row_N
         what = (
             "is not finite" if not np.isfinite(norm_N[first]) else f"has norm {norm_N[first]:.4g}"
         )
         raise ValueError(
-            f"{name}: row {start + first} {what}; {len(bad)} of the {len(norm_N)} rows from row "
-            f"{start} on are not unit vectors; normalise the embeddings (float32, then float16)"
+            f"{name}: row {number_N[first]} {what}; {len(bad)} of the {len(norm_N)} rows that were "
+            f"read from {number_N[0]} to {number_N[last]} are not unit vectors; normalise the "
+            "embeddings (float32, then float16)"
         )
     if engine == "float32":
         return Vectors(stored_ND, single_ND, single_ND, np.zeros(len(stored_ND), np.float32))
@@ -79,7 +79,7 @@ def prepare(
             piece = piece - centre_D
         rounded.copy_(piece)
         torch.linalg.vector_norm(rounded.float().sub_(piece), dim=1, out=error_N[a : a + _ROWS])
-    # the norm itself and the centred vector are rounded: one part in a thousand is ample
+    # more than the rounding of the norm (engine.DIMENSIONS) and that of the centring
     error_N.mul_(1.001).add_(1e-6)
     return Vectors(stored_ND, single_ND, fast_ND, error_N.numpy())
 
