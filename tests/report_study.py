@@ -13,15 +13,15 @@ from stages.artifacts import (
     atomic,
     checkpoint,
     dataset,
+    duplicates,
     embeddings,
+    gap,
     layout,
     manifest,
     predictions,
     scores,
     split,
 )
-from stages.report.pictures import DUPLICATES_SCHEMA
-from stages.report.study import GAP_SCHEMA
 
 CLASSES = ("cat", "key", "sun")
 TESTS = ("val", "sketch")
@@ -84,7 +84,16 @@ def unit(vectors):
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
-def write_study(*, splits=None, runs=None, report=None, tests=TESTS, roles=None, duplicates=True):
+def write_study(
+    *,
+    splits=None,
+    runs=None,
+    report=None,
+    tests=TESTS,
+    roles=None,
+    has_duplicates=True,
+    add_reference=True,
+):
     """Write a study below the current folder. ``roles`` replaces the images of a role."""
     splits, runs = splits or SPLITS, runs or RUNS
     params = {
@@ -103,9 +112,9 @@ def write_study(*, splits=None, runs=None, report=None, tests=TESTS, roles=None,
         made = roles[role] if roles else make_role(role, SIZES.get(role, 20))
         vectors[role], manifests[role] = _dataset(role, name, *made)
     _scores(vectors, manifests, tests)
-    stored = _splits(splits, manifests["pool"], duplicates)
+    stored = _splits(splits, manifests["pool"], has_duplicates)
     gaps = _gaps(stored, vectors, tests)
-    _runs(runs, manifests, tests, gaps, vectors)
+    _runs(runs, manifests, tests, gaps, vectors, add_reference)
 
 
 def _dataset(role, name, images, captions, labels, vectors):
@@ -139,13 +148,13 @@ def _scores(vectors, manifests, tests):
         scores.write(layout.similarity("clip", "reference", test), pool, of_test, card)
 
 
-def _splits(entries, pool, duplicates):
-    gone = np.array([5, 9, 17]) if duplicates else np.array([], np.int64)
+def _splits(entries, pool, has_duplicates):
+    gone = np.array([5, 9, 17]) if has_duplicates else np.array([], np.int64)
     everything = np.arange(len(pool))
     rows = {"all": everything, "dedup": np.setdiff1d(everything, gone)}
-    if duplicates:
-        table = pa.table([gone, gone - 3, [0.91, 0.95, 1.0]], schema=DUPLICATES_SCHEMA)
-        atomic.write_table(Path("deduplicate/duplicates.parquet"), table)
+    if has_duplicates:
+        table = pa.table([gone, gone - 3, [0.91, 0.95, 1.0]], schema=duplicates.SCHEMA)
+        duplicates.write(layout.deduplicate(), table, np.zeros((0, 12), np.float16))
     for name, entry in entries.items():
         base = rows[entry["base"]]
         rows[name] = base
@@ -155,9 +164,10 @@ def _splits(entries, pool, duplicates):
             margins = {test: one.pool.margin for test, one in found.items()}
             rows[name], _ = rules.hull(base, margins, entry.get("delta", 0.0))
         elif entry["rule"] == "random":
-            rows[name] = rules.random(base, len(rows[entry["of"]]), entry["seed"])
+            keep = len(rows[entry["of"]]) if "keep" not in entry else entry["keep"]
+            rows[name] = rules.random(base, keep, entry["seed"])
         elif entry["rule"] != "none":
-            rows[name] = base[::2]
+            rows[name] = base[::2]  # of any other rule, all that matters is the size
     for name, kept in rows.items():
         card = {"pool": pool.sha256, "pool_rows": len(pool), "rule": "any"}
         split.write(layout.split(name), kept, card=card)
@@ -167,17 +177,18 @@ def _splits(entries, pool, duplicates):
 def _gaps(stored, vectors, tests):
     gaps = {}
     for name, rows in stored.items():
+        tables = {}
         for test in tests:
             to_split = vectors[test] @ vectors["pool"][rows].T
             both = np.maximum(to_split.max(1), (vectors[test] @ vectors["reference"].T).max(1))
             gaps[name, test] = both
             columns = [np.arange(len(both)), both, to_split.max(1), rows[to_split.argmax(1)]]
-            path = layout.gap(name) / f"{test}.parquet"
-            atomic.write_table(path, pa.table(columns, schema=GAP_SCHEMA))
+            tables[test] = pa.table(columns, schema=gap.SCHEMA)
+        gap.write(layout.gap(name), tables)
     return gaps
 
 
-def _runs(entries, manifests, tests, gaps, vectors):
+def _runs(entries, manifests, tests, gaps, vectors, add_reference):
     for number, (run, entry) in enumerate(entries.items()):
         for test in tests:
             alone = (vectors[test] @ vectors["reference"].T).max(1)
@@ -185,11 +196,16 @@ def _runs(entries, manifests, tests, gaps, vectors):
             predictions.write(
                 layout.predictions(run), test, _answers(similarity, manifests[test], number)
             )
+        is_added = entry.get("add_reference", add_reference) or entry["objective"] != "clip"
         card = {
             "fingerprint": f"{number:064x}",
             "files": [],
             "split": {},
-            "training": {"objective": entry["objective"], "seed": entry["seed"]},
+            "training": {
+                "objective": entry["objective"],
+                "seed": entry["seed"],
+                "reference": manifests["reference"].sha256 if is_added else "none",
+            },
         }
         atomic.write_json(layout.model(run) / checkpoint.CARD, card)
 

@@ -18,7 +18,7 @@ from stages.report import charts, pictures, published, study, words
 from stages.report.__main__ import main
 from stages.report.statistics import Interval
 from tests.artifacts_samples import contents
-from tests.report_study import RUNS, SPLITS, write_study
+from tests.report_study import ENCODER, RUNS, SPLITS, write_study
 
 ROOT = Path(__file__).parent.parent
 VOID = {"meta", "img", "br", "link", "hr"}
@@ -110,7 +110,7 @@ def test_metrics_are_those_of_the_table(reported):
     for row in rows_of(reported):
         assert numbers["accuracy"][row["run"]][row["test"]] == pytest.approx(float(row["top1"]))
         if row["drop"]:
-            assert numbers["drop"][row["split"]][row["test"]]["low"] == float(row["drop_low"])
+            assert numbers["drop"][row["split"]][row["test"]] == float(row["drop"])
     assert set(numbers) == {"accuracy", "drop", "spearman"}
 
 
@@ -245,7 +245,7 @@ def test_a_study_of_another_shape(tmp_path, monkeypatch):
         runs={"one": {"split": "core", "objective": "clip", "seed": 3}},
         tests=("sketch",),
         report={"removed": 0, "neighbours": 0, "duplicates": 0, "least_per_bin": 1000},
-        duplicates=False,
+        has_duplicates=False,
     )
     main()
     (row,) = rows_of(tmp_path)
@@ -314,21 +314,109 @@ def test_runs_are_grouped_by_all_but_their_seed():
         "b": Run(split="hull-sketch", objective="clip", seed=1),
         "a": Run(split="hull-sketch", objective="clip", seed=0),
         "bare": Run(split="hull-sketch", objective="clip", seed=0, add_reference=False),
+        "told": Run(split="hull-sketch", objective="clip", seed=2, add_reference=True),
         "r": Run(split="random-hull-sketch", objective="clip", seed=0),
     }
-    found = study.group(runs, rules)
+    sizes = {"full": 9, "hull-sketch": 5, "random-hull-sketch": 5}
+    found = study.group(runs, rules, sizes, {"bare"})
     assert list(found) == [
         "hull-sketch",
         "hull-sketch without the reference",
         "random-hull-sketch",
         "supervised",
     ]
-    assert found["hull-sketch"].runs == ("b", "a")
-    assert found["hull-sketch"].seeds == (1, 0)
+    assert found["hull-sketch"].runs == ("b", "a", "told")
+    assert found["hull-sketch"].seeds == (1, 0, 2)
     assert found["hull-sketch"].twins == ("random-hull-sketch",)
     assert found["hull-sketch without the reference"].twins == ()
     with pytest.raises(ValueError, match="did you mean 'hull-sketch'"):
-        study.group({"x": Run(split="hull-sketsch", objective="clip", seed=0)}, rules)
+        study.group({"x": Run(split="hull-sketsch", objective="clip", seed=0)}, rules, sizes, ())
+
+
+def test_a_random_split_is_that_of_all_splits_of_its_base_and_size():
+    empty = {"of": "none", "with": "none"}
+    near = {"rule": "near", "tests": ["sketch"], "keep": 0.5, **empty}
+    entries = {
+        "full": {"rule": "none", "base": "dedup", **empty},
+        "near": {**near, "base": "dedup"},
+        "far": {**near, "base": "dedup", "rule": "far"},
+        "other": {**near, "base": "all"},
+        "less": {**near, "base": "dedup", "keep": 0.25},
+        "half": {"rule": "random", "base": "dedup", **empty, "keep": 0.5, "seed": 0},
+        "of-far": {"rule": "random", "base": "dedup", **empty, "of": "far", "seed": 1},
+        "alone": {"rule": "random", "base": "dedup", **empty, "keep": 3, "seed": 0},
+    }
+    rules = {name: parse_rule(entry, name) for name, entry in entries.items()}
+    sizes = dict.fromkeys(entries, 50) | {"full": 100, "less": 25, "alone": 3}
+    assert study.twins(rules, sizes) == {"half": ("near", "far"), "of-far": ("far", "near")}
+    runs = {name: Run(split=name, objective="clip", seed=0) for name in entries}
+    found = study.group(runs, rules, sizes, ())
+    assert found["near"].twins == found["far"].twins == ("half", "of-far")
+    assert not any(found[name].twins for name in ("full", "other", "less", "half", "alone"))
+
+
+def test_a_shared_random_split_stands_beside_every_split_of_its_size(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ranked = {**SPLITS["hull-sketch"], "keep": 0.5}  # any half of the 117 rows
+    random = {"rule": "random", "base": "dedup", "of": "none", "with": "none", "seed": 0}
+    splits = {
+        "near": {**ranked, "rule": "near"},
+        "far": {**ranked, "rule": "far"},
+        "random-59": {**random, "keep": 59},
+    }
+    runs = {name: {"split": name, "objective": "clip", "seed": 0} for name in splits}
+    write_study(splits=splits, runs=runs)
+    main()
+    twins = {row["split"]: row["random_twin"] for row in rows_of(tmp_path)}
+    assert twins == {"near": "random-59", "far": "random-59", "random-59": ""}
+    with Path("report/plots/accuracy.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["test"] == "val"]
+    assert [row["beside"] for row in rows if row["split"] == "random-59"] == ["near", "far"]
+    assert len({row["colour"] for row in rows}) == 2
+    text = "".join(Page(Path("report/index.html").read_text()).text)
+    assert "The table holds 2 splits against random ones" in text
+
+
+def test_the_checkpoint_says_whether_the_reference_was_added(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # as with `train.add_reference: false`: no run says anything, but for one
+    told = {"split": "hull-sketch", "objective": "clip", "seed": 0, "add_reference": True}
+    write_study(runs={**RUNS, "told": told}, add_reference=False)
+    main()
+    found = study.load()
+    assert list(found.conditions) == [
+        "full without the reference",
+        "hull-sketch",
+        "hull-sketch without the reference",
+        "random-hull-sketch without the reference",
+        "supervised",
+    ]
+    bare, told = (
+        found.conditions["hull-sketch without the reference"],
+        found.conditions["hull-sketch"],
+    )
+    alone_Q = found.gaps["hull-sketch", "sketch"].alone_Q
+    assert (found.similarity(bare, "sketch") == alone_Q).all()
+    assert (found.similarity(told, "sketch") > alone_Q).any()
+    assert bare.twins == ("random-hull-sketch without the reference",)
+    assert told.twins == ()  # its random twin saw no reference
+    numbers = json.loads(Path("metrics/report.json").read_bytes())
+    assert list(numbers["drop"]) == ["hull-sketch-without-the-reference"]
+
+
+def test_a_full_pool_of_another_base_is_not_to_be_compared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study(splits={**SPLITS, "full": {**SPLITS["full"], "base": "all"}})
+    card = json.loads(Path("models/full-0/card.json").read_bytes()) | {"fingerprint": ENCODER}
+    Path("models/full-0/card.json").write_text(json.dumps(card))
+    main()
+    said = "“full” is also the encoder, trained on the pool before de-duplication"
+    assert said in Path("report/table.md").read_text()
+    assert said in Path("report/index.html").read_text()
+
+
+def test_a_full_pool_of_the_same_base_needs_no_warning(reported):
+    assert "not with “full”" not in (reported / "report/table.md").read_text()
 
 
 def test_a_difference_whose_interval_has_zero_is_not_called_a_drop():

@@ -18,7 +18,6 @@ from stages.report.statistics import (
     histogram,
     paired_bootstrap,
     spearman,
-    wilson,
 )
 
 hits = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -66,19 +65,8 @@ def test_another_seed_is_another_bootstrap():
 
 
 def test_no_images_are_an_error():
-    with pytest.raises(ValueError, match="no images"):
-        wilson(0, 0)
     with pytest.raises(ValueError, match="0 and 0 images"):
         paired_bootstrap(floats([]), floats([]), resamples=100, seed=0)
-
-
-@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_scipys(case):
-    right, count = case
-    expected = stats.binomtest(right, count).proportion_ci(0.95, method="wilson")
-    found = wilson(right, count)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert 0.0 <= found.low <= found.value <= found.high <= 1.0
 
 
 def test_an_edge_belongs_to_the_bin_that_it_begins_and_copies_to_the_last():

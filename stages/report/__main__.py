@@ -45,16 +45,15 @@ def numbers(content: page.Content) -> dict[str, Any]:
     for (name, test), bins in content.bins.items():
         value = spearman(bins)
         if value is not None:
-            coefficients.setdefault(name, {})[test] = value
+            coefficients.setdefault(table.path(name), {})[test] = value
     return {**table.numbers(content.study, content.lines), "spearman": coefficients}
 
 
 def write(content: page.Content, folder: Path) -> None:
     """Write all outputs but the metrics."""
-    tests = list(content.study.tests)
     texts = {
         "index.html": page.render(content),
-        "table.md": table.to_markdown(content.lines, tests),
+        "table.md": table.to_markdown(content.study, content.lines),
         "table.csv": table.to_csv(content.lines),
     }
     for name, text in texts.items():

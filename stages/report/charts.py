@@ -8,12 +8,13 @@ split is hollow or dashed.
 import copy
 import json
 import re
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import vl_convert
 
-from stages.report.series import GREY, RANDOM, Rows, beside
+from stages.report.series import GREY, RANDOM, Rows, beside, colours
 from stages.report.study import Study
 
 Spec = dict[str, Any]
@@ -26,7 +27,8 @@ LARGEST = 1.25  # how far a panel on the page may grow over its own size
 def accuracy_panel(order: list[str]) -> Spec:
     """Points with intervals, a line of the plot per split; hollow: the random split of its size."""
     y = {"field": "beside", "type": "nominal", "sort": order, "title": None}
-    lane = {"field": "lane", "type": "ordinal"}
+    # alone in the middle, else above its random split; lanes are the same in every panel
+    lane = {"field": "lane", "type": "ordinal", "scale": {"domain": [0, 1, 2, 3, 4]}}
     x = {"field": "top1", "type": "quantitative", "title": "top-1 accuracy / %"}
     shared = {
         "y": y,
@@ -37,9 +39,19 @@ def accuracy_panel(order: list[str]) -> Spec:
     interval = {**shared, "x": {**shared["x"], "field": "low"}, "x2": {"field": "high"}}
     hollow = {"condition": {"test": f"datum.kind == '{RANDOM}'", "value": 0}, "value": 1}
     return {
-        "height": {"step": 11},
+        "height": {"step": 5.5},
         "width": 210,
-        "transform": [{"calculate": f"datum.kind == '{RANDOM}' ? 1 : 0", "as": "lane"}],
+        "transform": [
+            {"calculate": f"datum.kind == '{RANDOM}' ? 1 : 0", "as": "random"},
+            {
+                "joinaggregate": [
+                    {"op": "max", "field": "random", "as": "most"},
+                    {"op": "min", "field": "random", "as": "least"},
+                ],
+                "groupby": ["test", "beside"],
+            },
+            {"calculate": "datum.most == datum.least ? 2 : 1 + 2 * datum.random", "as": "lane"},
+        ],
         "layer": [
             {
                 "transform": [{"filter": "datum.kind == 'supervised'"}],
@@ -48,7 +60,7 @@ def accuracy_panel(order: list[str]) -> Spec:
             },
             {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": interval},
             {
-                "mark": {"type": "point", "size": 50, "strokeWidth": 1.5},
+                "mark": {"type": "point", "size": 50, "strokeWidth": 1.5, "opacity": 1},
                 "encoding": {**shared, "fill": _plain("colour"), "fillOpacity": hollow},
             },
         ],
@@ -91,8 +103,9 @@ def similarity_panel() -> Spec:
     }
 
 
-def bins_panel() -> Spec:
-    """Accuracy against similarity, a line per condition."""
+def bins_panel(named: Mapping[str, str] | None = None) -> Spec:
+    """Accuracy against similarity, a line per condition; ``named``, colours to names, have a
+    legend."""
     x = {
         "field": "similarity",
         "type": "quantitative",
@@ -114,13 +127,25 @@ def bins_panel() -> Spec:
         "scale": {"domain": ["split", RANDOM, "supervised"], "range": [[1, 0], [5, 2], [2, 2]]},
     }
     shared = {"x": x, "y": y, "detail": detail, "stroke": _plain("colour")}
+    coloured = _plain("colour")
+    if named:
+        legend = {
+            "title": None,
+            "orient": "bottom",
+            "columns": 6,
+            "labelExpr": f"{json.dumps(named)}[datum.value]",
+            "symbolType": "stroke",
+            "symbolStrokeWidth": 3,
+        }
+        scale = {"domain": list(named), "range": list(named)}
+        coloured |= {"scale": scale, "legend": legend}
     return {
         "width": 250,
         "height": 180,
         "layer": [
             {
                 "mark": {"type": "line", "strokeWidth": 1.5},
-                "encoding": {**shared, "strokeDash": dash},
+                "encoding": {**shared, "stroke": coloured, "strokeDash": dash},
             },
             {
                 "mark": {"type": "point", "size": 14, "opacity": 1, "filled": True},
@@ -146,7 +171,10 @@ def figure(panel: Spec, rows: Rows, order: list[str], title: str, subtitle: str)
 def figures(study: Study, accuracy: Rows, binned: Rows) -> dict[str, Spec]:
     """The figures that are files, by name."""
     tests = list(study.tests)
-    order = [name for name, one in study.conditions.items() if beside(study, one) == name]
+    order = [name for name, one in study.conditions.items() if beside(study, one) == [name]]
+    colour, named = colours(study), {}
+    for name in order:
+        named[colour[name]] = ", ".join(filter(None, [named.get(colour[name]), name]))
     return {
         "accuracy": figure(
             accuracy_panel(order),
@@ -157,7 +185,7 @@ def figures(study: Study, accuracy: Rows, binned: Rows) -> dict[str, Spec]:
             "reference. Bars: 95 % intervals over test images.",
         ),
         "binned": figure(
-            bins_panel(),
+            bins_panel(named),
             binned,
             tests,
             "Accuracy by similarity to the training data",

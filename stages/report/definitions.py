@@ -17,13 +17,13 @@ def part(study: Study, parameters: Report) -> str:
         card = study.splits[name].card
         base = study.base_of(name)
         removed = card.get("removed_per_test") or {}
-        each = ", ".join(f"{test} {count:,}" for test, count in removed.items())
+        each = ", ".join(f"{test} {removed[test]:,}" for test in study.tests if test in removed)
         cells = [
             f'<span class="text">{escape(words.rule(rule))}</span>',
             f"{escape(rule.base)}, {len(base):,}",
             f"{len(study.splits[name]):,}",
             f"{len(base) - len(study.splits[name]):,}",
-            escape(each) or NONE,
+            f'<span class="text">{escape(each) or NONE}</span>',
         ]
         head = f'<span id="split-{escape(name)}">{escape(name)}</span>'
         rows.append(table_row(head, cells))
@@ -33,7 +33,7 @@ def part(study: Study, parameters: Report) -> str:
         "base, its rows",
         "kept",
         "removed",
-        "removed by each test set",
+        '<span class="text">removed by each test set</span>',
     ]
     trained = [_trained(study, run) for one in study.conditions.values() for run in one.runs]
     columns = ["run", "objective", "seed", "samples seen", "checkpoint"]
@@ -63,14 +63,15 @@ def _definitions(parameters: Report) -> str:
         "hull": (
             "Hull pruning, margin",
             "For a test image t, s(t, R) is its cosine similarity to the nearest image of the "
-            "reference R. A pool image x is removed if s(t, x) > s(t, R) for some t. Its margin is "
-            "the largest s(t, x) − s(t, R); it is removed if that is positive. Afterwards no test "
-            "image has a nearer neighbour in pool and reference than it has in the reference.",
+            "reference R. The margin of a pool image x is the largest s(t, x) − s(t, R); x is "
+            "removed if that is above the split's delta. With delta 0, as where none is named, no "
+            "test image has a nearer neighbour in split and reference than it has in the "
+            "reference; a positive delta leaves images that are nearer by at most delta.",
         ),
         "twin": (
             "Random split of the same size",
-            "A uniform sample of the same base with as many rows. The difference to it is what the "
-            "choice of rows did; the size alone would have cost as much in both.",
+            "A uniform sample of the same base with as many rows. What the smaller size costs is "
+            "in both; the difference is what the choice of rows did, and the noise of training.",
         ),
         "interval": (
             "Intervals",

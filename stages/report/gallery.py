@@ -143,7 +143,9 @@ def _duplicates(study: Study, album: Album, count: int, pairs: list[Duplicate]) 
         )
         for pair in pairs
     ]
-    shown = "Some of them, from the least similar to copies, with the earlier image they repeat:"
+    shown = (
+        "Some of them, from the least similar to copies, each with the earlier image it is near:"
+    )
     return paragraph(text + (shown if items else "")) + (cards(items) if items else "")
 
 

@@ -72,7 +72,10 @@ def render(content: Content) -> str:
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(TITLE),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
-        summary=escape(words.summary(content.study, content.lines, content.duplicate_count)),
+        summary="".join(
+            paragraph(text, "lead")
+            for text in words.summary(content.study, content.lines, content.duplicate_count)
+        ),
         contents=f"<ul>{links}</ul>",
         sections="".join(section(name, SECTIONS[name], html) for name, html in parts.items()),
     )
@@ -91,7 +94,7 @@ def _accuracy(content: Content) -> str:
             cells[0] = f"{line.rows:,}<small>of the reference</small>"
         kind = "random" if line.condition.split in study.twins else ""
         rows.append(table_row(_named(study, line.condition, link=True), cells, kind))
-    order = [name for name, one in study.conditions.items() if series.beside(study, one) == name]
+    order = [name for name, one in study.conditions.items() if series.beside(study, one) == [name]]
     panel = charts.accuracy_panel(order)
     drawn = [
         (
@@ -111,7 +114,7 @@ def _accuracy(content: Content) -> str:
     ]
     return (
         data_table("Top-1 accuracy in % by training data and test set.", head, rows)
-        + paragraph(note(content.lines), "soft")
+        + paragraph(note(study, content.lines), "soft")
         + '<p class="soft">Words: <a href="#hull">hull pruning</a>, <a href="#twin">random split of'
         ' the same size</a>, <a href="#interval">intervals</a>.</p>\n'
         + key(marks)
@@ -164,7 +167,7 @@ def _similarity(content: Content) -> str:
     study = content.study
     colour = series.colours(study)
     own = [name for name in study.rules if name not in study.twins]
-    of = {of: random for random, of in reversed(study.twins.items())}
+    of = {one: random for random, others in reversed(study.twins.items()) for one in others}
     panel = charts.similarity_panel()
     html = paragraph(
         "For every test image the cosine similarity to its nearest neighbour: in the reference, in "
@@ -217,7 +220,7 @@ def _bins(content: Content) -> str:
             value = spearman(bins)
             counted = f"{len(bins.count_B)} bins"
             if bins.images_left_out:
-                counted += f", {bins.images_left_out} images left out"
+                counted += f", {bins.images_left_out} left out"
             cells.append(f"{NONE if value is None else f'{value:.2f}'}<small>{counted}</small>")
         kind = "random" if one.split in study.twins else ""
         rows.append(table_row(_named(study, one), cells, kind))
@@ -236,8 +239,9 @@ def _bins(content: Content) -> str:
         + key(marks)
         + panels(drawn)
         + data_table(
-            "Spearman's rank correlation of similarity and accuracy over bins; not defined (–) for "
-            f"fewer than three bins or equal accuracies.{beside}",
+            "Spearman's rank correlation of similarity and accuracy over bins, and how many images "
+            "were left out; not defined (–) for fewer than three bins or equal accuracies. Few "
+            f"bins easily come in order, so a 1 of three or four says little.{beside}",
             ["training data", *study.tests],
             rows,
         )

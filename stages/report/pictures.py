@@ -7,29 +7,24 @@ import base64
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Float, Float64, Int64
 from PIL import Image, UnidentifiedImageError
 
-from stages.artifacts import atomic, embeddings, layout
+from stages.artifacts import duplicates as stored
+from stages.artifacts import embeddings, layout
 from stages.artifacts.embeddings import Embeddings
 from stages.artifacts.manifest import Manifest
 from stages.parameters.splits import Hull
 from stages.report.study import Study, stage
 
-FOLDER = Path("deduplicate")
 SIDE = 96  # pixels; larger images are scaled down to it
 JPEG_QUALITY = 85
 CHUNK = 128  # pool rows that are looked at together
 SCANNED = 4096  # pool rows that are looked at in all
 BLOCK = 8192  # test images that are held as float64
 TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-DUPLICATES_SCHEMA = pa.schema(
-    [("row", pa.int64()), ("duplicate_of", pa.int64()), ("similarity", pa.float64())]
-)
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A row that de-duplication removed, the earlier row that it repeats, their similarity."""
+    """A row that de-duplication removed, the earlier row that it is near, their similarity."""
 
     row: int
     of: int
@@ -157,11 +152,11 @@ def duplicates(count: int) -> tuple[int, list[Duplicate]]:
 
     A study whose base splits were made elsewhere has no such folder, and nothing to show.
     """
-    path = FOLDER / "duplicates.parquet"
-    if not path.exists():
+    folder = layout.deduplicate()
+    if not folder.exists():
         return 0, []
-    table = atomic.read_parquet(path, DUPLICATES_SCHEMA)
-    row, of, similarity = (table[name].to_numpy() for name in DUPLICATES_SCHEMA.names)
+    table = stored.read(folder)
+    row, of, similarity = (table[name].to_numpy() for name in stored.SCHEMA.names)
     shown = spread(np.argsort(similarity, kind="stable"), count)
     pairs = [Duplicate(int(row[at]), int(of[at]), float(similarity[at])) for at in shown]
     return len(row), pairs

@@ -1,6 +1,7 @@
 """The data of the report's plots in long form, a dictionary per mark, and the splits' colours.
 
-A split has the same colour everywhere; the random split of its size has it too.
+A split has the same colour everywhere; the random split of its size has it too, unless several
+splits share it.
 """
 
 import csv
@@ -30,41 +31,45 @@ COLUMNS = {
 
 def colours(study: Study) -> dict[str, str]:
     """The colour of every split and condition."""
-    own = [name for name in study.splits if name in study.rules and name not in study.twins]
+    of = {name: others[0] for name, others in study.twins.items() if len(others) == 1}
+    own = [name for name in study.splits if name in study.rules and name not in of]
     found = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(own)}
-    found |= {name: found.get(of, GREY) for name, of in study.twins.items()}
+    found |= {name: found.get(other, GREY) for name, other in of.items()}
     return found | {name: found.get(one.split, GREY) for name, one in study.conditions.items()}
 
 
 def accuracy_rows(study: Study, lines: list[Line]) -> Rows:
-    """Top-1 in % with its Wilson interval per test set and condition."""
+    """Top-1 in % with its Wilson interval per test set and condition.
+
+    A random split comes once for every condition that it is compared with, in that one's colour.
+    """
     colour = colours(study)
     rows = []
     for line in lines:
         one = line.condition
         for test, cell in line.cells.items():
             low, high = 100 * cell.top1.low, 100 * cell.top1.high
-            rows.append(
+            rows += [
                 {
                     "test": test,
                     "split": one.name,
-                    "beside": beside(study, one),
+                    "beside": other,
                     "kind": _kind(study, one),
                     "top1": _round(100 * cell.top1.value),
                     "low": _round(low),
                     "high": _round(high),
-                    "colour": colour[one.name],
+                    "colour": colour[other],
                 }
-            )
+                for other in beside(study, one)
+            ]
     return rows
 
 
-def beside(study: Study, condition: Condition) -> str:
-    """The condition whose line in the plot a condition shares: a random split's is its twin's."""
-    for name, one in study.conditions.items():
-        if condition.name in one.twins:
-            return name
-    return condition.name
+def beside(study: Study, condition: Condition) -> list[str]:
+    """The conditions whose lines in the plot a condition shares: a random split those of all that
+    are compared with it, any other its own."""
+    found = [name for name, one in study.conditions.items() if condition.name in one.twins]
+    return found or [condition.name]
 
 
 def similarity_rows(study: Study, width: float) -> Rows:

@@ -38,22 +38,6 @@ class Bins:
     images_left_out: int
 
 
-def wilson(hits: float | int, count: int) -> Interval:
-    """A proportion and its 95 % Wilson score interval (Wilson, JASA 1927).
-
-    ``hits`` may be a mean over seeds, hence not whole: the interval is that of ``count`` images.
-    Raises ``ValueError`` for a count of zero.
-    """
-    if count < 1:
-        raise ValueError("a proportion of no images")
-    z2 = float(stats.norm.ppf((1 + LEVEL) / 2)) ** 2
-    share = hits / count
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = np.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)
-    # at 0 and 1 the ends are exactly 0 and 1; rounding must not say otherwise
-    return Interval(share, min(max(middle - half, 0.0), share), max(min(middle + half, 1.0), share))
-
-
 def paired_bootstrap(
     a_Q: Float64[np.ndarray, " Q"], b_Q: Float64[np.ndarray, " Q"], *, resamples: int, seed: int
 ) -> Interval:

@@ -3,7 +3,7 @@
 Shapes: Q images of a test set.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64, Int64
 
-from stages.artifacts import atomic, checkpoint, layout, manifest, predictions, scores, split
+from stages.artifacts import atomic, checkpoint, gap, layout, manifest, predictions, scores, split
 from stages.artifacts.manifest import Manifest
 from stages.artifacts.scores import Scores
 from stages.artifacts.split import Split
@@ -22,14 +22,6 @@ from stages.parameters.runs import NONE, Run
 from stages.parameters.splits import Rule
 
 TOP = 5
-GAP_SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("similarity", pa.float64()),
-        ("split_similarity", pa.float64()),
-        ("split_row", pa.int64()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class Condition:
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
     twins: tuple[str, ...] = ()
-    add_reference: bool | None = None  # None: as `train` says for all runs
+    without_reference: bool = False  # trained on its split alone, as its checkpoints' cards say
 
     @property
     def is_supervised(self) -> bool:
@@ -86,13 +78,14 @@ class Study:
     cards: dict[str, dict[str, Any]]  # of every run's checkpoint
 
     @cached_property
-    def twins(self) -> dict[str, str]:
-        """A random split's name to that of the split whose size it has."""
-        return {
-            name: rule.of
-            for name, rule in self.rules.items()
-            if isinstance(rule, splits.Random) and rule.of in self.rules
-        }
+    def twins(self) -> dict[str, tuple[str, ...]]:
+        """A random split's name to those of the splits that are compared with it."""
+        return twins(self.rules, {name: len(found) for name, found in self.splits.items()})
+
+    def is_encoder(self, condition: Condition) -> bool:
+        """Whether one of its models is the encoder that measures similarity."""
+        encoders = {found.card.get("encoder") for found in self.scores.values()}
+        return any(self.cards[run]["fingerprint"] in encoders for run in condition.runs)
 
     def base_of(self, name: str) -> Split:
         """The split that a split was made from."""
@@ -102,8 +95,8 @@ class Study:
         """Nearest similarity of every test image to what a condition was trained on."""
         if condition.is_supervised:
             return self.scores[test].test.reference_sim
-        gap = self.gaps[condition.split, test]
-        return gap.alone_Q if condition.add_reference is False else gap.similarity_Q
+        found = self.gaps[condition.split, test]
+        return found.alone_Q if condition.without_reference else found.similarity_Q
 
     def twin_outcome(self, condition: Condition, test: str) -> Float64[np.ndarray, " Q"] | None:
         """Mean top-1 of every test image over the random splits of a condition's size."""
@@ -128,17 +121,19 @@ def load(path: Path = FILE) -> Study:
     found = scores.read_all(root, names, pool=pool.sha256)
     bases = dict.fromkeys(rule.base for rule in rules.values())
     stored = {name: _split(name, pool) for name in (*bases, *rules)}
-    conditions = group(runs, rules)
+    cards = {
+        run: atomic.read_json(_need(layout.model(run) / checkpoint.CARD, f"train@{run}"))
+        for run in runs
+    }
+    without = {run for run, card in cards.items() if card["training"]["reference"] == NONE}
+    sizes = {name: len(one) for name, one in stored.items()}
+    conditions = group(runs, rules, sizes, without)
     outcomes = {
         (one.name, test): _outcome(one, test, found[test])
         for one in conditions.values()
         for test in names
     }
     gaps = {(name, test): _gap(name, test, found[test]) for name in rules for test in names}
-    cards = {
-        run: atomic.read_json(_need(layout.model(run) / checkpoint.CARD, f"train@{run}"))
-        for run in runs
-    }
     return Study(
         encoder, tests, pool, reference, rules, stored, conditions, outcomes, found, gaps, cards
     )
@@ -158,60 +153,88 @@ def load_runs(path: Path = FILE) -> dict[str, Run]:
     return {str(name): parse(entry, Run, f"{path}: runs.{name}") for name, entry in content.items()}
 
 
-def group(runs: Mapping[str, Run], rules: Mapping[str, Rule]) -> dict[str, Condition]:
-    """Runs to conditions, in the order of the splits; supervised ones come last."""
-    members: dict[tuple[str, str, bool | None], list[str]] = {}
+def group(
+    runs: Mapping[str, Run],
+    rules: Mapping[str, Rule],
+    sizes: Mapping[str, int],
+    without: Collection[str],
+) -> dict[str, Condition]:
+    """Runs to conditions, in the order of the splits; supervised ones come last.
+
+    ``sizes`` are the splits' numbers of rows, ``without`` the runs that saw no reference.
+    """
+    members: dict[tuple[str, str, bool], list[str]] = {}
     for name, run in runs.items():
         if run.split != NONE and run.split not in rules:
             raise ValueError(
                 f"params.yaml: runs.{name}.split: unknown split {run.split!r}; "
                 f"{nearest(run.split, rules)}"
             )
-        members.setdefault((run.objective, run.split, run.add_reference), []).append(name)
-    order = [*_families(rules), NONE]
-    keys = sorted(members, key=lambda key: (key[0] == "supervised", order.index(key[1])))
+        members.setdefault((run.objective, run.split, name in without), []).append(name)
+    random = twins(rules, sizes)
+    order = [*_families(rules, random), NONE]
+    keys = sorted(members, key=lambda key: (key[0] == "supervised", order.index(key[1]), key[2]))
     names = {key: _title(*key) for key in keys}
-    of_split = {(key[0], key[1], key[2]): names[key] for key in keys}
     conditions = {}
     for key in keys:
-        objective, own, reference = key
-        random = [
-            name
-            for name, rule in rules.items()
-            if isinstance(rule, splits.Random) and rule.of == own
-        ]
-        twins = [of_split.get((objective, name, reference)) for name in random]
-        seeds = tuple(runs[run].seed for run in members[key])
+        objective, own, is_without = key
+        beside = [(objective, name, is_without) for name, others in random.items() if own in others]
         conditions[names[key]] = Condition(
             names[key],
             own,
             objective,
             tuple(members[key]),
-            seeds,
-            tuple(filter(None, twins)),
-            reference,
+            tuple(runs[run].seed for run in members[key]),
+            tuple(names[twin] for twin in beside if twin in names),
+            is_without,
         )
     return conditions
 
 
-def _families(rules: Mapping[str, Rule]) -> list[str]:
-    """Splits in their order, but a random one directly after the one whose size it has."""
-    of = {name: rule.of for name, rule in rules.items() if isinstance(rule, splits.Random)}
+def twins(rules: Mapping[str, Rule], sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    """Every random split to the splits that are compared with it: the one whose size it was told
+    to have, and all that a rule chose from the same base and that have as many rows.
+
+    A random split of nobody's size is left out.
+    """
+    chosen = {
+        name: rule
+        for name, rule in rules.items()
+        if not isinstance(rule, splits.Random | splits.Everything)
+    }
+    found = {}
+    for name, rule in rules.items():
+        if not isinstance(rule, splits.Random):
+            continue
+        of = {
+            other: None
+            for other, one in chosen.items()
+            if one.base == rule.base and sizes[other] == sizes[name]
+        }
+        if rule.of in rules:
+            of = {rule.of: None, **of}
+        if of:
+            found[name] = tuple(of)
+    return found
+
+
+def _families(rules: Mapping[str, Rule], random: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Splits in their order, but a random one directly after the one whose size it has; one that
+    several share stays where it is."""
+    of = {name: others[0] for name, others in random.items() if len(others) == 1}
     ordered = []
     for name in rules:
-        if of.get(name) not in rules:
-            ordered += [name, *(random for random, own in of.items() if own == name)]
+        if name not in of:
+            ordered += [name, *(twin for twin, own in of.items() if own == name)]
     # a random split of a random split's size is in nobody's family
     return ordered + [name for name in rules if name not in ordered]
 
 
-def _title(objective: str, own: str, reference: bool | None) -> str:
+def _title(objective: str, own: str, without: bool) -> str:
     title = objective if own == NONE else own
     if objective == "supervised" and own != NONE:
         title = f"supervised ({own})"
-    if reference is not None:
-        title += " with the reference" if reference else " without the reference"
-    return title
+    return f"{title} without the reference" if without else title
 
 
 def _encoder(path: Path) -> str:
@@ -263,7 +286,7 @@ def _outcome(condition: Condition, test: str, against: Scores) -> Outcome:
 
 def _gap(name: str, test: str, against: Scores) -> Gap:
     path = _need(layout.gap(name) / f"{test}.parquet", f"gap@{name}")
-    table = atomic.read_parquet(path, GAP_SCHEMA)
+    table = gap.read(path.parent, test)
     _check_rows(path, table, against)
     return Gap(table["similarity"].to_numpy(), table["split_similarity"].to_numpy())
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stages.parameters import splits
 from stages.parameters.report import Report
-from stages.report.statistics import Interval, paired_bootstrap, wilson
+from stages.report.statistics import Interval, paired_bootstrap
 from stages.report.study import Condition, Study
+from stages.statistics import wilson
 
 COLUMNS = (
     "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
@@ -62,18 +64,19 @@ def to_csv(lines: list[Line]) -> str:
     return text.getvalue()
 
 
-def to_markdown(lines: list[Line], tests: list[str]) -> str:
+def to_markdown(study: Study, lines: list[Line]) -> str:
     """A row per condition: rows kept, share removed, top-1 in % with the drop and its interval."""
+    tests = list(study.tests)
     head = ["training data", "images", "removed", *tests]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
     for line in lines:
         removed = "–" if line.removed is None else percent(line.removed)
         cells = [_markdown(line.cells[test]) for test in tests]
         rows.append([line.condition.name, f"{line.rows:,}", removed, *cells])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows) + "\n" + note(lines) + "\n"
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows) + "\n" + note(study, lines) + "\n"
 
 
-def note(lines: list[Line]) -> str:
+def note(study: Study, lines: list[Line]) -> str:
     """What the numbers of the table are, in one paragraph."""
     seeds = max(len(line.condition.seeds) for line in lines)
     trained = (
@@ -85,26 +88,53 @@ def note(lines: list[Line]) -> str:
     return (
         "Top-1 accuracy in %. With it, points below the random split of the same size and [their "
         "95 % paired-bootstrap interval over test images]; bold where it leaves out zero. "
-        f"{trained}"
+        f"{trained}{_other_base(study, lines)}"
     )
 
 
+def _other_base(study: Study, lines: list[Line]) -> str:
+    """Which conditions cannot be held against the pruned ones, because their base is another."""
+    rules = {line.condition.name: study.rules.get(line.condition.split) for line in lines}
+    bases = {rule.base for rule in rules.values() if not isinstance(rule, splits.Everything | None)}
+    text = ""
+    for line in lines:
+        one, rule = line.condition, rules[line.condition.name]
+        if isinstance(rule, splits.Everything) and bases - {rule.base}:
+            what = "also the encoder, " if study.is_encoder(one) else ""
+            rest = (
+                "trained on the pool before de-duplication; the pruned splits were made after it"
+                if rule.base == "all"
+                else "trained on the pool after de-duplication; not all pruned splits were"
+            )
+            text += (
+                f" “{one.name}” is {what}{rest}: compare a pruned split with the random split of "
+                f"its size, not with “{one.name}”."
+            )
+    return text
+
+
 def numbers(study: Study, lines: list[Line]) -> dict[str, Any]:
-    """The metrics: top-1 by run and test set, drops by condition and test set."""
+    """The metrics: top-1 by run and test set, drops by condition and test set.
+
+    One number a path, as `dvc metrics diff` shows them; intervals are in the table.
+    """
     accuracy: dict[str, dict[str, float]] = {}
     for (_, test), outcome in study.outcomes.items():
         for run, value in outcome.accuracy.items():
             accuracy.setdefault(run, {})[test] = value
     drops = {
-        line.condition.name: {
-            test: {"value": cell.drop.value, "low": cell.drop.low, "high": cell.drop.high}
-            for test, cell in line.cells.items()
-            if cell.drop
+        path(line.condition.name): {
+            test: cell.drop.value for test, cell in line.cells.items() if cell.drop
         }
         for line in lines
         if line.condition.twins
     }
     return {"accuracy": accuracy, "drop": drops}
+
+
+def path(condition: str) -> str:
+    """A condition's name as part of a metric's path."""
+    return condition.replace(" ", "-")
 
 
 def _line(study: Study, condition: Condition, parameters: Report) -> Line:
@@ -126,8 +156,9 @@ def _cell(study: Study, condition: Condition, test: str, parameters: Report) -> 
         drop = paired_bootstrap(
             twin_Q, outcome.top1_Q, resamples=parameters.resamples, seed=parameters.seed
         )
-    top1 = wilson(float(outcome.top1_Q.sum()), count)
-    return Cell(top1, float(outcome.top5_Q.mean()), count, drop)
+    hits = float(outcome.top1_Q.sum())
+    low, high = wilson(hits, count)
+    return Cell(Interval(hits / count, low, high), float(outcome.top5_Q.mean()), count, drop)
 
 
 def _columns(cell: Cell) -> Mapping[str, str | int]:

@@ -3,34 +3,37 @@
 from collections.abc import Sequence
 
 from stages.parameters.splits import Combined, Everything, Hull, Random, Ranked, Rule
-from stages.report.statistics import Interval
+from stages.report.statistics import LEVEL, Interval
 from stages.report.study import Study
 from stages.report.table import Line, percent, points
 
 MOST = 3  # hull splits that the summary tells; the table has all
 
 
-def summary(study: Study, lines: list[Line], duplicates: int) -> str:
-    """One paragraph: what was pruned, what that did, how sure it is."""
+def summary(study: Study, lines: list[Line], duplicates: int) -> list[str]:
+    """Paragraphs: what was pruned, what that did for every hull split, how sure it is."""
     hulls = [
         line
         for line in lines
         if isinstance(study.rules.get(line.condition.split), Hull) and line.condition.twins
     ]
-    parts = [_pool(study, duplicates)]
+    first, last = [_pool(study, duplicates)], []
     if hulls:
-        parts.append(
+        first.append(
             "Hull pruning takes out every image that is more similar to some test image than the "
             "nearest image of the reference is; what is left is compared with a random sample of "
             "the same size."
         )
-    parts += [_hull(study, line) for line in hulls[:MOST]]
-    if len(hulls) > MOST:
-        parts.append(f"The table has {len(hulls) - MOST} more pruned splits.")
-    if not hulls:
-        parts.append("No pruned split has a random split of its size to be compared with.")
-    parts += [_supervised(line) for line in lines if line.condition.is_supervised][:1]
-    return " ".join([*parts, _certainty(lines)])
+    compared = [line for line in lines if line.condition.twins]
+    more = len(compared) - len(hulls[:MOST])
+    if more:
+        splits = "split" if more == 1 else "splits"
+        last.append(f"The table holds {more} {'more ' * bool(hulls)}{splits} against random ones.")
+    if not compared:
+        first.append("No pruned split has a random split of its size to be compared with.")
+    last += [_supervised(line) for line in lines if line.condition.is_supervised][:1]
+    told = [_hull(study, line) for line in hulls[:MOST]]
+    return [" ".join(first), *told, " ".join([*last, _certainty(lines), *_by_chance(lines)])]
 
 
 def rule(one: Rule) -> str:
@@ -98,8 +101,8 @@ def _hull(study: Study, line: Line) -> str:
     assert cell.drop is not None
     random = percent(cell.top1.value + cell.drop.value)
     text += (
-        f": its model gets {percent(cell.top1.value)} of {own} right, that of the random sample "
-        f"{random}, {drop(cell.drop)}"
+        f": its model has {percent(cell.top1.value)} on {own}, that of the random sample {random}: "
+        f"{drop(cell.drop)}"
     )
     return f"{text}; {_several(others)}." if others else f"{text}."
 
@@ -117,8 +120,20 @@ def _several(drops: dict[str, Interval]) -> str:
 
 
 def _supervised(line: Line) -> str:
-    cells = [f"{percent(cell.top1.value)} of {test}" for test, cell in line.cells.items()]
+    cells = [f"{percent(cell.top1.value)} on {test}" for test, cell in line.cells.items()]
     return f"A classifier trained on the labelled reference alone has {listed(cells)}."
+
+
+def _by_chance(lines: list[Line]) -> list[str]:
+    """How many of the intervals would leave out zero if no choice of rows did anything."""
+    count = sum(cell.drop is not None for line in lines for cell in line.cells.values())
+    expected = round((1 - LEVEL) * count)
+    if not expected:
+        return []
+    return [
+        f"Of {count} such intervals about {expected} would leave out zero by chance alone, and "
+        "noise of training adds to that."
+    ]
 
 
 def _certainty(lines: list[Line]) -> str:
