@@ -14,7 +14,7 @@ import pytest
 from stages.artifacts import layout, predictions
 from stages.parameters.runs import Run
 from stages.parameters.splits import parse_rule
-from stages.report import charts, pictures, published, study, words
+from stages.report import charts, offline, pictures, published, study, words
 from stages.report.__main__ import main
 from stages.report.statistics import Interval
 from tests.artifacts_samples import contents
@@ -431,6 +431,17 @@ def test_the_templates_of_dvc_plots_are_those_of_the_charts():
     for name, text in charts.templates().items():
         assert (ROOT / ".dvc/plots" / f"{name}.json").read_text() == text
         assert '"<DVC_METRIC_DATA>"' in text
+
+
+def test_pages_of_dvc_plots_can_do_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "--html-template .dvc/tmp/plots.html" in offline.main()
+    text = Path(".dvc/tmp/plots.html").read_text()
+    assert text.count("{plot_divs}") == 1
+    assert "{scripts}" not in text  # DVC would put its links to libraries there
+    assert "<script src" not in text
+    assert text.count("</script") == 1
+    assert "window.vegaEmbed=" in text
 
 
 def test_the_stage_starts_without_torch():
