@@ -264,7 +264,13 @@ def _complete(spec: Spec, background: str | None) -> Spec:
         "font": "Liberation Sans, Arial, Helvetica, sans-serif",
         "aria": False,
         "view": {"stroke": None},
-        "axis": {"gridColor": quiet, "domain": False, "tickColor": quiet, "titleFontWeight": 400},
+        "axis": {
+            "gridColor": quiet,
+            "domain": False,
+            "tickColor": quiet,
+            "titleFontWeight": 400,
+            "labelFlush": False,  # a label that is moved inwards touches the next
+        },
         "header": {"labelFontSize": 13, "labelFontWeight": 700},
         "title": {"fontSize": 15, "subtitleFontSize": 12, "offset": 14},
     }
