@@ -38,7 +38,7 @@ def ordered_map(
         waiting: deque[Future[list[Out]]] = deque()
         try:
             for chunk in _chunks(items):
-                waiting.append(pool.submit(_apply, function, chunk))
+                waiting.append(pool.submit(_apply, function, chunk))  # ty: ignore[invalid-argument-type]
                 if len(waiting) >= AHEAD * workers:
                     yield from waiting.popleft().result()
             while waiting:

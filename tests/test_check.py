@@ -34,7 +34,7 @@ def study(tmp_path, monkeypatch):
 
 def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
     study("classes", value="icons")
-    assert check.main() == "6 tests, 8 splits, 9 runs"
+    assert check.main() == "6 tests, 9 splits, 10 runs"
     assert check.OUTPUT.read_text() == "parameters are valid\n"
     assert Path("splits/none/rows.roaring").exists()
     assert Path("models/none/card.json").exists()

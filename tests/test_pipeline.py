@@ -146,17 +146,12 @@ def test_the_encoder_is_the_model_of_the_full_run(study):
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_one_split_re_runs_its_own_stages_alone(study):
-    study.change("splits", "core", "keep", value=0.25)
-    would = ran(study.dvc("repro", "--dry"))
-    study.run("git", "checkout", "-q", "params.yaml")
-    assert would == {"check", "prune@core", "gap@core", "train@core-0", "evaluate@core-0", "report"}
-
-
-def test_two_commits_with_different_splits_are_compared(study):
+def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(study):
     study.change("splits", "core", "keep", value=300)
-    study.dvc("repro", "prune@core")
+    own = {"check", "prune@core", "gap@core", "train@core-0", "evaluate@core-0", "report"}
+    assert ran(study.dvc("repro")) == own
     study.commit("a smaller core")
+    assert ran(study.dvc("repro")) == set()
     diff = study.run(sys.executable, "-m", "stages.artifacts.split", "diff", "HEAD~1:core", "core")
     assert "Jaccard" in diff
     assert study.metrics("prune/core.json")["kept"] == 300
@@ -219,7 +214,7 @@ def test_a_clone_without_the_cache_fits_its_lock_until_code_changes(study, tmp_p
     assert "fits" in lock(fails=False)
     rules = tmp_path / "bare/stages/rules.py"
     rules.write_text(rules.read_text() + "\nX = 1\n")
-    assert "Running stage 'prune@core'" in lock(fails=True)
+    assert "prune@" in lock(fails=True)
     rules.write_text(rules.read_text().removesuffix("\nX = 1\n"))
     (tmp_path / "bare/metrics/report.json").unlink()
     assert "metrics/report.json" in lock(fails=True)
