@@ -21,7 +21,7 @@ test: $(VENV)/.test ## lint, types, parameters, dvc.lock against code, tests
 	ty check stages tests benchmarks
 	python -m stages.check
 	python -m tests.lock
-	OMP_NUM_THREADS=1 python -m pytest -n 2
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 lock: $(VENV)/.main ## take the newest versions that pyproject.toml allows into constraints.txt
 	{ echo '# Exact versions of everything the project installs; no hosts, no hashes. Made by `make lock`.'; \
