@@ -19,7 +19,7 @@ test: $(VENV)/.test ## lint, types, parameters, dvc.lock against code, tests
 	ruff check .
 	ruff format --check .
 	ty check stages tests benchmarks
-	python -m stages.check
+	python -m stages.check params.yaml
 	python -m tests.lock
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
