@@ -23,6 +23,8 @@ import faiss
 import numpy as np
 import torch
 
+from benchmarks.machine import extensions, processor
+from stages.parallel import cores
 from stages.search.engine import choose
 from stages.similarity import nearest, score_pool
 
@@ -167,16 +169,12 @@ def measure_memory(rows: int, queries: int, dim: int) -> float:
 
 def machine() -> str:
     """CPU, cores, instruction set, versions, commit: what a figure hangs on."""
-    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    model = next(
-        (line.split(":")[1].strip() for line in info.splitlines() if "model name" in line), ""
-    )
-    wide = [name for name in ("avx512_bf16", "amx_bf16", "avx512f", "avx2") if name in info]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
     return (
-        f"{model}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {' '.join(wide)}; "
+        f"{processor()}, {cores()} cores, {torch.get_num_threads()} threads, "
+        f"{' '.join(extensions())}; "
         f"torch {torch.__version__}, faiss {faiss.__version__}, NumPy {np.__version__}; "
         f"commit {commit}; load average at the end {os.getloadavg()[0]:.1f}"
     )

@@ -13,12 +13,9 @@ writes `benchmarks/training.md`.
 import argparse
 import io
 import math
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from statistics import median
 
@@ -28,9 +25,11 @@ import yaml
 from open_clip.loss import ClipLoss
 from PIL import Image
 
+from benchmarks.machine import extensions, processor, versions
 from stages.learning import loop, models, objectives, pixels, tokens
 from stages.learning.loop import Data
 from stages.learning.models import Clip
+from stages.parallel import cores
 from stages.parameters import parse
 from stages.parameters.train import Train
 
@@ -147,13 +146,8 @@ def decoding_rate(train: Train) -> float:
 
 def machine() -> str:
     """What the figures were measured on."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        cpu = lines[0].partition(":")[2].strip() if lines else cpu
-    bf16 = info.exists() and ("amx_bf16" in info.read_text() or "avx512_bf16" in info.read_text())
-    return f"{cpu}, {os.cpu_count()} cores, bfloat16 instructions: {'yes' if bf16 else 'no'}"
+    bf16 = {"amx_bf16", "avx512_bf16"}.intersection(extensions())
+    return f"{processor()}, {cores()} cores, bfloat16 instructions: {'yes' if bf16 else 'no'}"
 
 
 def main() -> None:
@@ -173,13 +167,12 @@ def main() -> None:
     ratio = [by_clock / plain_by_clock for by_clock, _, plain_by_clock, _ in measured]
     mine, mine_cpu, theirs, theirs_cpu = map(median, zip(*measured, strict=True))
     packages = ("torch", "open_clip_torch", "timm", "numpy", "pillow")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
     parameters = sum(values.size for values in models.weights(clip.model).values())
     size = f"{parameters / 1e6:.2f} M parameters, {train.image_size} pixels"
     spread = f"{median(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})"
     text = f"""# Training the default model
 
-`python -m benchmarks.training` on {machine()}; Python {platform.python_version()}, {versions}.
+`python -m benchmarks.training` on {machine()}; {versions(*packages)}.
 
 Model: {size}, batch {train.clip.batch_size}, {train.precision}, {train.threads} threads.
 Medians of {ROUNDS} rounds of {options.samples:,} samples, our loop and the plain one in turns in

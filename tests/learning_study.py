@@ -1,14 +1,17 @@
 """A study small enough to train in a test: shapes in colours, three classes, a tiny model."""
 
 import io
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 from PIL import Image
 
-from stages.artifacts import dataset
+from stages.artifacts import cache, dataset
 
 CLASSES = {"ball": "red ball", "wall": "green wall", "sky": "blue sky"}
 COLOURS = {"ball": (220, 40, 40), "wall": (40, 200, 60), "sky": (50, 60, 220)}
@@ -95,6 +98,16 @@ def samples(count: int, offset: int, *, labelled: bool) -> list[dataset.Sample]:
             )
         )
     return made
+
+
+@contextmanager
+def made(root: Path) -> Generator[None]:
+    """Build a study in ``root`` and run the block in it, with a shard cache of its own."""
+    build(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv(cache.ENVIRONMENT, str(root / "shards"))
+        yield
 
 
 def build(root: Path) -> None:

@@ -14,10 +14,7 @@ from tests.artifacts_samples import contents
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
-    learning_study.build(root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv(cache.ENVIRONMENT, str(root / "shards"))
+    with learning_study.made(root):
         encoder.main()
     return root
 

@@ -20,10 +20,7 @@ from tests.artifacts_samples import contents
 def study(tmp_path_factory):
     """A study with its encoder and its splits, made once."""
     root = tmp_path_factory.mktemp("study")
-    learning_study.build(root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv(cache.ENVIRONMENT, str(root / "shards"))
+    with learning_study.made(root):
         pool = dataset.read(layout.dataset("pool"))
         card = {"pool": pool.sha256, "pool_rows": len(pool)}
         split.write(layout.split("full"), np.arange(40), card=card)
