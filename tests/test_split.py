@@ -34,6 +34,19 @@ def test_operations_are_those_of_sets(a, b):
     assert len(x) == len(a)
 
 
+@given(ROWS, st.integers(0, 2**32 - 1) | st.integers(0, 300), st.integers(0, 300))
+def test_within_is_the_mask_of_some_rows(rows, start, count):
+    stop = start + count
+    expected = [row in rows for row in range(start, stop)]
+    assert of(rows).within(start, stop).tolist() == expected
+
+
+def test_within_takes_no_range_backwards():
+    for start, stop in ((3, 2), (-1, 2)):
+        with pytest.raises(ValueError, match="no range of pool rows"):
+            of({1}).within(start, stop)
+
+
 @given(st.lists(st.sampled_from(["cat", "dog", "owl", None]), min_size=1, max_size=50), st.data())
 def test_class_change_counts_labels(labels, data):
     rows = st.sets(st.integers(0, len(labels) - 1))

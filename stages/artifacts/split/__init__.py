@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from numpy.typing import ArrayLike
 from pyroaring import BitMap
 
@@ -39,13 +39,25 @@ class Split:
         """The rows, ascending."""
         return np.frombuffer(self.bitmap.to_array(), np.uint32).astype(np.int64)
 
-    def mask(self, count: int) -> np.ndarray:
+    def within(self, start: int, stop: int) -> Bool[np.ndarray, " M"]:
+        """Which of the pool rows ``start`` to ``stop - 1`` are in the split: a shard's selection.
+
+        Time and memory are those of the M = ``stop - start`` rows, not of the whole split: a
+        reader of shards asks for one shard after the other. Rows that the pool does not have are
+        in no split. Raises ``ValueError`` for a range that runs backwards or is negative.
+        """
+        if not 0 <= start <= stop:
+            raise ValueError(f"rows {start} to {stop} are no range of pool rows")
+        inside_M = np.zeros(stop - start, bool)
+        part = self.bitmap & BitMap(range(start, min(stop, LIMIT)))
+        inside_M[np.frombuffer(part.to_array(), np.uint32).astype(np.intp) - start] = True
+        return inside_M
+
+    def mask(self, count: int) -> Bool[np.ndarray, " N"]:
         """A boolean vector over ``count`` pool rows, true for the rows of the split."""
         if len(self) and self.bitmap.max() >= count:
             raise ValueError(f"row {self.bitmap.max()} of the split is not among {count} pool rows")
-        mask_N = np.zeros(count, bool)
-        mask_N[self.rows] = True
-        return mask_N
+        return self.within(0, count)
 
 
 def from_rows(rows: ArrayLike, card: Mapping[str, Any] | None = None) -> Split:
