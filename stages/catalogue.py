@@ -227,7 +227,16 @@ def row(
     }
 
 
+def nothing() -> str:
+    """The catalogue of a study that draws no icons: `fetch.package` is none."""
+    catalogue.write(catalogue.FOLDER, {}, [], [])
+    metrics.write(METRICS, {"sets": 0})
+    return "no icons were fetched: the catalogue is empty"
+
+
 def main() -> str:
+    if not layout.RAW_ICONS.stat().st_size:
+        return nothing()
     versions.check("resvg-py")
     parameters = section("icons", Icons)
     sets = read_sets(Path(parameters.sets))

