@@ -4,9 +4,11 @@ A failure that a person can mend (a wrong name, a damaged file) is one line on s
 status 1; anything else is a defect of ours and keeps its traceback.
 """
 
+import errno
 import inspect
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,11 +31,22 @@ def run(main: Callable[..., str]) -> None:
         print(f"usage: python -m {name} {usage}".rstrip(), file=sys.stderr)
         raise SystemExit(2)
     label = " ".join([name.removeprefix("stages."), *words])
+    start = time.monotonic()
     try:
         done = main(*words)
     except EXPECTED as error:
         if os.environ.get("CLIPCAUSE_TRACEBACK"):
             raise
-        print(f"{label}: error: {error}", file=sys.stderr)
+        print(f"{label}: error: {error}{advice(error)}", file=sys.stderr)
         raise SystemExit(1) from None
-    print(f"{label}: {done}")
+    print(f"{label}: {done} ({time.monotonic() - start:.1f} s)")
+
+
+def advice(error: BaseException) -> str:
+    """What to do about an error of the machine, whose own message says only what happened."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "; free some space and run again: what is finished is kept, nothing is half-written"
+    if number == errno.EMFILE:
+        return "; raise the limit of open files (ulimit -n) and run again"
+    return ""
