@@ -6,6 +6,7 @@ disk and renames; an exception removes the temporary. A killed writer leaves a t
 and removes. Several processes may write one target at once: the last rename stands.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 
 SUFFIX = ".partial"
 ROW_GROUP = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, the size that a file may have
 
 
 @contextmanager
@@ -117,9 +119,21 @@ def _temporary(target: Path, *, is_folder: bool) -> Generator[Path]:
     path, lock = _locked(target, is_folder=is_folder)
     try:
         yield path
+    except OSError as error:
+        if error.errno in FULL:
+            raise _full(target, error) from error
+        raise
     finally:
         _remove(path)
         os.close(lock)
+
+
+def _full(target: Path, error: OSError) -> OSError:
+    return OSError(
+        f"{target}: {error.strerror}; what was there before is untouched. To free "
+        "some: `dvc gc` removes results that no branch names, and the folder `shards` beside DVC's "
+        "cache can be deleted, which costs time and nothing else; then run again"
+    )
 
 
 def _locked(target: Path, *, is_folder: bool) -> tuple[Path, int]:

@@ -1,0 +1,29 @@
+"""Parameters of `engine`: where the stages that work shard by shard do it.
+
+None of it changes a byte of a result, so DVC does not track the section, and may be without one.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages.parameters import FILE, Strict, parse, read
+
+SECTION = "engine"
+
+
+class Engine(Strict):
+    """Workers: processes of this machine (``local``), or actors on a Ray cluster (``ray``)."""
+
+    kind: Literal["local", "ray"] = "local"
+    workers: Annotated[int, Field(ge=1)] = 1  # processes or actors; one local worker is the stage
+    device: Literal["cpu", "cuda"] = "cpu"  # of the search's products
+    gpus: Annotated[float, Field(ge=0.0)] = 0.0  # that each Ray actor takes; 0.5 puts two on one
+    cpus: Annotated[float, Field(ge=0.0)] = 1.0  # that each Ray actor takes
+    address: str = "local"  # of a Ray cluster (`auto`, `ray://…`); local starts one for the stage
+
+
+def current(path: Path = FILE) -> Engine:
+    """The section ``engine`` of the parameters, or the defaults where there is none."""
+    return parse(read(path).get(SECTION, {}), Engine, f"{path}: {SECTION}")
