@@ -4,8 +4,12 @@ cat:                       # class id
   name: cat                # the word that prompts use
   names: [cat, kitten]     # names that say an image is of this class
   negatives: [cat litter]  # names that look like it and are not
+  shared: [tom]            # names that other classes have too
+  test_set: objectnet      # a class of one test set alone; its names may be other classes'
+  covers: [n02123045]      # the classes of the list that it consists of
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +17,22 @@ import yaml
 from pydantic import Field, model_validator
 from yaml.constructor import ConstructorError
 
-from stages.parameters import Strict, parse
+from stages.parameters import Strict, nearest, parse
 
 
 class ClassNames(Strict):
-    """One class: the word for prompts, the names that mean it, the names that do not."""
+    """One class: the word for prompts, the names that mean it, the names that do not.
+
+    A class of one test set (ObjectNet's "alarm clock") covers classes of the list (analog clock,
+    digital clock), which a classifier that learnt those answers for it.
+    """
 
     name: str
     names: list[str]
     negatives: list[str] = Field(default_factory=list)
+    shared: list[str] = Field(default_factory=list)
+    test_set: str | None = None
+    covers: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _complete(self) -> "ClassNames":
@@ -33,8 +44,8 @@ class ClassNames(Strict):
 def read(path: Path) -> dict[str, ClassNames]:
     """Read a class list in the order of the file.
 
-    Raises ``ValueError`` for a class id, a name or a word that comes twice: a name must say which
-    class it means.
+    Raises ``ValueError`` for a class id, a name or a word that comes twice and is not stated as
+    shared: a name must say which class it means, among the classes of one test set or of none.
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found")
@@ -53,21 +64,34 @@ def read(path: Path) -> dict[str, ClassNames]:
     return classes
 
 
+def own(classes: Mapping[str, ClassNames]) -> dict[str, ClassNames]:
+    """The classes that are not of one test set alone, in the order of the list."""
+    return {key: entry for key, entry in classes.items() if entry.test_set is None}
+
+
 def _check_names(path: Path, classes: dict[str, ClassNames]) -> None:
-    prompts: dict[str, str] = {}
-    owners: dict[str, str] = {}
+    prompts: dict[tuple[str | None, str], str] = {}
+    owners: dict[tuple[str | None, str], str] = {}
     for key, entry in classes.items():
-        if entry.name in prompts:
-            raise ValueError(
-                f"{path}: {prompts[entry.name]} and {key} are both named {entry.name!r}"
-            )
-        prompts[entry.name] = key
+        # a name that the class itself calls shared may be another's
+        if entry.name not in entry.shared:
+            other = prompts.setdefault((entry.test_set, entry.name), key)
+            if other != key:
+                raise ValueError(f"{path}: {other} and {key} are both named {entry.name!r}")
         for word in entry.names:
-            if word in owners:
-                raise ValueError(f"{path}: {word!r} is a name of {owners[word]} and of {key}")
-            owners[word] = key
-        if both := set(entry.names) & set(entry.negatives):
-            raise ValueError(f"{path}: {key}: {min(both)!r} is in names and in negatives")
+            place = entry.test_set, word
+            if place in owners:
+                raise ValueError(f"{path}: {word!r} is a name of {owners[place]} and of {key}")
+            owners[place] = key
+        for name, words in (("negatives", entry.negatives), ("shared", entry.shared)):
+            if both := set(entry.names) & set(words):
+                raise ValueError(f"{path}: {key}: {min(both)!r} is in names and in {name}")
+        for covered in entry.covers:
+            if covered not in classes:
+                raise ValueError(
+                    f"{path}: {key}: covers {covered!r}, which is not in the list; "
+                    f"{nearest(covered, classes)}"
+                )
 
 
 class _Unique(yaml.SafeLoader):
