@@ -6,7 +6,7 @@ read can import that one alone.
 """
 
 import hashlib
-import json
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +17,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages.artifacts import atomic, shards
-from stages.artifacts.manifest import MANIFEST, SCHEMA, SHARDS_KEY, Manifest, read
+from stages.artifacts.manifest import (
+    MANIFEST,
+    SCHEMA,
+    SHARDS_KEY,
+    Manifest,
+    encode_shards,
+    read,
+    uid,
+)
 from stages.artifacts.shards import Shard
 
-__all__ = ["Counts", "Drop", "Manifest", "Sample", "read", "read_drops", "write"]
+__all__ = [
+    "Counts",
+    "Drop",
+    "Manifest",
+    "Sample",
+    "ledger_of",
+    "read",
+    "read_drops",
+    "uid",
+    "write",
+]
 
 DROPS = "drops.parquet"
 DROPS_SCHEMA = pa.schema([(name, pa.string()) for name in ("shard", "key", "reason", "detail")])
@@ -63,11 +81,6 @@ class Counts:
     reasons: dict[str, int]
 
 
-def uid(image: bytes) -> str:
-    """128-bit hash of an image's bytes, 32 hexadecimal digits."""
-    return hashlib.blake2b(image, digest_size=16).hexdigest()
-
-
 def source_id(source: str, caption: str) -> str:
     """128-bit hash of where a sample is from and of its caption, 32 hexadecimal digits."""
     return hashlib.blake2b(f"{source}\0{caption}".encode(), digest_size=16).hexdigest()
@@ -85,7 +98,7 @@ def write(
     Memory holds one shard's part of the manifest, the ledger, and the keys seen. A key that comes
     a second time goes to the ledger. Raises ``ValueError`` where nothing is usable, where more
     than ``max_drop_fraction`` of all is dropped, or for a key or an image type that WebDataset
-    could not read back; nothing is left then.
+    could not read back; nothing but the ledger is left then, beside the folder.
     """
     if shard_size < 1:
         raise ValueError(f"{folder}: shard_size is {shard_size}, expected at least 1")
@@ -97,18 +110,23 @@ def write(
                 shard, table = _write_shard(out, len(written), part, _count(written))
                 written.append(shard)
                 manifest.write_table(table, row_group_size=shard_size)
-            listed = json.dumps([shard._asdict() for shard in written], sort_keys=True)
-            manifest.add_key_value_metadata({SHARDS_KEY.decode(): listed})
+            manifest.add_key_value_metadata({SHARDS_KEY.decode(): encode_shards(written)})
         counts = Counts(
             samples=_count(written),
             dropped=len(drops),
             shards=len(written),
             reasons=dict(sorted(Counter(drop.reason for drop in drops).items())),
         )
-        _check_drops(folder, counts, drops, max_drop_fraction)
-        columns = {name: [getattr(drop, name) for drop in drops] for name in DROPS_SCHEMA.names}
-        atomic.write_parquet(out / DROPS, pa.table(columns, schema=DROPS_SCHEMA))
+        atomic.write_parquet(out / DROPS, drops_table(drops))
+        check_drops(folder, out / DROPS, counts, max_drop_fraction)
     return counts
+
+
+def drops_table(drops: Iterable[Drop]) -> pa.Table:
+    """Drops as the ledger has them."""
+    drops = list(drops)
+    columns = {name: [getattr(drop, name) for drop in drops] for name in DROPS_SCHEMA.names}
+    return pa.table(columns, schema=DROPS_SCHEMA)
 
 
 def read_drops(folder: Path) -> pa.Table:
@@ -179,18 +197,34 @@ def _write_shard(
     return entry, pa.table(columns, names=SCHEMA.names).cast(SCHEMA)
 
 
-def _check_drops(folder: Path, counts: Counts, drops: list[Drop], most: float) -> None:
+def check_drops(folder: Path, ledger: Path, counts: Counts, most: float) -> None:
+    """Raise ``ValueError`` where nothing is usable or more than a share ``most`` was dropped.
+
+    The ledger is copied beside the folder then, so that a person can read what went wrong.
+    """
     total = counts.samples + counts.dropped
-    first = "; ".join(f"{d.key}: {d.reason} ({d.detail})" for d in drops[:REASONS_SHOWN])
-    if not counts.samples:
-        raise ValueError(
-            f"{folder}: no usable sample among {total}" + (f": {first}" if first else "")
-        )
-    if counts.dropped > most * total:
-        raise ValueError(
-            f"{folder}: {counts.dropped} of {total} samples dropped, more than "
-            f"max_drop_fraction {most}: {first}"
-        )
+    beside = ledger_of(folder)
+    if counts.samples and counts.dropped <= most * total:
+        beside.unlink(missing_ok=True)
+        return
+    with atomic.file(beside) as temporary:
+        shutil.copyfile(ledger, temporary)
+    batch = next(pq.ParquetFile(ledger).iter_batches(REASONS_SHOWN), None)
+    shown = batch.to_pylist() if batch else []
+    first = "; ".join(
+        f"{drop['key'] or drop['shard']}: {drop['reason']} ({drop['detail']})" for drop in shown
+    )
+    what = (
+        f"{counts.dropped} of {total} samples dropped, more than max_drop_fraction {most}"
+        if counts.samples
+        else f"no usable sample among {total}"
+    )
+    raise ValueError(f"{folder}: {what}" + (f": {first}" if first else "") + f"; see {beside}")
+
+
+def ledger_of(folder: Path) -> Path:
+    """Where the drop ledger of a data set lies that could not be made for its drops."""
+    return folder.with_name(f"{folder.name}.{DROPS}")
 
 
 def _count(entries: Iterable[Shard]) -> int:

@@ -1,28 +1,37 @@
 """Manifests: one row per usable sample of a data set, checked against its shards.
 
 ``data/<name>/manifest.parquet``. A row is the position of a sample in the frozen order (order of
-the shards, then order in the shard) and identifies it within one manifest; the SHA-256 of the
-manifest file identifies the data set, because the manifest lists every shard with its SHA-256, size
-and number of samples. ``stages.artifacts.dataset`` writes it.
+the shards, then order in the shard) and identifies it within one manifest. The shards lie beside
+the manifest, or in place where they were downloaded to. ``stages.artifacts.dataset`` and
+``stages.artifacts.in_place`` write it.
+
+The identity of a data set (``sha256``) is the hash of the manifest file, which lists every shard
+with its SHA-256, size and number of samples. The manifest of a pool in place may have gigabytes, so
+its list also has a hash of each shard's rows, and the hash of the list is the identity: moving the
+pool to another place does not change it, and reading it takes no pass over the file.
+
+The file has one row group per shard, so a pool of any size is read shard by shard
+(``Manifest.shard_table``); ``table``, ``labels`` and ``captions`` hold a whole column in memory.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from stages.artifacts import atomic
-from stages.artifacts.shards import Shard, check_size, digest, images, verify
+from stages.artifacts import atomic, place, tar
+from stages.artifacts.shards import Shard, check_facts, digest, images
 
 MANIFEST = "manifest.parquet"
 SHARDS_KEY = b"clipcause.shards"
+PLACE_KEY = b"clipcause.place"
 SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -38,16 +47,35 @@ SCHEMA = pa.schema(
 )
 
 
+def uid(image: bytes) -> str:
+    """128-bit hash of an image's bytes, 32 hexadecimal digits."""
+    return blake2b(image, digest_size=16).hexdigest()
+
+
+def encode_shards(shards: Iterable[Shard]) -> str:
+    """The list of shards as the manifest's metadata have it."""
+    return json.dumps([shard.entry() for shard in shards], sort_keys=True)
+
+
 @dataclass(frozen=True)
 class Manifest:
-    """A data set on disk. Columns are read when they are asked for."""
+    """A data set on disk. Columns are read when they are asked for.
+
+    ``source`` is the folder or URL of shards that are read in place, None where they lie beside
+    the manifest.
+    """
 
     folder: Path
     sha256: str
     shards: tuple[Shard, ...]
+    source: str | None = None
 
     def __len__(self) -> int:
-        return sum(shard.samples for shard in self.shards)
+        return self.starts[-1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an open file and cached columns are not for other processes
+        return (Manifest, (self.folder, self.sha256, self.shards, self.source))
 
     @cached_property
     def table(self) -> pa.Table:
@@ -70,68 +98,142 @@ class Manifest:
         sizes = [shard.samples for shard in self.shards]
         return tuple(int(start) for start in np.cumsum([0, *sizes]))
 
-    @cached_property
-    def _verified(self) -> set[str]:
-        return set()
+    def place(self, position: int) -> str:
+        """The path or URL of a shard."""
+        name = self.shards[position].name
+        return str(self.folder / name) if self.source is None else place.join(self.source, name)
+
+    def shard_table(self, position: int, columns: list[str] | None = None) -> pa.Table:
+        """The rows of one shard, all columns or those named; memory holds no others.
+
+        Raises ``ValueError`` where the file's rows are not those of the shard.
+        """
+        path = self.folder / MANIFEST
+        try:
+            table = self._parquet.read_row_group(position, columns=columns)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ValueError(
+                f"{path}: the rows of {self.shards[position].name} are damaged: {error}; "
+                "prepare the data set again"
+            ) from None
+        if "row" in table.column_names:
+            row_N = table["row"].to_numpy()
+            if not np.array_equal(row_N, np.arange(*self.starts[position : position + 2])):
+                raise ValueError(
+                    f"{path}: column 'row' does not count through {self.shards[position].name}"
+                )
+        return table
 
     def images(self, shards: Iterable[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield row and image bytes of the given shards (positions in the list; all of them).
 
-        A shard's size and SHA-256 are compared with the manifest before its first image is
-        yielded, once per ``Manifest``; its keys while it is read.
+        A shard's size is compared with the manifest before its first image, the hash of each image
+        before it is yielded, and the shard's SHA-256 when it has been read, once per ``Manifest``.
+        In a tar that is read in place, what is no row of the manifest (because it was dropped) is
+        passed over. Raises ``ValueError`` or ``FileNotFoundError`` with the shard and the key.
         """
         for position in range(len(self.shards)) if shards is None else shards:
-            yield from self._shard_images(position)
+            yield from self._shard_images(position, self._stamps.get(self.shards[position].name))
 
     def image(self, rows: Iterable[int]) -> list[bytes]:
         """The image bytes of a few rows, in the order in which they are given."""
         rows = [int(row) for row in rows]
         if outside := [row for row in rows if not 0 <= row < len(self)]:
             raise ValueError(f"{self.folder}: row {outside[0]} is not among {len(self)} rows")
-        wanted = set(rows)
-        positions = np.searchsorted(self.starts, sorted(wanted), side="right") - 1
+        wanted = np.unique(np.array(rows, np.int64))
+        positions = np.searchsorted(self.starts, wanted, side="right") - 1
         found: dict[int, bytes] = {}
         for position in dict.fromkeys(int(position) for position in positions):
-            images = self._shard_images(position)
-            found |= {row: content for row, content in images if row in wanted}
+            found |= dict(self._few(position, wanted[positions == position].tolist()))
         return [found[row] for row in rows]
 
-    def _shard_images(self, position: int) -> Iterator[tuple[int, bytes]]:
-        shard = self.shards[position]
-        path = self.folder / shard.name
-        if shard.name not in self._verified:
-            verify(path, shard)
-            self._verified.add(shard.name)
-        start = self.starts[position]
-        keys = self._keys(start, shard.samples)
-        seen = 0
-        for seen, (key, content) in enumerate(images(path), 1):
-            expected = keys[seen - 1] if seen <= len(keys) else "(nothing)"
-            if key != expected:
-                raise ValueError(
-                    f"{path}: image {seen} has key {key!r}, the manifest says {expected!r} "
-                    f"({shard.samples} rows); the manifest is of other shards"
-                )
-            yield start + seen - 1, content
-        if seen != shard.samples:
-            raise ValueError(
-                f"{path}: {seen} images, the manifest has {shard.samples} rows"
-                f"; the first without an image has key {keys[seen]!r}"
-            )
-
-    def _keys(self, start: int, count: int) -> Sequence[str]:
-        return self._key_column.slice(start, count).to_pylist()
+    @cached_property
+    def _stamps(self) -> dict[str, str]:
+        """The stamps of the shard files whose SHA-256 has been compared."""
+        return {}
 
     @cached_property
-    def _key_column(self) -> pa.ChunkedArray:
-        return self._read("key")
+    def _parquet(self) -> pq.ParquetFile:
+        path = self.folder / MANIFEST
+        return pq.ParquetFile(path, page_checksum_verification=True)
+
+    def _shard_images(self, position: int, known: str | None) -> Iterator[tuple[int, bytes]]:
+        shard, path = self.shards[position], self.place(position)
+        before = place.facts(path)
+        check_facts(path, shard, before)
+        if known is not None and known != before.stamp:
+            raise ValueError(f"{path}: changed while the stage ran; run it again")
+        with place.opened(path) as stream:
+            reader = tar.Reader(stream, hashed=known is None)
+            rows = range(*self.starts[position : position + 2])
+            yield from self._matched(position, reader, rows)
+            if known is None:
+                found, _ = reader.finish()
+                if found != shard.sha256:
+                    raise ValueError(
+                        f"{path}: SHA-256 {found[:12]}…, the manifest says {shard.sha256[:12]}… "
+                        f"({shard.samples} samples); prepare the data set again"
+                    )
+                self._stamps[shard.name] = before.stamp
+
+    def _few(self, position: int, rows: list[int]) -> Iterator[tuple[int, bytes]]:
+        """Some rows of a shard, without reading more of it than lies before them."""
+        path = self.place(position)
+        check_facts(path, self.shards[position], place.facts(path))
+        with place.opened(path) as stream:
+            yield from self._matched(position, tar.Reader(stream, hashed=False), rows)
+
+    def _matched(
+        self, position: int, reader: tar.Reader, rows: Iterable[int]
+    ) -> Iterator[tuple[int, bytes]]:
+        """The images of ``rows``, which ascend, found by key and checked by their hash.
+
+        Where all rows of the shard are asked for, its tar is read to the end.
+        """
+        start, stop = self.starts[position : position + 2]
+        columns = self.shard_table(position, ["key", "uid"])
+        key_N, uid_N = (columns[name].to_pylist() for name in ("key", "uid"))
+        todo = {key_N[row - start]: row for row in rows}
+        path, whole = self.place(position), len(todo) == stop - start
+        at = start  # the row whose image comes next
+        seen = 0
+        try:
+            for seen, (key, content) in enumerate(images(reader, todo.__contains__), 1):
+                expected = key_N[at - start] if at < stop else "(nothing)"
+                if key != expected:
+                    if self.source is not None:
+                        continue  # it was dropped
+                    raise ValueError(
+                        f"{path}: image {seen} has key {key!r}, the manifest says {expected!r} "
+                        f"({stop - start} rows); the manifest is of other shards"
+                    )
+                at += 1
+                if (row := todo.get(key)) is None or content is None:
+                    continue
+                if uid_N[row - start] not in (None, uid(content)):
+                    raise ValueError(
+                        f"{path}: {key}: the image is not the one that the manifest is of "
+                        f"({len(content)} bytes, image {seen}); prepare the data set again"
+                    )
+                yield row, content
+                del todo[key]
+                if not todo and not whole:
+                    return
+        except tar.TarError as error:
+            # an audited tar may be damaged behind its last row; ours may not
+            if self.source is None or at < stop:
+                raise ValueError(
+                    f"{path}: damaged after {seen} images: {error}; prepare the data set again"
+                ) from None
+        if at != stop:
+            raise ValueError(
+                f"{path}: {seen} images, the manifest has {stop - start} rows"
+                f"; the first without an image has key {key_N[at - start]!r}"
+            )
 
     def _column(self, name: str) -> list[Any]:
-        return self._read(name).to_pylist()
-
-    def _read(self, name: str) -> pa.ChunkedArray:
         path = self.folder / MANIFEST
-        return pq.read_table(path, columns=[name], partitioning=None)[name]
+        return pq.read_table(path, columns=[name], partitioning=None)[name].to_pylist()
 
 
 def read(folder: Path, *, shards: bool = True) -> Manifest:
@@ -139,40 +241,56 @@ def read(folder: Path, *, shards: bool = True) -> Manifest:
 
     ``shards=False`` needs the manifest alone (stages that never look at an image). Raises
     ``FileNotFoundError`` or ``ValueError`` with the file and the counts that do not fit; contents
-    of shards are checked when they are read.
+    of shards are checked when they are read, and so are shards under a URL.
     """
     path = folder / MANIFEST
     parquet = atomic.open_parquet(path)
     atomic.check_schema(path, parquet.schema_arrow.remove_metadata(), SCHEMA)
-    listed = (parquet.metadata.metadata or {}).get(SHARDS_KEY)
+    metadata = parquet.metadata.metadata or {}
+    listed = metadata.get(SHARDS_KEY)
     if listed is None:
         raise ValueError(f"{path}: no list of shards in its metadata; prepare the data set again")
-    manifest = Manifest(folder, digest(path), tuple(Shard(**shard) for shard in json.loads(listed)))
-    _check_rows(path, parquet, manifest)
+    source = metadata.get(PLACE_KEY)
+    identity = digest(path) if source is None else sha256(listed).hexdigest()
+    entries = tuple(Shard(**entry) for entry in json.loads(listed))
+    manifest = Manifest(folder, identity, entries, None if source is None else source.decode())
+    _check_rows(path, parquet.metadata, manifest)
     if shards:
-        for shard in manifest.shards:
-            check_size(folder / shard.name, shard)
+        _check_files(manifest)
     return manifest
 
 
-def _check_rows(path: Path, parquet: pq.ParquetFile, manifest: Manifest) -> None:
-    found = parquet.metadata.num_rows
-    if found != len(manifest):
+def _check_files(manifest: Manifest) -> None:
+    if manifest.source is not None and place.is_url(manifest.source):
+        place.check(manifest.source)  # a request for each of 40,000 shards would take an hour
+        return
+    for position, shard in enumerate(manifest.shards):
+        path = manifest.place(position)
+        try:
+            found = place.facts(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path}: not found; the manifest lists it") from None
+        check_facts(path, shard, found)
+
+
+def _check_rows(path: Path, footer: pq.FileMetaData, manifest: Manifest) -> None:
+    """One row group per shard, with its rows and name: by the statistics in the footer."""
+    if footer.num_rows != len(manifest):
         raise ValueError(
-            f"{path}: {found} rows, but its list of {len(manifest.shards)} shards counts "
+            f"{path}: {footer.num_rows} rows, but its list of {len(manifest.shards)} shards counts "
             f"{len(manifest)} samples"
         )
-    start = 0
-    ends: dict[str, int] = {}
-    for batch in parquet.iter_batches(columns=["row", "shard"]):
-        row_N = batch.column("row").to_numpy()
-        if not np.array_equal(row_N, np.arange(start, start + len(row_N))):
-            raise ValueError(f"{path}: column 'row' does not count from 0 to {found - 1}")
-        runs = pc.call_function("run_end_encode", [batch.column("shard")])
-        for name, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-            ends.pop(name, None)  # a shard that comes back later moves behind the others
-            ends[name] = start + end
-        start += len(row_N)
-    listed = zip((shard.name for shard in manifest.shards), manifest.starts[1:], strict=True)
-    if list(ends.items()) != list(listed):
-        raise ValueError(f"{path}: column 'shard' does not fit the list of shards")
+    if footer.num_row_groups != len(manifest.shards):
+        raise ValueError(
+            f"{path}: {footer.num_row_groups} row groups for {len(manifest.shards)} shards"
+        )
+    for position, shard in enumerate(manifest.shards):
+        start, stop = manifest.starts[position : position + 2]
+        group = footer.row_group(position)
+        row, name = (group.column(column).statistics for column in (0, 1))
+        if row is None or (row.min, row.max) != (start, stop - 1):
+            raise ValueError(
+                f"{path}: column 'row' does not count from {start} to {stop - 1} in {shard.name}"
+            )
+        if name is None or not name.min == name.max == shard.name:
+            raise ValueError(f"{path}: column 'shard' does not fit the list of shards")

@@ -4,22 +4,34 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from stages.artifacts import tar
+from stages.artifacts.place import Facts
+
 IMAGES = ("jpg", "jpeg", "png", "webp")
-BLOCK = 1 << 22
 
 
 class Shard(NamedTuple):
-    """An entry of the manifest's shard list."""
+    """An entry of the manifest's shard list.
+
+    ``mtime`` is that of a file that is read in place (nanoseconds), where it is to be compared;
+    ``rows`` is a hash of the shard's rows, by which such a manifest is identified.
+    """
 
     name: str
     sha256: str
     bytes: int
     samples: int
+    mtime: int | None = None
+    rows: str | None = None
+
+    def entry(self) -> dict[str, Any]:
+        """What the manifest lists: the fields that have a value."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class ShardWriter:
@@ -63,56 +75,37 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def images(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield key and bytes of every image of a shard in order; a damaged tar is an error."""
-    seen = 0
-    try:
-        with tarfile.open(path, "r:") as tar:
-            while (member := tar.next()) is not None:
-                tar.members = []  # ty: ignore[missing-attribute] - it would keep every header
-                key, _, extension = _split(member.name)
-                if not member.isfile() or extension.lower() not in IMAGES:
-                    continue
-                stream = tar.extractfile(member)
-                content = stream.read() if stream else b""
-                if len(content) != member.size:
-                    raise ValueError(
-                        f"{path}: cut off inside {member.name!r}, after {seen} images; "
-                        "make the data set again"
-                    )
-                seen += 1
-                yield key, content
-    except tarfile.TarError as error:
+def images(
+    reader: tar.Reader, wanted: Callable[[str], bool] | None = None
+) -> Iterator[tuple[str, bytes | None]]:
+    """Yield key and bytes of every image of a tar in order; no bytes of keys that are not wanted.
+
+    Raises ``stages.artifacts.tar.TarError`` at a damage, after the images before it.
+    """
+
+    def is_read(name: str, _: int) -> bool:
+        key, extension = split_name(name)
+        return extension.lower() in IMAGES and (wanted is None or wanted(key))
+
+    for member in tar.members(reader, is_read):
+        key, extension = split_name(member.name)
+        if member.kind == "file" and extension.lower() in IMAGES:
+            yield key, member.content
+
+
+def check_facts(path: str, shard: Shard, found: Facts) -> None:
+    """Raise where a shard's file has another size, or time if it has one, than its entry says."""
+    if found.bytes != shard.bytes:
         raise ValueError(
-            f"{path}: damaged tar after {seen} images: {error}; make the data set again"
-        ) from None
-
-
-def check_size(path: Path, shard: Shard) -> None:
-    """Raise where a shard file is missing or has another size than its entry says."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: not found; the manifest lists it")
-    size = path.stat().st_size
-    if size != shard.bytes:
-        raise ValueError(
-            f"{path}: {size} bytes, the manifest says {shard.bytes} ({shard.samples} samples); "
-            "prepare the data set again"
-        )
-
-
-def verify(path: Path, shard: Shard) -> None:
-    """Raise where a shard file has another size or SHA-256 than its entry says."""
-    check_size(path, shard)
-    found = digest(path)
-    if found != shard.sha256:
-        raise ValueError(
-            f"{path}: SHA-256 {found[:12]}…, the manifest says {shard.sha256[:12]}… "
+            f"{path}: {found.bytes} bytes, the manifest says {shard.bytes} "
             f"({shard.samples} samples); prepare the data set again"
         )
+    if shard.mtime is not None and found.stamp != str(shard.mtime):
+        raise ValueError(f"{path}: changed since it was prepared; prepare the data set again")
 
 
-def _split(name: str) -> tuple[str, str, str]:
+def split_name(name: str) -> tuple[str, str]:
     """Key and extension of a member: the extension begins at the file name's first dot."""
     folder, slash, base = name.rpartition("/")
-    stem, dot, extension = base.partition(".")
-    return folder + slash + stem, dot, extension
+    stem, _, extension = base.partition(".")
+    return folder + slash + stem, extension

@@ -1,0 +1,108 @@
+"""Where data lies that is read in place: a folder of this machine, or a URL that fsspec opens.
+
+The driver of an object store is a package of its own; ``check`` names it before any work.
+"""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import fsspec
+
+READ_AHEAD = 1 << 23  # bytes that one request to an object store asks for
+BUFFER = 1 << 20
+PACKAGES = {
+    "s3": "s3fs (pip install 'clipcause[s3]')",
+    "s3a": "s3fs (pip install 'clipcause[s3]')",
+    "gs": "gcsfs (pip install 'clipcause[gcs]')",
+    "gcs": "gcsfs (pip install 'clipcause[gcs]')",
+    "hf": "huggingface_hub",
+    "az": "adlfs",
+    "abfs": "adlfs",
+}
+# what file systems call the time or the version of a file, the surest first
+STAMPS = ("ETag", "etag", "md5Hash", "blob_id", "mtime", "LastModified", "updated", "created")
+
+
+class Facts(NamedTuple):
+    """What a listing says of a file: size, and a stamp (a time, an ETag) that changes with it."""
+
+    bytes: int
+    stamp: str
+
+
+def is_url(place: str) -> bool:
+    """Whether fsspec opens it; everything else is a path."""
+    return "://" in place
+
+
+def join(place: str, name: str) -> str:
+    """The place of a file in a folder or under a URL."""
+    return f"{place.rstrip('/')}/{name}" if place.strip("/") else f"{place}{name}"
+
+
+def check(place: str) -> None:
+    """Raise ``ValueError`` where the URL's file system is unknown or its package is missing."""
+    if not is_url(place):
+        return
+    kind = place.partition("://")[0]
+    try:
+        fsspec.get_filesystem_class(kind)
+    except ImportError as error:
+        needed = PACKAGES.get(kind, str(error))
+        raise ValueError(f"{place}: reading {kind}:// needs a package: {needed}") from None
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def facts(path: str) -> Facts:
+    """Size and stamp of one file; ``FileNotFoundError`` where it is not there."""
+    if not is_url(path):
+        try:
+            status = Path(path).stat()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path}: not found") from None
+        return Facts(status.st_size, str(status.st_mtime_ns))
+    check(path)
+    system, inner = fsspec.url_to_fs(path)
+    try:
+        return _facts(system.info(inner))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: not found") from None
+
+
+def listing(place: str) -> dict[str, Facts]:
+    """All files below a folder or URL: relative name (with slashes) and facts, sorted by name."""
+    check(place)
+    if not is_url(place):
+        root = Path(place)
+        if not root.is_dir():
+            raise FileNotFoundError(f"{place}: no such folder")
+        paths = (Path(where, name) for where, _, names in os.walk(root) for name in names)
+        found = {path.relative_to(root).as_posix(): facts(str(path)) for path in paths}
+        return dict(sorted(found.items()))
+    system, inner = fsspec.url_to_fs(place)
+    root = inner.rstrip("/")
+    listed: dict[str, Any] = system.find(inner, detail=True)
+    if not listed:
+        raise FileNotFoundError(f"{place}: nothing there")
+    return {name[len(root) :].lstrip("/"): _facts(info) for name, info in sorted(listed.items())}
+
+
+@contextmanager
+def opened(path: str) -> Generator[BinaryIO]:
+    """A file to read from its start; an object store is read ahead in large pieces."""
+    if not is_url(path):
+        with Path(path).open("rb", buffering=BUFFER) as stream:
+            yield stream
+        return
+    check(path)
+    with fsspec.open(path, "rb", block_size=READ_AHEAD, cache_type="readahead") as stream:
+        yield stream
+
+
+def _facts(info: dict[str, Any]) -> Facts:
+    stamp = next((str(info[name]) for name in STAMPS if info.get(name) is not None), "")
+    return Facts(int(info["size"] or 0), stamp)
