@@ -5,7 +5,8 @@ Rows mean something only together with the pool's manifest, whose SHA-256 the ca
 ``pool``. ``python -m stages.artifacts.split diff A B`` compares two splits.
 """
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +19,11 @@ from numpy.typing import ArrayLike
 from pyroaring import BitMap
 
 from stages.artifacts import atomic
+from stages.artifacts.split import roaring
 
 ROWS = "rows.roaring"
 CARD = "card.json"
-LIMIT = 2**32  # Roaring bitmaps hold 32-bit numbers
+LIMIT = roaring.LIMIT
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Split:
 
     @cached_property
     def rows(self) -> Int64[np.ndarray, " K"]:
-        """The rows, ascending."""
+        """The rows, ascending: eight bytes each, for splits of some millions of rows."""
         return np.frombuffer(self.bitmap.to_array(), np.uint32).astype(np.int64)
 
     def within(self, start: int, stop: int) -> Bool[np.ndarray, " M"]:
@@ -48,10 +50,7 @@ class Split:
         """
         if not 0 <= start <= stop:
             raise ValueError(f"rows {start} to {stop} are no range of pool rows")
-        inside_M = np.zeros(stop - start, bool)
-        part = self.bitmap & BitMap(range(start, min(stop, LIMIT)))
-        inside_M[np.frombuffer(part.to_array(), np.uint32).astype(np.intp) - start] = True
-        return inside_M
+        return roaring.within(self.bitmap, start, stop)
 
     def mask(self, count: int) -> Bool[np.ndarray, " N"]:
         """A boolean vector over ``count`` pool rows, true for the rows of the split."""
@@ -72,7 +71,8 @@ def from_rows(rows: ArrayLike, card: Mapping[str, Any] | None = None) -> Split:
         raise ValueError(f"row {rows_K.min()} is negative")
     if rows_K.size and int(rows_K.max()) >= LIMIT:
         raise ValueError(f"row {rows_K.max()} does not fit a split, whose rows are below {LIMIT}")
-    bitmap = BitMap(np.ascontiguousarray(rows_K, np.uint32)) if rows_K.size else BitMap()
+    # an array.array is taken as a whole, a NumPy array number by number
+    bitmap = BitMap(array("I", rows_K.astype(np.uint32).tobytes()))
     if len(bitmap) != rows_K.size:
         sorted_K = np.sort(rows_K)
         twice = sorted_K[1:][sorted_K[1:] == sorted_K[:-1]]
@@ -80,19 +80,38 @@ def from_rows(rows: ArrayLike, card: Mapping[str, Any] | None = None) -> Split:
     return Split(bitmap, dict(card or {}))
 
 
-def write(folder: Path | str, rows: ArrayLike, *, card: Mapping[str, Any] | None = None) -> None:
-    """Write the split of ``rows`` (any integer array, any order); same rows and card, same bytes.
+def from_mask(mask_N: Bool[np.ndarray, " N"], card: Mapping[str, Any] | None = None) -> Split:
+    """Make a split of the rows for which the mask is true: 1.25 bytes a pool row while it works.
 
-    ``card`` is a JSON object; ``kept`` is added to it. Raises as ``from_rows`` does, and where the
+    Raises ``ValueError`` for a mask of more rows than a split can hold.
+    """
+    if len(mask_N) > LIMIT:
+        raise ValueError(f"{len(mask_N)} rows do not fit a split, whose rows are below {LIMIT}")
+    return Split(roaring.from_mask(mask_N), dict(card or {}))
+
+
+def everything(count: int, card: Mapping[str, Any] | None = None) -> Split:
+    """The split of all ``count`` pool rows."""
+    return Split(BitMap(range(count)), dict(card or {}))
+
+
+def write(
+    folder: Path | str, rows: Split | ArrayLike, *, card: Mapping[str, Any] | None = None
+) -> None:
+    """Write a split, or that of ``rows`` (any integer array, any order); ``card`` is a JSON object.
+
+    The same rows and card give the same bytes, however the rows were found. ``kept`` is added to
+    the card; a split's own card is not taken over. Raises as ``from_rows`` does, and where the
     card's ``kept`` or ``pool_rows`` does not fit the rows.
     """
     folder = Path(folder)
-    split = from_rows(rows, {"kept": int(np.size(rows)), **(card or {})})
+    bitmap = roaring.canonical(rows.bitmap) if isinstance(rows, Split) else from_rows(rows).bitmap
+    split = Split(bitmap, {"kept": len(bitmap), **(card or {})})
     _check_card(folder, split)
     # optimising a bitmap in place would change what other code iterates over: it is ours here
-    split.bitmap.run_optimize()
+    bitmap.run_optimize()
     with atomic.folder(folder) as out:
-        (out / ROWS).write_bytes(split.bitmap.serialize())
+        (out / ROWS).write_bytes(bitmap.serialize())
         (out / CARD).write_bytes(atomic.encode_json(dict(split.card)))
 
 
@@ -137,24 +156,29 @@ def jaccard(a: Split, b: Split) -> float:
     return a.bitmap.intersection_cardinality(b.bitmap) / either if either else 1.0
 
 
-def class_change(a: Split, b: Split, labels: Sequence[str | None]) -> dict[str, tuple[int, int]]:
+def class_change(
+    a: Split, b: Split, labels: Iterable[tuple[int, pa.Array]]
+) -> dict[str, tuple[int, int]]:
     """Class id to its numbers of rows in ``a`` and ``b``, for classes where they differ.
 
-    ``labels`` has the class id of every pool row, or ``None``. Largest change first, then by id.
+    ``labels`` gives the class id (null: none) of every pool row: the first row of a block and the
+    strings of the block. Largest change first, then by class id. Raises ``ValueError`` for a row
+    that has no place among them.
     """
-    column = pa.array(labels, pa.string())
-    in_a, in_b = _class_counts(a, column), _class_counts(b, column)
-    both = {name: (in_a.get(name, 0), in_b.get(name, 0)) for name in in_a | in_b}
-    changed = [name for name, (before, after) in both.items() if before != after]
-    changed.sort(key=lambda name: (-abs(both[name][1] - both[name][0]), name))
-    return {name: both[name] for name in changed}
-
-
-def _class_counts(split: Split, labels: pa.Array) -> dict[str, int]:
-    if len(split) and split.bitmap.max() >= len(labels):
-        raise ValueError(f"row {split.bitmap.max()} of the split has no label ({len(labels)} rows)")
-    counted = labels.take(pa.array(split.rows)).drop_null().value_counts()
-    return {entry["values"]: entry["counts"] for entry in counted.to_pylist()}
+    counts: dict[str, list[int]] = {}
+    count = 0
+    for start, column in labels:
+        count = start + len(column)
+        for position, one in enumerate((a, b)):
+            inside = pa.array(one.within(start, count))
+            for entry in column.filter(inside).drop_null().value_counts().to_pylist():
+                counts.setdefault(entry["values"], [0, 0])[position] += entry["counts"]
+    for one in (a, b):
+        if len(one) and one.bitmap.max() >= count:
+            raise ValueError(f"row {one.bitmap.max()} of the split has no label ({count} rows)")
+    changed = {name: (before, after) for name, (before, after) in counts.items() if before != after}
+    order = sorted(changed, key=lambda name: (-abs(changed[name][1] - changed[name][0]), name))
+    return {name: changed[name] for name in order}
 
 
 def _check_card(folder: Path, split: Split) -> None:

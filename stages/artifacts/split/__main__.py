@@ -4,10 +4,13 @@ A and B are names of splits, or ``REV:name`` for a split as it was at a git revi
 are read from git and the DVC cache without touching the workspace.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import layout, manifest, split
+import pyarrow as pa
+
+from stages.artifacts import atomic, layout, manifest, split
 from stages.entry import run
 from stages.parameters import unknown
 
@@ -18,20 +21,20 @@ def main(command: str, a: str, b: str) -> str:
         raise unknown("command", command, ["diff"], "stages.artifacts.split")
     before, after = load(a), load(b)
     check_comparable(a, before, b, after)
-    added = split.difference(after, before)
-    removed = split.difference(before, after)
+    added = after.bitmap.difference_cardinality(before.bitmap)
+    removed = before.bitmap.difference_cardinality(after.bitmap)
     similarity = split.jaccard(before, after)
     rows = [
         ("rows in A", len(before)),
         ("rows in B", len(after)),
-        ("added", len(added)),
-        ("removed", len(removed)),
+        ("added", added),
+        ("removed", removed),
         ("Jaccard", f"{similarity:.4f}"),
     ]
     print(f"A = {a}\nB = {b}\n")
     print(table([(name, str(value)) for name, value in rows]))
     print("\n" + class_table(before, after))
-    return f"{len(added)} rows added, {len(removed)} removed, Jaccard {similarity:.4f}"
+    return f"{added} rows added, {removed} removed, Jaccard {similarity:.4f}"
 
 
 def load(words: str) -> split.Split:
@@ -98,14 +101,22 @@ def class_table(before: split.Split, after: split.Split) -> str:
     pool = before.card.get("pool")
     if pool is not None and pool != pool_manifest.sha256:
         return f"classes: not compared, {folder / manifest.MANIFEST} is not the splits' pool"
-    if not any(label is not None for label in pool_manifest.labels):
+    if not any(column.null_count < len(column) for _, column in labels(folder)):
         return "classes: not compared, no row of the pool has a label"
-    changes = split.class_change(before, after, pool_manifest.labels)
+    changes = split.class_change(before, after, labels(folder))
     if not changes:
         return "classes: none changed"
     head = ("class", "in A", "in B", "change")
     rows = [(name, str(x), str(y), f"{y - x:+d}") for name, (x, y) in changes.items()]
     return table([head, *rows])
+
+
+def labels(folder: Path) -> Iterator[tuple[int, pa.Array]]:
+    """The class ids of a data set block by block, for a large pool's are some gigabytes."""
+    start = 0
+    for batch in atomic.open_parquet(folder / manifest.MANIFEST).iter_batches(columns=["label"]):
+        yield start, batch.column(0)
+        start += len(batch)
 
 
 def table(rows: list[tuple[str, ...]]) -> str:

@@ -1,0 +1,101 @@
+"""The rows with the smallest keys, exactly so many of them, in bounded memory.
+
+A radix selection: the keys are counted by their leading 16 bits, then those in the bin where the
+cut falls by their next 16 bits, until the cut is known. Keys are computed block by block and never
+kept; nothing is sorted. Time is linear in the number of rows, whatever the keys.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64, UInt
+
+DIGIT = 16  # bits that one pass decides
+BINS = 1 << DIGIT
+BLOCK = 1 << 16  # rows whose keys are in the processor's caches at once
+
+Keys = Callable[[int, int], np.ndarray]
+"""Keys of the rows ``start`` to ``stop - 1``: unsigned integers, the same at every call."""
+
+
+def smallest(base_N: Bool[np.ndarray, " N"], keys: Keys, size: int) -> Bool[np.ndarray, " N"]:
+    """Those ``size`` rows of the base that come first by (key, row).
+
+    Memory is one boolean a row for the result. Raises ``ValueError`` where the base has fewer
+    rows.
+    """
+    count = int(np.count_nonzero(base_N))
+    if not 0 <= size <= count:
+        raise ValueError(f"{size} rows cannot be chosen of {count}")
+    if size == count:
+        return base_N.copy()
+    shift = keys(0, 0).dtype.itemsize * 8
+    prefix, wanted, inside = 0, size, count
+    # a bin that is wanted whole needs no look at its further digits
+    while shift and wanted not in (0, inside):
+        counts = _digits(base_N, keys, prefix, shift)
+        shift -= DIGIT
+        until = np.cumsum(counts)
+        digit = int(np.searchsorted(until, wanted))
+        inside = int(counts[digit])
+        wanted -= int(until[digit]) - inside
+        prefix = prefix << DIGIT | digit
+    return _cut(base_N, keys, prefix, shift, wanted)
+
+
+def ascending(values_M: Float32[np.ndarray, " M"]) -> UInt[np.ndarray, " M"]:
+    """32-bit keys in the order of the numbers; -0 and 0 have the same key.
+
+    Raises ``ValueError`` for NaN, which has no place in an order.
+    """
+    if np.isnan(values_M).any():
+        raise ValueError("a similarity is not a number; run the similarity stage again")
+    bits_M = (values_M + np.float32(0)).view(np.uint32)  # -0 + 0 is 0
+    # IEEE 754: negative numbers descend as integers, and their sign bit is set
+    negative_M = (bits_M.view(np.int32) >> 31).view(np.uint32)
+    return bits_M ^ (negative_M | np.uint32(1 << 31))
+
+
+def _digits(
+    base_N: Bool[np.ndarray, " N"], keys: Keys, prefix: int, shift: int
+) -> Int64[np.ndarray, " bins"]:
+    """How many keys of the base that begin with ``prefix`` (all but the last ``shift`` bits) have
+    which 16 bits next."""
+    counts = np.zeros(BINS + 1, np.int64)
+    for start, stop in _blocks(len(base_N)):
+        key_M = keys(start, stop)
+        counted_M = base_N[start:stop]
+        digit_M = key_M >> key_M.dtype.type(shift - DIGIT)
+        if shift < key_M.dtype.itemsize * 8:
+            counted_M = counted_M & (digit_M >> key_M.dtype.type(DIGIT) == prefix)
+            digit_M &= key_M.dtype.type(BINS - 1)
+        # what does not count has a bin of its own: cheaper than to gather the rest
+        bin_M = np.where(counted_M, digit_M.astype(np.intp), BINS)
+        counts += np.bincount(bin_M, minlength=BINS + 1)
+    return counts[:BINS]
+
+
+def _cut(
+    base_N: Bool[np.ndarray, " N"], keys: Keys, prefix: int, shift: int, wanted: int
+) -> Bool[np.ndarray, " N"]:
+    """Base rows whose key begins with less than ``prefix``, and the first ``wanted`` that begin
+    with it."""
+    chosen_N = np.zeros(len(base_N), bool)
+    if not (prefix or wanted):
+        return chosen_N
+    for start, stop in _blocks(len(base_N)):
+        key_M = keys(start, stop)
+        begin_M = key_M >> key_M.dtype.type(shift)
+        base_M, chosen_M = base_N[start:stop], chosen_N[start:stop]
+        np.less(begin_M, prefix, out=chosen_M)
+        chosen_M &= base_M
+        if wanted:
+            equal_E = np.flatnonzero((begin_M == prefix) & base_M)[:wanted]
+            chosen_M[equal_E] = True
+            wanted -= len(equal_E)
+    return chosen_N
+
+
+def _blocks(count: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, count, BLOCK):
+        yield start, min(start + BLOCK, count)
