@@ -29,6 +29,7 @@ from stages.artifacts.manifest import (
 from stages.artifacts.shards import Shard
 
 __all__ = [
+    "OUTSIDE",
     "Counts",
     "Drop",
     "Manifest",
@@ -43,6 +44,7 @@ __all__ = [
 DROPS = "drops.parquet"
 DROPS_SCHEMA = pa.schema([(name, pa.string()) for name in ("shard", "key", "reason", "detail")])
 REASONS_SHOWN = 3
+OUTSIDE = "outside the class list"  # a reason that is no damage: the data set shall not have it
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def write(
             manifest.add_key_value_metadata({SHARDS_KEY.decode(): encode_shards(written)})
         counts = Counts(
             samples=_count(written),
-            dropped=len(drops),
+            dropped=sum(drop.reason != OUTSIDE for drop in drops),
             shards=len(written),
             reasons=dict(sorted(Counter(drop.reason for drop in drops).items())),
         )

@@ -15,6 +15,7 @@ The file has one row group per shard, so a pool of any size is read shard by sha
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,8 @@ from stages.artifacts.shards import Shard, check_facts, digest, images
 MANIFEST = "manifest.parquet"
 SHARDS_KEY = b"clipcause.shards"
 PLACE_KEY = b"clipcause.place"
+# shards of data sets that consist of captions and labels alone
+NO_IMAGES = (".parquet", ".tsv", ".csv", ".tsv.gz", ".csv.gz")
 SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -99,8 +102,8 @@ class Manifest:
         return tuple(int(start) for start in np.cumsum([0, *sizes]))
 
     def place(self, position: int) -> str:
-        """The path or URL of a shard."""
-        name = self.shards[position].name
+        """The path or URL of a shard; of its file, where a shard is a part of one (`file#3`)."""
+        name = re.sub(r"#\d+$", "", self.shards[position].name)
         return str(self.folder / name) if self.source is None else place.join(self.source, name)
 
     def shard_table(self, position: int, columns: list[str] | None = None) -> pa.Table:
@@ -158,6 +161,7 @@ class Manifest:
         return pq.ParquetFile(path, page_checksum_verification=True)
 
     def _shard_images(self, position: int, known: str | None) -> Iterator[tuple[int, bytes]]:
+        self._need_images(position)
         shard, path = self.shards[position], self.place(position)
         before = place.facts(path)
         check_facts(path, shard, before)
@@ -178,10 +182,19 @@ class Manifest:
 
     def _few(self, position: int, rows: list[int]) -> Iterator[tuple[int, bytes]]:
         """Some rows of a shard, without reading more of it than lies before them."""
+        self._need_images(position)
         path = self.place(position)
         check_facts(path, self.shards[position], place.facts(path))
         with place.opened(path) as stream:
             yield from self._matched(position, tar.Reader(stream, hashed=False), rows)
+
+    def _need_images(self, position: int) -> None:
+        path = self.place(position)
+        if path.endswith(NO_IMAGES):
+            raise ValueError(
+                f"{self.folder}: this data set has no images, only captions and labels: "
+                f"{self.shards[position].name} is a table"
+            )
 
     def _matched(
         self, position: int, reader: tar.Reader, rows: Iterable[int]
