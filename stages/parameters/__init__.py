@@ -91,6 +91,8 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
         valid = [word.strip(" '") for word in problem["ctx"]["expected"].split(",")]
         valid = [part for word in valid for part in word.replace("' or '", "|").split("|")]
         return f"{key}: {given!r} is not valid; {nearest(given, valid)}"
+    if problem["type"] == "value_error":  # of a validator of ours, which says what was given
+        return f"{key}: {problem['ctx']['error']}"
     return f"{key}: {problem['msg']} (got {problem['input']!r})"
 
 

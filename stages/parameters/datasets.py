@@ -1,23 +1,63 @@
-"""Parameters of `prepare` and the entries of `datasets`."""
+"""Parameters of `prepare` and the entries of `datasets` and `tests`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
-from stages.parameters import Strict
+from stages.parameters import Strict, parse
+from stages.parameters.sources import Embeddings, ImageFolder, Table, WebDataset
+
+NONE = "none"
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class Prepare(Strict):
+class Limits(Strict):
+    """What an image must be to be used; all is checked before it is decoded."""
+
+    least_side: Annotated[int, Field(ge=1)] = 8  # pixels
+    most_pixels: Annotated[int, Field(ge=1)] = 64_000_000
+    most_bytes: Annotated[int, Field(ge=1, le=1 << 31)] = 1 << 26  # of a member of a tar
+    # how an image is tried out: header alone; draft, all of its bytes but a JPEG at an eighth of
+    # its size; full, all of its pixels
+    decode: Literal["header", "draft", "full"] = "draft"
+
+
+class Prepare(Limits):
     """What every data set has in common."""
 
     image_size: Annotated[int, Field(ge=16, le=1024)]  # pixels a side of what is stored
     shard_size: Annotated[int, Field(ge=1)]  # samples a shard
-    max_drop_fraction: Annotated[float, Field(ge=0.0, le=1.0)]
+    max_drop_fraction: Share
 
 
 class Dataset(Strict):
-    """One data set: where it comes from."""
+    """One data set: where it comes from. Further keys are those of its source."""
 
-    # icons: a file of the catalogue. folder: images with a .txt beside each, or a folder a class
-    source: Literal["icons", "folder"]
-    raw: str
+    model_config = ConfigDict(extra="allow")
+
+    # icons: a file of the catalogue. folder: images with a .txt beside each, or a folder a class.
+    # The others: stages/parameters/sources.py
+    source: Literal["icons", "folder", "webdataset", "imagefolder", "embeddings", "table"]
+    raw: str  # what DVC tracks; data/none, an empty file, for data that are read in place
+    place: str = NONE  # a folder or URL that is read in place
+    embeddings: str = NONE  # a clip-retrieval folder, which `embed` takes instead of computing
+
+    @model_validator(mode="after")
+    def _of_its_source(self) -> "Dataset":
+        self.options()
+        if self.source == "webdataset" and self.place == NONE:
+            raise ValueError("place is missing: the folder or URL of the tars")
+        return self
+
+    def options(self) -> Strict:
+        """The keys that this source alone has: a group of `stages.parameters.sources`."""
+        values: dict[str, Any] = self.model_extra or {}
+        return parse(values, OPTIONS.get(self.source, Strict), f"source {self.source}")
+
+
+OPTIONS: dict[str, type[Strict]] = {
+    "webdataset": WebDataset,
+    "imagefolder": ImageFolder,
+    "embeddings": Embeddings,
+    "table": Table,
+}
