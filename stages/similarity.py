@@ -19,7 +19,7 @@ from stages.parameters.similarity import Similarity
 from stages.progress import progress
 from stages.search import stores
 from stages.search.neighbour import Nearest, nearest
-from stages.search.pool import queries, score, score_pool
+from stages.search.pool import Scan, queries, score_pool
 
 __all__ = ["measure", "nearest", "score_pool"]
 
@@ -37,20 +37,17 @@ def measure(
         to_reference.update(block_ND)
     threshold_Q, reference_row_Q = to_reference.result()
 
-    query, to_pool = queries(test_QD, threshold_Q), Nearest(test_QD)
-    max_sim_N, nearest_N = np.empty(len(pool), np.float32), np.empty(len(pool), np.int32)
-    margin_N = np.empty(len(pool), np.float32)
+    scan = Scan(queries(test_QD, threshold_Q), len(pool))
     blocks = -(-len(pool) // block_rows)
-    for start, block_ND in progress(
-        pool.blocks(block_rows), label="similarity", unit="rows", total=blocks, scale=block_rows
-    ):
-        part = slice(start, start + len(block_ND))
-        max_sim_N[part], nearest_N[part], margin_N[part] = score(block_ND, query, start=start)
-        to_pool.update(block_ND)
-    pool_sim_Q, pool_row_Q = to_pool.result()
+    scan.read(
+        progress(
+            pool.blocks(block_rows), label="similarity", unit="rows", total=blocks, scale=block_rows
+        )
+    )
+    pool_sim_Q, pool_row_Q = scan.neighbours()
     row_Q = np.arange(len(test_QD))
     return (
-        PoolScores(max_sim_N, nearest_N, margin_N),
+        PoolScores(scan.max_sim_N, scan.nearest_N, scan.margin_N),
         TestScores(row_Q, threshold_Q, reference_row_Q, pool_sim_Q, pool_row_Q),
     )
 

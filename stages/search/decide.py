@@ -13,7 +13,7 @@ bound of ``max s_j`` less the group's lowest threshold; columns are sorted by th
 one maximum serves both questions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -33,6 +33,9 @@ GATHER = 512
 
 CANDIDATES = 262_144
 """(row, column) pairs held before they are decided."""
+
+Also = Callable[[torch.Tensor, int], None] | None
+"""What else looks at the fast products; see ``group_maxima``."""
 
 SLACK = np.float32(2e-6)
 """More than the rounding of the bounds' own float32 arithmetic, for values below 8."""
@@ -104,19 +107,37 @@ class Best:
         worst = np.full(rows, -np.inf)
         return cls(worst, np.full(rows, -1, np.int64), worst.copy() if margin else None)
 
+    def settle(
+        self,
+        row_P: Int[ndarray, " P"],
+        value_P: Float64[ndarray, " P"],
+        index_P: Int[ndarray, " P"],
+    ) -> None:
+        """Take pairs of row and column into account: the larger value, then the lower index."""
+        order = np.lexsort((index_P, -value_P, row_P))
+        first = order[np.flatnonzero(np.diff(row_P[order], prepend=-1))]
+        at = row_P[first]
+        better = (value_P[first] > self.similarity_N[at]) | (
+            (value_P[first] == self.similarity_N[at]) & (index_P[first] < self.index_N[at])
+        )
+        first, at = first[better], at[better]
+        self.similarity_N[at], self.index_N[at] = value_P[first], index_P[first]
 
-def improve(best: Best, rows: Vectors, columns: Columns, engine: str) -> None:
-    """Let every row of ``best`` see ``columns``, in place."""
+
+def improve(best: Best, rows: Vectors, columns: Columns, engine: str, also: Also = None) -> None:
+    """Let every row of ``best`` see ``columns``, in place; ``also`` sees the products."""
     if len(rows):
-        _Improvement(best, rows, columns, engine).run()
+        _Improvement(best, rows, columns, engine, also).run()
 
 
 class _Improvement:
     """One call of ``improve``: its bounds, its float32 floors and its undecided candidates."""
 
-    def __init__(self, best: Best, rows: Vectors, columns: Columns, engine: str) -> None:
+    def __init__(
+        self, best: Best, rows: Vectors, columns: Columns, engine: str, also: Also = None
+    ) -> None:
         self.best, self.rows, self.columns = best, rows, columns
-        self.table_GN = group_maxima(rows.fast_ND, columns.vectors.fast_ND, engine)
+        self.table_GN = group_maxima(rows.fast_ND, columns.vectors.fast_ND, engine, also)
         slack = SLACK * np.float32(1 + np.abs(columns.threshold_C).max(initial=0))
         sum_error = np.float32(accumulation(rows.single_ND.shape[1]))
         # e of the module's text, for a similarity and for a margin alike
@@ -127,7 +148,10 @@ class _Improvement:
         # from here on the table is a bound but for the row's own error
         self.table_GN += np.float32(1.01) * columns.error_G[:, None]
         if columns.centre_D is not None:
-            self.table_GN += torch.mv(rows.single_ND, columns.centre_D).numpy()
+            along_N = rows.along_N
+            if along_N is None:
+                along_N = torch.mv(rows.single_ND, columns.centre_D).numpy()
+            self.table_GN += along_N
             self.row_error_N += self.single  # x.c has an error of its own
         # what float32 already knows to be reached, per row, to within `single`
         self.floor_N = best.similarity_N.astype(np.float32)
@@ -228,17 +252,9 @@ class _Improvement:
         value = dot(self.rows, row, self.columns.vectors, column)
         if len(value) and np.abs(value - sim).max() > self.single:
             raise RuntimeError("a float32 product broke its error bound")
-        index = self.columns.index_C[column]
-        order = np.lexsort((index, -value, row))
-        first = order[np.flatnonzero(np.diff(row[order], prepend=-1))]
-        at, best = row[first], self.best
-        better = (value[first] > best.similarity_N[at]) | (
-            (value[first] == best.similarity_N[at]) & (index[first] < best.index_N[at])
-        )
-        first, at = first[better], at[better]
-        best.similarity_N[at], best.index_N[at] = value[first], index[first]
-        if best.margin_N is not None:
-            np.maximum.at(best.margin_N, row, value - self.columns.threshold_C[column])
+        self.best.settle(row, value, self.columns.index_C[column])
+        if self.best.margin_N is not None:
+            np.maximum.at(self.best.margin_N, row, value - self.columns.threshold_C[column])
 
     def _distinct(self, row: ndarray, column: ndarray, sim: ndarray) -> tuple[ndarray, ...]:
         """Many ties are copies: keep one of each row's columns that are equal in all respects."""

@@ -142,12 +142,16 @@ def half_ulp(top_N: Float32[ndarray, " N"], engine: str) -> Float32[ndarray, " N
 
 
 def group_maxima(
-    row_ND: torch.Tensor, column_CD: torch.Tensor, engine: str
+    row_ND: torch.Tensor,
+    column_CD: torch.Tensor,
+    engine: str,
+    also: Callable[[torch.Tensor, int], None] | None = None,
 ) -> Float32[ndarray, "G N"]:
     """Per row and group of ``GROUP`` consecutive columns, the maximum of the fast products.
 
     The number of columns is a multiple of ``GROUP``. With the bounds above, every product of the
     group is at most this value (bfloat16: or 0) plus input, accumulation and output errors.
+    ``also`` is shown every product while it is in the cache, (columns, rows), with its first row.
     """
     groups = len(column_CD) // GROUP
     table_GN = torch.empty(groups, len(row_ND))
@@ -158,11 +162,15 @@ def group_maxima(
         if engine == "float32":
             sim_CN = product(column_CD, piece_ND)
             table_GN[:, a : a + n] = sim_CN.view(groups, GROUP, n).amax(1)
+            if also is not None:
+                also(sim_CN, a)
             continue
         sim_CN = _buffer(len(column_CD) * n).view(len(column_CD), n)
         torch.mm(column_CD, piece_ND.T, out=sim_CN)
         bits_GN = sim_CN.view(torch.int16).view(groups, GROUP, n).amax(1)
         table_GN[:, a : a + n] = bits_GN.view(torch.bfloat16)
+        if also is not None:
+            also(sim_CN, a)
     if engine == "bfloat16":
         table_GN.clamp_(min=0)  # bound 4
     return table_GN.numpy()

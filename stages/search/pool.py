@@ -1,16 +1,19 @@
-"""The hull margin and the nearest test image of every pool row, in one exact streaming pass."""
+"""The hull margin and the nearest test image of every pool row, and the nearest pool row of every
+test image, in one exact streaming pass."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, Int32
+from jaxtyping import Float, Float32, Float64, Int, Int32, Int64
 from numpy import ndarray
 
 from stages.search.decide import Best, Columns, improve
 from stages.search.engine import TILE_COLUMNS, TILE_ROWS, choose, workers
-from stages.search.vectors import Vectors, check, prepare
+from stages.search.reverse import Reverse, arranged
+from stages.search.vectors import check, prepare
 
 ROWS = 8192
 """Pool rows that one worker holds: their float32 copies and tables are some 40 MiB at 512-d."""
@@ -23,6 +26,10 @@ class Queries:
     """A test set ready to score pool blocks: sorted by threshold, in tiles, copies merged."""
 
     tiles: list[Columns]
+    counts: list[int]
+    """Columns of every tile, without those that fill up its last group."""
+    column_Q: Int[ndarray, " Q"]
+    """Where each test image, or the one that stands for it, is among the tiles' columns."""
     dim: int
     engine: str
 
@@ -50,20 +57,24 @@ def queries(
     engine = choose(engine)
     first: dict[bytes, int] = {}
     lowest_Q = threshold_Q.astype(np.float64)
+    stands_Q = np.empty(len(query_QD), np.int64)
     for i, vector in enumerate(query_QD):
-        at = first.setdefault(vector.tobytes(), i)
+        stands_Q[i] = at = first.setdefault(vector.tobytes(), i)
         lowest_Q[at] = min(lowest_Q[at], lowest_Q[i])
     index = np.fromiter(first.values(), np.int64, len(first))
     index = index[np.argsort(lowest_Q[index], kind="stable")]
+    column_Q = np.empty(len(query_QD), np.int64)
+    column_Q[index] = np.arange(len(index))
     # checked in the caller's order first, so that an error names the caller's row
     whole = prepare("queries", query_QD, "float32")
     centre_D = whole.single_ND.mean(0) if engine == "bfloat16" else None
-    tiles = []
+    tiles, counts = [], []
     for a in range(0, len(index), TILE_COLUMNS):
         part = index[a : a + TILE_COLUMNS]
         vectors = prepare("queries", query_QD[part], engine, centre_D=centre_D)
         tiles.append(Columns.group(vectors, part, lowest_Q[part], centre_D))
-    return Queries(tiles, query_QD.shape[1], engine)
+        counts.append(len(part))
+    return Queries(tiles, counts, column_Q[stands_Q], query_QD.shape[1], engine)
 
 
 def score_pool(
@@ -87,35 +98,62 @@ def score_pool(
     are not finite or beyond 1e6.
     """
     check("pool", pool_ND, query_QD.shape[-1])
-    return score(pool_ND, queries(query_QD, threshold_Q, engine), threads=threads)
+    scan = Scan(queries(query_QD, threshold_Q, engine), len(pool_ND), threads, reverse=False)
+    scan.read([(0, pool_ND)])
+    return scan.max_sim_N, scan.nearest_N, scan.margin_N
 
 
-def score(
-    pool_ND: Float[ndarray, "N D"],
-    query: Queries,
-    *,
-    start: int = 0,
-    threads: int | None = None,
-) -> tuple[Float32[ndarray, " N"], Int32[ndarray, " N"], Float32[ndarray, " N"]]:
-    """``score_pool`` for queries that are ready; the first row is row ``start`` of the pool."""
-    check("pool", pool_ND, query.dim)
-    rows = len(pool_ND)
-    max_sim_N, nearest_N = np.empty(rows, np.float32), np.empty(rows, np.int32)
-    margin_N = np.empty(rows, np.float32)
+class Scan:
+    """Rows of a pool, in blocks of any sizes, past queries that are ready.
 
-    def work(piece: slice) -> None:
-        vectors: Vectors = prepare("pool", pool_ND[piece], query.engine, start + piece.start)
+    ``max_sim_N``, ``nearest_N`` and ``margin_N`` are those of ``score_pool``; ``neighbours`` are
+    the queries' own. Without ``reverse`` nobody looks for them.
+    """
+
+    def __init__(
+        self, query: Queries, rows: int, threads: int | None = None, *, reverse: bool = True
+    ) -> None:
+        self.query, self.threads = query, threads
+        self.max_sim_N, self.nearest_N = np.empty(rows, np.float32), np.empty(rows, np.int32)
+        self.margin_N = np.empty(rows, np.float32)
+        sides = zip(query.tiles, query.counts, strict=True) if reverse else ()
+        self.reverse = [Reverse(tile, count, query.engine) for tile, count in sides]
+
+    def read(self, blocks: Iterable[tuple[int, Float[ndarray, "_ D"]]]) -> None:
+        """Every block's first row, and its rows. The next one is read while one is computed."""
+        with workers(self.threads) as over:
+            for _ in over(self._piece, self._pieces(blocks)):
+                pass
+
+    def neighbours(self) -> tuple[Float64[ndarray, " Q"], Int64[ndarray, " Q"]]:
+        """Similarity and row of each query's nearest; -inf and -1 before any row was seen."""
+        similarity = np.concatenate([side.best.similarity_N for side in self.reverse])
+        row = np.concatenate([side.best.index_N for side in self.reverse])
+        return similarity[self.query.column_Q], row[self.query.column_Q]
+
+    def _pieces(self, blocks: Iterable[tuple[int, ndarray]]) -> Iterator[tuple[int, ndarray]]:
+        for start, block_ND in blocks:
+            check("pool", block_ND, self.query.dim)
+            for piece in pieces(len(block_ND), ROWS, self.threads):
+                yield start + piece.start, block_ND[piece]
+
+    def _piece(self, given: tuple[int, ndarray]) -> None:
+        start, piece_ND = given
+        row_N, along_N = start + np.arange(len(piece_ND)), None
+        centre_D = self.query.tiles[0].centre_D
+        if centre_D is not None:
+            single_ND = torch.from_numpy(np.array(piece_ND, order="C")).float()
+            along_N = torch.mv(single_ND, centre_D).numpy()
+            if self.reverse:
+                order_N = arranged(along_N)
+                row_N, along_N, piece_ND = row_N[order_N], along_N[order_N], piece_ND[order_N]
+        vectors = prepare("pool", piece_ND, self.query.engine, row_N, along_N=along_N)
         best = Best.none(len(vectors), margin=True)
-        for tile in query.tiles:
-            improve(best, vectors, tile, query.engine)
-        max_sim_N[piece], nearest_N[piece] = best.similarity_N, best.index_N
-        margin_N[piece] = best.margin_N
-
-    parts = pieces(rows, ROWS, threads)
-    with workers(threads) as over:
-        for _ in over(work, parts):
-            pass
-    return max_sim_N, nearest_N, margin_N
+        for number, tile in enumerate(self.query.tiles):
+            also = self.reverse[number].watch(vectors, row_N) if self.reverse else None
+            improve(best, vectors, tile, self.query.engine, also)
+        self.max_sim_N[row_N], self.nearest_N[row_N] = best.similarity_N, best.index_N
+        self.margin_N[row_N] = best.margin_N
 
 
 def pieces(total: int, most: int, threads: int | None) -> list[slice]:

@@ -24,6 +24,8 @@ class Vectors:
     """The engine's input: bfloat16, or ``single_ND`` itself."""
     error_N: Float32[ndarray, " N"]
     """At least the norm of ``single_ND - fast_ND`` (less the centre, where there is one)."""
+    along_N: Float32[ndarray, " N"] | None = None
+    """Products with the centre of the columns that these rows meet, by float32."""
 
     def __len__(self) -> int:
         return len(self.stored_ND)
@@ -45,10 +47,11 @@ def prepare(
     engine: str,
     row_N: int | Int[ndarray, " N"] = 0,
     centre_D: torch.Tensor | None = None,
+    along_N: Float32[ndarray, " N"] | None = None,
 ) -> Vectors:
     """Convert and validate; ``row_N`` are the rows' numbers for errors, or the first one's.
 
-    With ``centre_D`` the engine's input is the vector less the centre.
+    With ``centre_D`` the engine's input is the vector less the centre. ``along_N`` is passed on.
 
     Raises ``ValueError`` where a row is not finite or not of unit length (within 2e-3).
     """
@@ -59,18 +62,19 @@ def prepare(
     # a NaN compares false, so the test is for what is good
     bad = np.flatnonzero(~(np.abs(norm_N - 1) <= NORM_TOLERANCE))
     if len(bad):
-        first, last = bad[0], len(norm_N) - 1
         number_N = row_N + np.arange(len(norm_N)) if isinstance(row_N, int) else row_N
+        first = bad[np.argmin(number_N[bad])]
         what = (
             "is not finite" if not np.isfinite(norm_N[first]) else f"has norm {norm_N[first]:.4g}"
         )
         raise ValueError(
             f"{name}: row {number_N[first]} {what}; {len(bad)} of the {len(norm_N)} rows that were "
-            f"read from {number_N[0]} to {number_N[last]} are not unit vectors; normalise the "
+            f"read from {number_N.min()} to {number_N.max()} are not unit vectors; normalise the "
             "embeddings (float32, then float16)"
         )
     if engine == "float32":
-        return Vectors(stored_ND, single_ND, single_ND, np.zeros(len(stored_ND), np.float32))
+        error_N = np.zeros(len(stored_ND), np.float32)
+        return Vectors(stored_ND, single_ND, single_ND, error_N, along_N)
     fast_ND = torch.empty(single_ND.shape, dtype=torch.bfloat16)
     error_N = torch.empty(len(single_ND))
     for a in range(0, len(single_ND), _ROWS):
@@ -81,7 +85,7 @@ def prepare(
         torch.linalg.vector_norm(rounded.float().sub_(piece), dim=1, out=error_N[a : a + _ROWS])
     # more than the rounding of the norm (engine.DIMENSIONS) and that of the centring
     error_N.mul_(1.001).add_(1e-6)
-    return Vectors(stored_ND, single_ND, fast_ND, error_N.numpy())
+    return Vectors(stored_ND, single_ND, fast_ND, error_N.numpy(), along_N)
 
 
 def dot(
