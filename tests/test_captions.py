@@ -1,6 +1,7 @@
 """Words, lemmas and bags against NLTK's own code and against the loop of the definition."""
 
 import io
+import re
 import tarfile
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 from nltk.tokenize import NLTKWordTokenizer
 
-from stages.captions import lemmas, words
+from stages.captions import counting, lemmas, words
 from stages.captions.bag import Bag
+from stages.captions.counting import matcher
 
 INDEX = """  1 This text is not a word
 bus n 4 1 @ 4 1 02924116 02924253
@@ -167,3 +169,83 @@ def test_what_is_no_wordnet_is_said(tmp_path):
     (tmp_path / "text.tgz").write_text("no tarball")
     with pytest.raises(ValueError, match="not a readable tarball"):
         lemmas.read(tmp_path / "text.tgz")
+
+
+def by_regex(captions, classes):
+    """`phrase` by its definition."""
+    found = []
+    for row, caption in enumerate(captions):
+        for number, entry in enumerate(classes.values()):
+            named, ruled_out = (
+                any(re.search(rf"\b{re.escape(name)}\b", caption, re.IGNORECASE) for name in names)
+                for names in (entry["names"], entry["negatives"])
+            )
+            if named and not ruled_out:
+                found.append((row, number))
+    return found
+
+
+SPELLED = st.sampled_from(
+    ["cat", "Cat", "CUP", "coffee cup", "x-ray", "u.s.", "ſip", "Kup", "caſt"]
+)
+STRINGS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "names": st.lists(SPELLED, min_size=1, max_size=3),
+            "negatives": st.lists(SPELLED, max_size=1),
+        }
+    ),
+    min_size=1,
+    max_size=4,
+).map(lambda entries: {f"class {i}": entry for i, entry in enumerate(entries)})
+JOINED = st.lists(
+    st.one_of(SPELLED, st.sampled_from([" ", "-", "_", ", ", "s", "İ", "é"])), max_size=7
+).map("".join)
+
+
+@given(st.lists(JOINED, max_size=6), STRINGS)
+def test_phrases_are_those_of_the_regular_expression(captions, classes):
+    found = matcher("phrase", classes, str)(pa.array(captions, pa.string()))
+    assert list(zip(*(part.tolist() for part in found), strict=True)) == by_regex(captions, classes)
+
+
+@pytest.mark.parametrize(
+    ("caption", "matched"),
+    [
+        ("a cat, asleep", True),
+        ("a cat", True),
+        ("cat!", True),
+        ("a\tcat\n", True),
+        ("a Cat", False),
+        ("a cat-like thing", False),
+        ("catalogue", False),
+        ("(cat)", False),
+    ],
+)
+def test_substrings_worked_by_hand_after_metaclips_rule(caption, matched):
+    found = matcher("substring", {"cat": {"names": ["cat"]}}, str)(pa.array([caption]))
+    assert found.row_M.tolist() == ([0] if matched else [])
+
+
+def test_counts_do_not_depend_on_batches(monkeypatch):
+    classes = {"cat": {"names": ["cat"]}, "cup": {"names": ["cup"]}, "none": {"names": ["mug"]}}
+    captions = ["cats", "a cup", None, "cat cup", "cat cat"]
+    found = []
+    for size in (1, 2, 100):
+        monkeypatch.setattr(counting, "BATCH", size)
+        match = matcher("bag", classes, NOUNS.lemma)
+        found.append(counting.count(iter(captions), match, 3).tolist())
+    assert found == [[3, 2, 0]] * 3
+
+
+@pytest.mark.parametrize("bad", [b"\xff", 3, "\ud800"])
+def test_what_is_no_text_is_named(bad):
+    match = matcher("bag", {"cat": {"names": ["cat"]}}, NOUNS.lemma)
+    with pytest.raises(ValueError, match="caption 1 is no text"):
+        counting.count(["cat", bad], match, 1)
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("bags", {"a": {"names": ["a"]}}), ("bag", {})])
+def test_matchers_that_do_not_exist(kind, classes):
+    with pytest.raises(ValueError, match=r"valid are bag, phrase, substring|empty"):
+        matcher(kind, classes, str)

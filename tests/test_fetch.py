@@ -25,7 +25,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def write(folder: Path, **changes: str) -> None:
     stated = {"package": "icons", "version": "1.0.0", "integrity": INTEGRITY, "archive": "none"}
-    (folder / "params.yaml").write_text(yaml.safe_dump({"fetch": stated | changes}))
+    (folder / "params.yaml").write_text(yaml.safe_dump({"fetch": {"icons": stated | changes}}))
 
 
 def fake_npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_the_fixture_is_what_the_tests_state():
 
 def test_a_tarball_that_is_here_is_checked_and_taken(repository):
     write(repository, archive=str(FIXTURE))
-    assert "394,985 bytes" in fetch.main()
+    assert "394,985 bytes" in fetch.main("icons")
     assert RAW_ICONS.read_bytes() == FIXTURE.read_bytes()
 
 
@@ -52,35 +52,35 @@ def test_a_tarball_of_another_version_is_refused(repository):
     other.write_bytes(b"something else")
     write(repository, archive=str(other))
     with pytest.raises(ValueError, match=r"other\.tgz: its hash is sha512-.* of another version"):
-        fetch.main()
+        fetch.main("icons")
     assert not RAW_ICONS.exists()
 
 
 def test_a_study_without_icons_fetches_nothing(repository):
-    (repository / "params.yaml").write_text("fetch: {package: none}\n")
-    assert fetch.main() == "no package is asked for"
+    (repository / "params.yaml").write_text("fetch: {icons: {package: none}}\n")
+    assert fetch.main("icons") == "no package is asked for"
     assert RAW_ICONS.read_bytes() == b""
 
 
 def test_a_package_without_its_hash_is_refused(repository):
-    (repository / "params.yaml").write_text("fetch: {package: icons, version: 1.0.0}\n")
-    with pytest.raises(ValueError, match=r"fetch: .*needs its version and its integrity"):
-        fetch.main()
+    (repository / "params.yaml").write_text("fetch: {icons: {package: icons, version: 1.0.0}}\n")
+    with pytest.raises(ValueError, match=r"fetch\.icons: .*needs its version and its integrity"):
+        fetch.main("icons")
 
 
 def test_a_missing_tarball_is_named(repository):
     write(repository, archive="nowhere.tgz")
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.tgz: not found \(fetch\.archive"):
-        fetch.main()
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.tgz: not found \(fetch\.icons\.archive"):
+        fetch.main("icons")
 
 
 def test_npm_is_asked_once_and_the_cache_afterwards(repository, monkeypatch):
     # called as: npm pack icons@1.0.0 --silent --pack-destination FOLDER
     fake_npm(repository, f'echo called >> "{repository}/calls"; cp "{FIXTURE}" "$5/"', monkeypatch)
     write(repository)
-    assert fetch.main().endswith("from npm")
+    assert fetch.main("icons").endswith("from npm")
     shutil.rmtree("data")
-    assert fetch.main().endswith("from the cache")
+    assert fetch.main("icons").endswith("from the cache")
     assert (repository / "calls").read_text() == "called\n"
 
 
@@ -90,7 +90,7 @@ def test_no_network_is_one_clear_sentence(repository, monkeypatch):
     with pytest.raises(
         OSError, match=r"icons@1\.0\.0 \(npm error code ENOTFOUND\); is there a net"
     ):
-        fetch.main()
+        fetch.main("icons")
     assert not RAW_ICONS.exists()
 
 
@@ -98,5 +98,5 @@ def test_no_npm_is_one_clear_sentence(repository, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda _: None)
     write(repository)
-    with pytest.raises(FileNotFoundError, match=r"npm is not installed.*fetch\.archive"):
-        fetch.main()
+    with pytest.raises(FileNotFoundError, match=r"npm is not installed.*set its archive"):
+        fetch.main("icons")

@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
-RAW_ICONS = Path("data/raw/icons.tgz")  # the package, as npm brings it
+RAW_ICONS = Path("data/raw/icons.tgz")  # packages, as npm brings them
+RAW_WORDNET = Path("data/raw/wordnet.tgz")
 POOL = "pool"  # the data set that a study prunes; a study has one
+
+
+def raw(name: str) -> Path:
+    """The package of that name in the section `fetch`."""
+    return Path("data/raw") / f"{name}.tgz"
 
 
 def test(name: str) -> str:
@@ -27,6 +33,11 @@ def classes(name: str) -> Path:
     return Path("data/classes") / f"{name}.yaml"
 
 
+def frequency(classes: str) -> Path:
+    """Counts and matches of the pool's captions for a list of classes."""
+    return Path("frequency") / classes
+
+
 def embeddings(encoder: str, dataset: str) -> Path:
     """The embedding store of a data set under an encoder."""
     return Path("embeddings") / encoder / dataset
@@ -45,6 +56,11 @@ def similarity(encoder: str, reference: str, test: str) -> Path:
 def split(name: str) -> Path:
     """A split of the pool: a bitmap and its card."""
     return Path("splits") / name
+
+
+def export(name: str) -> Path:
+    """A split as WebDataset shards, for other tools."""
+    return Path("export") / name
 
 
 def model(run: str) -> Path:

@@ -1,16 +1,17 @@
-"""Parameters of `fetch`."""
+"""Parameters of `fetch`: named packages."""
 
 from pydantic import Field, model_validator
 
 from stages.parameters import Strict
 
 NONE = "none"
+SECTION = "fetch"
 
 
 class Fetch(Strict):
     """One npm package, pinned by version and by the registry's own hash.
 
-    `package: none` alone says that no data set draws icons, and nothing is fetched.
+    `package: none` alone says that the study does not need it, and nothing is fetched.
     """
 
     package: str

@@ -1,0 +1,131 @@
+"""Class frequency: how many captions of the pool mention each class, and which ones do.
+
+``frequency/<list>/`` holds ``counts.parquet`` (class id, name, count; in the order of the class
+list), ``matches.parquet`` (pool row, class id; sorted) and ``card.json``: the pool's manifest hash,
+the matcher and what it was made with. Class ids travel with every count, so that vectors are
+joined by them and never by position.
+
+Shapes: C classes, M matches.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Int64
+
+from stages.artifacts import atomic
+
+COUNTS = "counts.parquet"
+MATCHES = "matches.parquet"
+CARD = "card.json"
+COUNTS_SCHEMA = pa.schema([("class", pa.string()), ("name", pa.string()), ("count", pa.int64())])
+MATCHES_SCHEMA = pa.schema([("row", pa.int64()), ("class", pa.dictionary(pa.int32(), pa.string()))])
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """Counts by class id."""
+
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    count_C: Int64[np.ndarray, " C"]
+
+    def of(self, classes: Sequence[str]) -> Int64[np.ndarray, " C"]:
+        """The counts of these class ids, in their order.
+
+        Raises ``ValueError`` unless they are the same classes: a frequency of others says nothing.
+        """
+        count = dict(zip(self.classes, self.count_C.tolist(), strict=True))
+        lacking = [key for key in classes if key not in count]
+        extra = sorted(count.keys() - set(classes))
+        if lacking or extra or len(set(classes)) != len(classes):
+            raise ValueError(
+                f"the frequency is of {len(count)} classes, {len(classes)} are asked for: "
+                f"{len(lacking)} have no count (first {lacking[:1]}), {len(extra)} are not asked "
+                f"for (first {extra[:1]})"
+            )
+        return np.array([count[key] for key in classes], np.int64)
+
+
+def write(
+    folder: Path,
+    found: Frequency,
+    matches: Iterable[tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " M"]]],
+    card: Mapping[str, Any],
+) -> None:
+    """Write counts, and matches part by part: pool rows and positions in ``found.classes``.
+
+    Raises ``ValueError`` where the matches do not ascend or do not add up to the counts.
+    """
+    classes = pa.array(found.classes, pa.string())
+    total_C = np.zeros(len(classes), np.int64)
+    last = -1
+    with atomic.folder(folder) as out:
+        with pq.ParquetWriter(out / MATCHES, MATCHES_SCHEMA, compression="zstd") as writer:
+            for row_M, class_M in matches:
+                order_M = row_M * len(classes) + class_M
+                if len(order_M) and np.diff(order_M, prepend=last).min() < 1:
+                    raise ValueError(f"{folder}: matches do not ascend by row and class")
+                last = int(order_M[-1]) if len(order_M) else last
+                total_C += np.bincount(class_M, minlength=len(classes))
+                named = pa.DictionaryArray.from_arrays(pa.array(class_M, pa.int32()), classes)
+                writer.write_table(pa.table([row_M, named], schema=MATCHES_SCHEMA))
+        if not np.array_equal(total_C, found.count_C):
+            raise ValueError(f"{folder}: {total_C.sum()} matches, counts of {found.count_C.sum()}")
+        columns = [list(found.classes), list(found.names), found.count_C]
+        atomic.write_parquet(out / COUNTS, pa.table(columns, schema=COUNTS_SCHEMA))
+        (out / CARD).write_bytes(atomic.encode_json(dict(card)))
+
+
+def read(folder: Path) -> Frequency:
+    """The counts. Raises ``ValueError`` for a class that comes twice or a negative count."""
+    table = atomic.read_parquet(folder / COUNTS, COUNTS_SCHEMA)
+    classes, names = table["class"].to_pylist(), table["name"].to_pylist()
+    return _checked(str(folder / COUNTS), classes, names, table["count"].to_numpy())
+
+
+def read_matches(folder: Path) -> pa.Table:
+    """Pool row and class id of every match, sorted."""
+    return pq.read_table(folder / MATCHES, partitioning=None)
+
+
+def read_published(path: Path, classes: Mapping[str, str]) -> Frequency:
+    """A published ``name<TAB>count`` file, a line a class, joined by name.
+
+    ``classes`` maps class ids to names. Raises ``ValueError`` naming line and name where the two
+    do not have the same names, or a name means two classes.
+    """
+    owners: dict[str, str] = {}
+    for key, name in classes.items():
+        if name in owners:
+            raise ValueError(f"{path}: {name!r} is the name of {owners[name]} and of {key}")
+        owners[name] = key
+    count: dict[str, int] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        name, tab, text = line.rpartition("\t")
+        if not tab or not text.strip().isdecimal():
+            raise ValueError(f"{path}: line {number}: {line!r} is not a name, a tab and a count")
+        if name not in owners:
+            raise ValueError(f"{path}: line {number}: {name!r} is no class of the list")
+        if owners[name] in count:
+            raise ValueError(f"{path}: line {number}: {name!r} comes twice")
+        count[owners[name]] = int(text)
+    if lacking := [name for name, key in owners.items() if key not in count]:
+        raise ValueError(f"{path}: no count for {len(lacking)} classes, first {lacking[0]!r}")
+    counts = np.array([count[key] for key in classes], np.int64)
+    return _checked(str(path), list(classes), list(classes.values()), counts)
+
+
+def _checked(
+    where: str, classes: list[str], names: list[str], count_C: Int64[np.ndarray, " C"]
+) -> Frequency:
+    if len(set(classes)) != len(classes):
+        raise ValueError(f"{where}: a class comes twice")
+    if len(count_C) and count_C.min() < 0:
+        raise ValueError(f"{where}: {classes[int(count_C.argmin())]} has a negative count")
+    return Frequency(tuple(classes), tuple(names), count_C)

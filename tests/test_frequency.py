@@ -1,0 +1,173 @@
+"""frequency: the stage on a real small pool, its artifact, the plain function for notebooks."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from stages import frequency as stage
+from stages.artifacts import classes, dataset, frequency, layout
+from stages.artifacts.dataset import Sample
+from stages.artifacts.frequency import Frequency
+from stages.captions import lemmas, words
+
+ROOT = Path(__file__).parents[1]
+WORDNET = ROOT / "tests/fixtures/wordnet.tgz"
+CAPTIONS = ["two cats", "a bell, a key", "keys", "something else", "umbrella stand", "bell key"]
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A pool of six captions in three shards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLIPCAUSE_SHARDS", str(tmp_path / "shards"))
+    shutil.copytree(ROOT / "data/classes", "data/classes")
+    samples = [
+        Sample(f"s{at}", b"not looked at", "png", caption, None, 8, 8, f"s{at}")
+        for at, caption in enumerate(CAPTIONS)
+    ]
+    dataset.write(layout.dataset("pool"), samples, shard_size=2, max_drop_fraction=0.0)
+    write(tmp_path)
+    return tmp_path
+
+
+def write(folder, **changes):
+    stated = {"matcher": "bag", "wordnet": str(WORDNET)} | changes
+    content = {"frequency": stated, "classes": "icons", "engine": {"workers": 1}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_counts_and_matches_of_a_pool(repository):
+    said = stage.main()
+    found = frequency.read(layout.frequency("icons"))
+    known = classes.read(layout.classes("icons"))
+    assert found.classes == tuple(known)
+    counted = {key: n for key, n in zip(found.classes, found.count_C.tolist(), strict=True) if n}
+    assert counted == {"bell": 2, "cat": 1, "key": 3, "umbrella": 1}
+    matches = frequency.read_matches(layout.frequency("icons")).to_pylist()
+    assert [(match["row"], match["class"]) for match in matches] == [
+        (0, "cat"), (1, "bell"), (1, "key"), (2, "key"), (4, "umbrella"), (5, "bell"), (5, "key"),
+    ]  # fmt: skip
+    stated = json.loads(Path("metrics/frequency.json").read_text())
+    assert stated["captions_matched"] == 5
+    assert stated["classes_without_captions"] == len(known) - 4
+    assert said.startswith("5 of 6 captions mention one of")
+
+
+def test_the_same_bytes_on_processes_and_nothing_is_counted_twice(repository, monkeypatch):
+    def content():
+        return {path.name: path.read_bytes() for path in layout.frequency("icons").iterdir()}
+
+    stage.main()
+    first = content()
+    monkeypatch.setattr(stage.Mentions, "__call__", None)  # every shard is in the cache
+    stage.main()
+    assert content() == first
+    monkeypatch.undo()
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("CLIPCAUSE_SHARDS", str(repository / "other"))
+    params = yaml.safe_load((repository / "params.yaml").read_text())
+    params["engine"]["workers"] = 2
+    (repository / "params.yaml").write_text(yaml.safe_dump(params))
+    stage.main()
+    assert content() == first
+
+
+def test_the_stage_counts_as_the_function_does(repository):
+    known = classes.read(layout.classes("icons"))
+    listed = {key: {"names": c.names, "negatives": c.negatives} for key, c in known.items()}
+    for matcher in ("bag", "phrase", "substring"):
+        write(repository, matcher=matcher)
+        stage.main()
+        count_C = stage.count_classes(iter(CAPTIONS), listed, matcher, wordnet=WORDNET)
+        assert np.array_equal(frequency.read(layout.frequency("icons")).of(list(known)), count_C)
+        assert count_C.sum() > 0
+
+
+def test_names_that_match_nothing_have_a_count_of_zero():
+    listed = {"a": {"names": ["cat"]}, "b": {"names": ["zebra finch"], "negatives": ["cat"]}}
+    assert stage.count_classes(["cats", None], listed, wordnet=WORDNET).tolist() == [1, 0]
+
+
+def test_wordnet_that_is_not_there(repository):
+    write(repository, wordnet="data/raw/wordnet.tgz")
+    with pytest.raises(FileNotFoundError, match=r"wordnet\.tgz: not found.*run the stage fetch"):
+        stage.main()
+
+
+def test_the_fixture_is_the_real_data_base_of_its_words():
+    nouns = lemmas.read(WORDNET)
+    pairs = {"keys": "key", "mice": "mouse", "umbrellas": "umbrella", "houses": "house"}
+    assert {word: nouns.lemma(word) for word in pairs} == pairs
+    assert words.tokens("cannot") == ["can", "not"]
+
+
+def some(classes_=("a", "b"), count=(1, 2)):
+    return Frequency(tuple(classes_), ("cat", "dog"), np.array(count, np.int64))
+
+
+def test_frequencies_are_joined_by_class():
+    assert some().of(["b", "a"]).tolist() == [2, 1]
+    for other in (["a"], ["a", "b", "c"], ["a", "c"], ["a", "a"]):
+        with pytest.raises(ValueError, match="the frequency is of 2 classes"):
+            some().of(other)
+
+
+@pytest.mark.parametrize(
+    ("row", "owner", "message"),
+    [
+        ([0, 0, 1], [0, 1, 0], r"3 matches, counts of 3"),
+        ([1, 0, 2], [0, 1, 1], "do not ascend"),
+        ([0, 0, 1], [1, 1, 0], "do not ascend"),
+    ],
+)
+def test_matches_that_do_not_fit_are_not_written(tmp_path, row, owner, message):
+    part = np.array(row, np.int64), np.array(owner, np.int64)
+    with pytest.raises(ValueError, match=message):
+        frequency.write(tmp_path / "f", some(), [part], {})
+    assert not (tmp_path / "f").exists()
+
+
+def test_a_class_that_comes_twice_is_an_error(tmp_path):
+    columns = [["a", "a"], ["x", "y"], np.array([1, 2])]
+    tmp_path.joinpath("f").mkdir()
+    pq.write_table(pa.table(columns, schema=frequency.COUNTS_SCHEMA), tmp_path / "f/counts.parquet")
+    with pytest.raises(ValueError, match="a class comes twice"):
+        frequency.read(tmp_path / "f")
+
+
+NAMES = {"n01": "cat", "n02": "coffee cup"}
+
+
+def test_published_counts_are_joined_by_name(tmp_path):
+    path = tmp_path / "freq.txt"
+    path.write_text("coffee cup\t3\ncat\t5\n")
+    found = frequency.read_published(path, NAMES)
+    assert found.of(["n01", "n02"]).tolist() == [5, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cat\t5\n", "no count for 1 classes, first 'coffee cup'"),
+        ("cat\t5\ndog\t1\n", "line 2: 'dog' is no class"),
+        ("cat\t5\ncat\t1\n", "line 2: 'cat' comes twice"),
+        ("cat 5\n", "line 1: 'cat 5' is not a name, a tab and a count"),
+        ("cat\t-5\n", "line 1: .* is not a name, a tab and a count"),
+    ],
+)
+def test_published_counts_of_other_classes(tmp_path, text, message):
+    path = tmp_path / "freq.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        frequency.read_published(path, NAMES)
+
+
+def test_two_classes_of_one_name_cannot_be_joined_by_name(tmp_path):
+    with pytest.raises(ValueError, match="'cat' is the name of a and of b"):
+        frequency.read_published(tmp_path / "x", {"a": "cat", "b": "cat"})
