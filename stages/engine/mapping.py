@@ -15,6 +15,11 @@ def check(where: Engine) -> None:
             "engine.kind is ray, and Ray is not installed: pip install 'clipcause[ray]', or set "
             "engine.kind to local"
         )
+    if where.kind == "ray" and where.device == "cuda" and not where.gpus:
+        raise ValueError(
+            "engine.device is cuda and engine.gpus is 0: workers on Ray see the GPUs that they "
+            "take; set engine.gpus to 1, or to a share of one"
+        )
 
 
 def mapped(

@@ -1,0 +1,144 @@
+"""Work over shards on a Ray cluster of two nodes: the same bytes as on this machine alone."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ray.cluster_utils import Cluster
+
+from stages.artifacts import cache
+from stages.artifacts.cache import ARRAYS
+from stages.engine import mapped, shardwise
+from stages.engine.cluster import ray
+from stages.parameters.engine import Engine
+
+NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Reproducible float16 rows; a line in ``log`` for every computation."""
+
+    log: Path
+    kill: int = -1  # the item that kills its worker
+    fail: int = -1
+    together: int = 0  # workers that have started before the first item is done
+
+    def start(self):
+        self._note("start")
+
+    def __call__(self, item):
+        while self.together > self.log.read_text().split().count("start"):
+            time.sleep(0.05)
+        if item == self.kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if item == self.fail:
+            raise ValueError("key s0007: cannot be decoded")
+        rows = np.random.default_rng(item).standard_normal((1000, 64)).astype(np.float16)
+        self._note(f"{item}:{ray.get_runtime_context().get_node_id()}" if on_ray() else f"{item}:")
+        return {"rows": rows}
+
+    def name(self, item):
+        return f"data/{item:05d}.tar"
+
+    def _note(self, line):
+        with self.log.open("a") as stream:
+            stream.write(f"{line}\n")
+
+    def computed(self):
+        """(item, node) of every computation."""
+        lines = self.log.read_text().split() if self.log.exists() else []
+        return [tuple(line.split(":")) for line in lines if line != "start"]
+
+
+def on_ray():
+    return ray.is_initialized()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    made.add_node(**NODE)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture
+def shards(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "shards"))
+    return tmp_path / "shards"
+
+
+def results(task, items, where):
+    return shardwise(
+        task,
+        items,
+        key=lambda item: cache.key("rows", item),
+        store=ARRAYS,
+        where=where,
+        label="rows",
+    )
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def local(tmp_path, monkeypatch, count):
+    """The entries that the local engine leaves in a cache of its own."""
+    folder = tmp_path / "local"
+    with monkeypatch.context() as patch:
+        patch.setenv(cache.ENVIRONMENT, str(folder))
+        list(results(Rows(tmp_path / "local.log"), range(count), Engine()))
+    return contents(folder)
+
+
+def test_two_nodes_give_the_bytes_of_one_process(cluster, tmp_path, shards, monkeypatch):
+    task = Rows(tmp_path / "log", together=2)
+    where = Engine(kind="ray", workers=2, address=cluster.address)
+    made = [out["rows"] for out in results(task, range(12), where)]
+    assert contents(shards) == local(tmp_path, monkeypatch, 12)
+    assert all(rows.flags.writeable for rows in made)
+    assert sorted(int(item) for item, _ in task.computed()) == list(range(12))
+    assert len({node for _, node in task.computed()}) == 2
+
+
+def test_an_exception_of_an_actor_has_the_name_of_its_shard(cluster, tmp_path, shards):
+    task = Rows(tmp_path / "log", fail=3)
+    where = Engine(kind="ray", workers=2, address=cluster.address)
+    with pytest.raises(ValueError, match=r"^data/00003\.tar: key s0007: cannot be decoded"):
+        list(results(task, range(50), where))
+    assert len(contents(shards)) == len(task.computed()) >= 3
+
+
+def test_a_shard_that_kills_every_worker_is_named(cluster, tmp_path, shards, monkeypatch):
+    monkeypatch.setattr("stages.engine.cluster.TRIES", 2)
+    task = Rows(tmp_path / "log", kill=1)
+    where = Engine(kind="ray", workers=1, address=cluster.address)
+    with pytest.raises(OSError, match=r"^data/00001\.tar: 2 workers of the cluster died with it"):
+        list(results(task, range(3), where))
+
+
+def test_a_node_that_is_killed_changes_nothing(cluster, tmp_path, shards, monkeypatch):
+    task = Rows(tmp_path / "log", together=2)
+    where = Engine(kind="ray", workers=2, address=cluster.address)
+    made = results(task, range(30), where)
+    first = [next(made) for _ in range(6)]
+    victim = cluster.worker_nodes.copy().pop()
+    cluster.remove_node(victim, allow_graceful=False)
+    assert len(first) + len(list(made)) == 30
+    assert contents(shards) == local(tmp_path, monkeypatch, 30)
+    # what was finished before is not done again: at most what the lost worker held
+    assert len(task.computed()) <= 30 + 2
+    assert {int(item) for item, _ in task.computed()} == set(range(30))
+
+
+def test_no_items_need_no_cluster(tmp_path):
+    where = Engine(kind="ray", workers=2, address="127.0.0.1:1")
+    assert list(mapped(Rows(tmp_path / "log"), [], where)) == []
