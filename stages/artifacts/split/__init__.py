@@ -124,6 +124,19 @@ def read(folder: Path | str) -> Split:
     return decode(folder, path.read_bytes(), atomic.read_json(folder / CARD))
 
 
+def read_for(folder: Path | str, pool: str) -> Split:
+    """Read a split of the pool whose manifest's SHA-256 is ``pool``; of another is an error."""
+    found = read(folder)
+    stated = found.card.get("pool")
+    if stated != pool:
+        have = f"{stated[:12]}…" if stated else "none"
+        raise ValueError(
+            f"{folder}: made from pool manifest {have}, the pool's is {pool[:12]}…; "
+            "make the split again"
+        )
+    return found
+
+
 def decode(where: Path, content: bytes, card: Mapping[str, Any]) -> Split:
     """The split that is stored as ``content`` and ``card``; ``where`` is named in errors."""
     try:
