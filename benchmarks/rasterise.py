@@ -14,7 +14,7 @@ from statistics import median
 from benchmarks.machine import describe
 from stages.artifacts import catalogue
 from stages.parallel import cores, ordered_map
-from stages.prepare import draw
+from stages.sources.icons import draw
 
 POOL = catalogue.FOLDER / "pool.parquet"
 

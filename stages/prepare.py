@@ -1,59 +1,76 @@
-"""prepare@DATASET: a raw source comes in; WebDataset shards, manifest and drop ledger go out.
+"""prepare@DATASET: a raw source comes in; shards, manifest and drop ledger go out.
 
-Sources: `icons` (a file of the catalogue, drawn here) and `folder` (images of a person's own).
+A module of ``stages.sources`` per kind of source. `icons`, `folder` and `imagefolder` give samples,
+which are written as shards. `webdataset`, `embeddings` and `table` are read where they lie: only
+the manifest, the ledger and the metrics are written. Reading them is the audit of the data, before
+any work is spent on them: a bad sample costs a line of the ledger, too many fail the stage.
 """
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from stages import versions
-from stages.artifacts import catalogue, dataset, layout, metrics
-from stages.artifacts.dataset import Drop, Sample
+from stages.artifacts import classes, dataset, in_place, layout, metrics
+from stages.artifacts.dataset import Counts, Drop, Sample
+from stages.artifacts.in_place import Part
 from stages.entry import run
-from stages.icons import raster
-from stages.parallel import ordered_map
-from stages.parameters import item, section
-from stages.parameters.datasets import Dataset, Prepare
+from stages.parameters import engine, item, section, study
+from stages.parameters.datasets import NONE, Dataset, Limits, Prepare
+from stages.parameters.sources import Embeddings, ImageFolder, Table, WebDataset
 from stages.progress import progress
+from stages.sources import embeddings, icons, imagefolder, table, webdataset
 from stages.sources.folder import read_folder
 
 TESTS = "tests"  # the section, and the folder, of test sets
 
 
-def draw(work: tuple[str, int]) -> bytes | str:
-    """PNG of an SVG at a size, or (str) why there is none. Module level: it runs in processes."""
-    svg, size = work
-    try:
-        return raster.png(raster.on_white(raster.rasterise(svg, size)))
-    except raster.BrokenIconError as error:
-        return str(error)
+def samples(
+    source: Dataset, parameters: Prepare, raw: Path, name: str
+) -> Iterator[Sample | Drop] | None:
+    """The samples of a source that is copied into shards, None for one that is read in place."""
+    options = source.options()
+    if source.source == "icons":
+        versions.check("resvg-py", "pillow")
+        return icons.read_icons(raw, parameters.image_size, name)
+    versions.check("pillow")
+    if source.source == "folder":
+        return read_folder(raw, parameters.image_size)
+    if isinstance(options, ImageFolder):
+        known = classes.read(layout.classes(study.name("classes")))
+        found = imagefolder.read_imagefolder(raw, known, options)
+        return progress(found, label=f"prepare {name}", unit="images")
+    return None
 
 
-def from_icons(path: Path, size: int, label: str) -> Iterator[Sample | Drop]:
-    """Draw the icons of one role in the catalogue's order."""
-    table = catalogue.read(path)
-    rows: list[dict[str, Any]] = table.drop_columns(["svg"]).to_pylist()
-    work = [(svg, size) for svg in table["svg"].to_pylist()]
-    drawn = progress(ordered_map(draw, work), label=label, unit="icons", total=len(work))
-    for row, image in zip(rows, drawn, strict=True):
-        # set prefixes have no underscore, so the two parts can be told apart again
-        key = f"{row['prefix']}_{row['name']}"
-        if isinstance(image, str):
-            yield Drop(path.stem, key, "broken", image)
-            continue
-        yield Sample(
-            key=key,
-            image=image,
-            extension="png",
-            caption=row["caption"],
-            label=row["label"],
-            width=size,
-            height=size,
-            source=f"{row['prefix']}:{row['name']}",
-            extra={k: row[k] for k in ("title", "author", "licence", "category", "tags", "style")},
+def parts(source: Dataset, parameters: Prepare, name: str) -> tuple[str, Iterator[Part]]:
+    """Where a source lies that is read in place, and its shards."""
+    options = source.options()
+    where = source.raw if source.place == NONE else source.place
+    if isinstance(options, WebDataset):
+        limits = Limits(**parameters.model_dump(include=set(Limits.model_fields)))
+        found = webdataset.parts(
+            where, options.shards, options.label, limits, engine.current(), name
         )
+        return where, found  # shows its own progress
+    if isinstance(options, Table):
+        where, found = table.read_table(where, options)
+    elif isinstance(options, Embeddings):
+        found = embeddings.read_embeddings(where, options)
+    else:
+        raise ValueError(f"source {source.source}: prepare has no reader for it")  # noqa: TRY004
+    return where, progress(found, label=f"prepare {name}", unit="parts")
+
+
+def write(source: Dataset, parameters: Prepare, raw: Path, name: str) -> tuple[Counts, int | None]:
+    """Write the data set; its counts, and how many samples in place are missing without a trace."""
+    target, most = layout.dataset(name), parameters.max_drop_fraction
+    given = samples(source, parameters, raw, name)
+    if given is not None:
+        size = parameters.shard_size
+        return dataset.write(target, given, shard_size=size, max_drop_fraction=most), None
+    where, found = parts(source, parameters, name)
+    return in_place.write(target, where, found, max_drop_fraction=most)
 
 
 def main(name: str) -> str:
@@ -61,30 +78,27 @@ def main(name: str) -> str:
     kind, _, key = name.rpartition("/")
     source = item(kind or "datasets", key, Dataset)
     raw = Path(source.raw)
-    if not raw.exists():
+    if source.place == NONE and not raw.exists():
         raise FileNotFoundError(f"{raw}: not found ({kind or 'datasets'}.{key}.raw in params.yaml)")
-    if source.source == "icons":
-        versions.check("resvg-py", "pillow")
-        samples = from_icons(raw, parameters.image_size, name)
-    else:
-        samples = read_folder(raw, parameters.image_size)
+    if source.place != NONE and source.source in ("icons", "folder", "imagefolder"):
+        raise ValueError(
+            f"{kind or 'datasets'}.{key}.place: {source.source} is copied into shards; name its "
+            "folder as raw"
+        )
+    counts, lost = write(source, parameters, raw, name)
     target = layout.dataset(name)
-    counts = dataset.write(
-        target,
-        samples,
-        shard_size=parameters.shard_size,
-        max_drop_fraction=parameters.max_drop_fraction,
-    )
-    if kind == TESTS and None in (labels := dataset.read(target).labels):
+    if kind == TESTS and None in (labels := dataset.read(target, shards=False).labels):
         shutil.rmtree(target)
         raise ValueError(
             f"{target}: {labels.count(None):,} of {len(labels):,} images have no class, and a test "
             f"set has one for each; name it by a sub-folder a class in {raw}"
         )
     numbers = {"samples": counts.samples, "dropped": counts.dropped, "shards": counts.shards}
+    if lost is not None:
+        numbers["lost"] = lost
     reasons = {reason.replace(" ", "_"): count for reason, count in counts.reasons.items()}
     metrics.write(layout.metrics("prepare", name), {**numbers, "reasons": reasons})
-    return f"{counts.samples:,} samples in {counts.shards} shards, {counts.dropped:,} dropped"
+    return f"{counts.samples:,} samples in {counts.shards:,} shards, {counts.dropped:,} dropped"
 
 
 if __name__ == "__main__":

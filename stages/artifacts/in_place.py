@@ -5,6 +5,7 @@ the pool. ``stages.artifacts.manifest`` reads it as it reads every data set.
 """
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ CHECKED = ["row", "shard"]  # the columns whose statistics the reader compares
 class Part:
     """One shard: its entry, its rows (``PART``) in its order, and what is wrong with it.
 
+    The hash of the rows is taken from the entry where it has one: workers have the time for it.
     ``drops`` are samples that were left out; ``remarks`` go to the ledger too but cost no sample.
     ``lost`` counts the samples that are known to be missing without a line each.
     """
@@ -72,7 +74,8 @@ def write(
                 if rows.num_rows != part.shard.samples:
                     raise ValueError(f"{folder}: {name} has {rows.num_rows} rows")
                 if rows.num_rows:
-                    listed[name] = part.shard._replace(rows=rows_digest(rows))
+                    digest = part.shard.rows or rows_digest(rows)
+                    listed[name] = part.shard._replace(rows=digest)
                     manifest.write_table(_numbered(name, samples, rows), rows.num_rows)
                 if found := [*part.drops, *part.remarks]:
                     ledger.write_table(dataset.drops_table(found))
@@ -89,7 +92,8 @@ def write(
 
 def rows_digest(rows: pa.Table) -> str:
     """SHA-256 of the rows of a shard (``PART``), whatever the versions of Arrow and Parquet."""
-    return hashlib.sha256(atomic.encode_json(rows.to_pydict())).hexdigest()
+    values = json.dumps(rows.cast(PART).to_pydict(), ensure_ascii=False)
+    return hashlib.sha256(values.encode()).hexdigest()
 
 
 def _numbered(shard: str, start: int, rows: pa.Table) -> pa.Table:

@@ -33,6 +33,7 @@ from stages.artifacts.shards import Shard, check_facts, digest, images
 MANIFEST = "manifest.parquet"
 SHARDS_KEY = b"clipcause.shards"
 PLACE_KEY = b"clipcause.place"
+PART_OF = re.compile(r"#\d+$")
 # shards of data sets that consist of captions and labels alone
 NO_IMAGES = (".parquet", ".tsv", ".csv", ".tsv.gz", ".csv.gz")
 SCHEMA = pa.schema(
