@@ -4,15 +4,17 @@ In: the pool's manifest (its hash and number of rows), the base split, the split
 names, and the scores of the test sets. Out: ``splits/<name>/`` and ``metrics/prune/<name>.json``.
 The rules are those of "Does CLIP's Generalization Performance Mainly Stem from High Train-Test
 Similarity?" (ICLR 2024, arXiv 2310.09562): hull, near, far and random pruning and the core set;
-``stages.rules`` defines them. Every result is a subset of the base.
+``stages.rules`` defines them. Every result is a subset of the base. Scores are read block by block,
+one test set after the other: memory is some bytes a pool row, whatever the number of test sets.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Float32
 
 from stages import rules
 from stages.artifacts import layout, manifest, metrics, scores, split
@@ -23,38 +25,43 @@ from stages.entry import run
 from stages.parameters import FILE, read, splits
 
 DIGITS = 6
+BLOCK_ROWS = 1 << 20
 
 
 @dataclass(frozen=True)
 class Pruned:
     """The rows that a rule keeps, the rows that each test set removes, the scores' sources."""
 
-    rows: Int64[np.ndarray, " K"]
+    split: Split
     removed_per_test: dict[str, int] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
 
 
-def by_hull(base: Split, rule: splits.Hull, found: dict[str, Scores]) -> Pruned:
+def by_hull(base_N: Bool[np.ndarray, " N"], rule: splits.Hull, found: dict[str, Scores]) -> Pruned:
     """Hull pruning: the union over the test sets is removed."""
-    margins = {test: one.pool.margin for test, one in found.items()}
-    rows, per_test = rules.hull(base.rows, margins, rule.delta)
-    return Pruned(rows, per_test, sources(found))
+    margins = {test: column(one, "margin") for test, one in found.items()}
+    kept_N, per_test = rules.hull(base_N, margins, rule.delta)
+    return Pruned(split.from_mask(kept_N), per_test, sources(found))
 
 
-def by_rank(base: Split, rule: splits.Ranked, found: dict[str, Scores]) -> Pruned:
+def by_rank(
+    base_N: Bool[np.ndarray, " N"], rule: splits.Ranked, found: dict[str, Scores]
+) -> Pruned:
     """Near and far pruning and the core set: by similarity to the nearest image of any test set."""
-    size = rules.target_size(rule.keep, len(base))
-    similarity_N = rules.similarity_to_any(one.pool.max_sim for one in found.values())
+    size = rules.target_size(rule.keep, int(np.count_nonzero(base_N)))
+    columns = (column(one, "max_sim") for one in found.values())
+    similarity_N = rules.similarity_to_any(len(base_N), columns)
     choose = rules.near if rule.rule == "near" else rules.far
-    return Pruned(choose(base.rows, similarity_N, size), {}, sources(found))
+    return Pruned(split.from_mask(choose(base_N, similarity_N, size)), {}, sources(found))
 
 
-def by_chance(base: Split, rule: splits.Random, of: Split | None) -> Pruned:
+def by_chance(base_N: Bool[np.ndarray, " N"], rule: splits.Random, of: Split | None) -> Pruned:
     """A uniform sample, of ``keep`` rows or as large as the split ``of``."""
     keep = rule.keep if of is None else len(of)
     if keep is None:
         raise ValueError("a random split needs keep, or the split of whose size it is")
-    return Pruned(rules.random(base.rows, rules.target_size(keep, len(base)), rule.seed))
+    size = rules.target_size(keep, int(np.count_nonzero(base_N)))
+    return Pruned(split.from_mask(rules.random(base_N, size, rule.seed)))
 
 
 def by_operation(base: Split, rule: splits.Combined, of: Split, other: Split) -> Pruned:
@@ -64,7 +71,13 @@ def by_operation(base: Split, rule: splits.Combined, of: Split, other: Split) ->
         "intersection": split.intersection,
         "difference": split.difference,
     }[rule.rule]
-    return Pruned(split.intersection(operation(of, other), base).rows)
+    return Pruned(split.intersection(operation(of, other), base))
+
+
+def column(one: Scores, name: str) -> Iterator[tuple[int, Float32[np.ndarray, " _M"]]]:
+    """A column of a test set's pool scores in blocks."""
+    for start, columns in one.pool_blocks([name], rows=BLOCK_ROWS):
+        yield start, columns[name]
 
 
 def sources(found: dict[str, Scores]) -> dict[str, str]:
@@ -75,7 +88,7 @@ def sources(found: dict[str, Scores]) -> dict[str, str]:
 
 def make_card(rule: splits.Rule, pool: Manifest, base: Split, pruned: Pruned) -> dict[str, Any]:
     """What a split is: pool, rule, parameters, counts and shares (of the base and of the pool)."""
-    kept = len(pruned.rows)
+    kept = len(pruned.split)
     card = {
         "pool": pool.sha256,
         "pool_rows": len(pool),
@@ -102,15 +115,7 @@ def numbers(card: dict[str, Any]) -> dict[str, Any]:
 
 def read_split(name: str, pool: Manifest) -> Split:
     """A split of this very pool; one that was made from another pool is an error."""
-    found = split.read(layout.split(name))
-    stated = found.card.get("pool")
-    if stated != pool.sha256:
-        have = f"{stated[:12]}…" if stated else "none"
-        raise ValueError(
-            f"{layout.split(name)}: made from pool manifest {have}, the pool's is "
-            f"{pool.sha256[:12]}…; make the split again"
-        )
-    return found
+    return split.read_for(layout.split(name), pool.sha256)
 
 
 def read_scores(tests: list[str], pool: Manifest, path: Path) -> dict[str, Scores]:
@@ -120,20 +125,26 @@ def read_scores(tests: list[str], pool: Manifest, path: Path) -> dict[str, Score
         root = layout.similarities(content["encoder"]["name"], content["reference"])
     except (KeyError, TypeError):
         raise ValueError(f"{path}: encoder.name or reference is missing") from None
-    return scores.read_all(root, tests, pool=pool.sha256)
+    found = scores.read_all(root, tests, pool=pool.sha256)
+    for one in found.values():
+        # a row without a score would stay in the pool as if nothing were near it
+        if len(one.pool) != len(pool):
+            raise ValueError(f"{one.folder}: {len(one.pool)} pool rows, the pool has {len(pool)}")
+    return found
 
 
 def prune(rule: splits.Rule, pool: Manifest, base: Split, path: Path = FILE) -> Pruned:
     """Read what ``rule`` refers to and apply it to ``base``."""
-    if isinstance(rule, splits.Hull):
-        return by_hull(base, rule, read_scores(rule.tests, pool, path))
-    if isinstance(rule, splits.Ranked):
-        return by_rank(base, rule, read_scores(rule.tests, pool, path))
-    if isinstance(rule, splits.Random):
-        return by_chance(base, rule, None if rule.of == splits.NONE else read_split(rule.of, pool))
+    if isinstance(rule, splits.Everything):
+        return Pruned(base)
     if isinstance(rule, splits.Combined):
         return by_operation(base, rule, read_split(rule.of, pool), read_split(rule.with_, pool))
-    return Pruned(base.rows)
+    base_N = base.mask(len(pool))
+    if isinstance(rule, splits.Hull):
+        return by_hull(base_N, rule, read_scores(rule.tests, pool, path))
+    if isinstance(rule, splits.Ranked):
+        return by_rank(base_N, rule, read_scores(rule.tests, pool, path))
+    return by_chance(base_N, rule, None if rule.of == splits.NONE else read_split(rule.of, pool))
 
 
 def main(name: str) -> str:
@@ -145,10 +156,10 @@ def main(name: str) -> str:
         pruned = prune(rule, pool, base)
     except ValueError as error:
         raise ValueError(f"splits.{name}: {error}") from None
-    if not len(pruned.rows):
+    if not len(pruned.split):
         raise ValueError(f"splits.{name}: {rule.rule} keeps none of the base's {len(base)} rows")
     card = make_card(rule, pool, base, pruned)
-    split.write(layout.split(name), pruned.rows, card=card)
+    split.write(layout.split(name), pruned.split, card=card)
     metrics.write(layout.metrics("prune", name), numbers(card))
     return f"{card['kept']} of {len(base)} rows kept ({card['share_of_base']:.1%} of {rule.base})"
 

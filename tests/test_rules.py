@@ -16,12 +16,32 @@ SIMILARITY = st.sampled_from([-0.5, -0.0, 0.0, 0.25, 0.5, 1.0])
 def pools(draw, tests=1):
     """A base of some pool rows, and a column of scores over the whole pool for each test set."""
     count = draw(st.integers(1, 40))
-    base = sorted(draw(st.sets(st.integers(0, count - 1), min_size=1)))
+    base = draw(hnp.arrays(bool, count))
+    base[draw(st.integers(0, count - 1))] = True
     columns = [
         draw(hnp.arrays(np.float32, count, elements=SIMILARITY.map(np.float32)))
         for _ in range(tests)
     ]
-    return np.array(base), *columns
+    return base, *columns
+
+
+def masked(count, rows):
+    mask = np.zeros(count, bool)
+    mask[rows] = True
+    return mask
+
+
+def rows_of(mask):
+    return np.flatnonzero(mask).tolist()
+
+
+def whole(column):
+    """A column as one block."""
+    return [(0, column)]
+
+
+def in_blocks(column, size):
+    return [(start, column[start : start + size]) for start in range(0, len(column), size)]
 
 
 def test_hull_is_strict_at_the_threshold():
@@ -41,83 +61,100 @@ def test_delta_is_not_rounded_to_float32():
 
 
 def test_hull_by_hand():
-    base = np.array([0, 2, 3, 5])
+    base = masked(6, [0, 2, 3, 5])
     sketch = np.array([0.1, 9, -0.1, 0, 9, -0.2], np.float32)
     r = np.array([0.3, 9, 0.2, 0, 9, -0.2], np.float32)
-    rows, per_test = rules.hull(base, {"sketch": sketch, "r": r}, 0.0)
-    assert rows.tolist() == [3, 5]
+    rows, per_test = rules.hull(base, {"sketch": whole(sketch), "r": whole(r)}, 0.0)
+    assert rows_of(rows) == [3, 5]
     assert per_test == {"sketch": 1, "r": 2}
-    rows, per_test = rules.hull(base, {"sketch": sketch, "r": r}, 0.25)
-    assert rows.tolist() == [2, 3, 5]
+    rows, per_test = rules.hull(base, {"sketch": whole(sketch), "r": in_blocks(r, 4)}, 0.25)
+    assert rows_of(rows) == [2, 3, 5]
     assert per_test == {"sketch": 0, "r": 1}
+    assert rows_of(base) == [0, 2, 3, 5]
 
 
-@given(pools(tests=3), st.sampled_from([-0.25, 0.0, 0.25]))
-def test_combined_removes_the_union_of_the_hulls(pool, delta):
+@given(pools(tests=3), st.sampled_from([-0.25, 0.0, 0.25]), st.integers(1, 9))
+def test_combined_removes_the_union_of_the_hulls(pool, delta, size):
     base, *margins = pool
     named = dict(zip("abc", margins, strict=True))
-    together, per_test = rules.hull(base, named, delta)
-    alone = {name: rules.hull(base, {name: margin}, delta)[0] for name, margin in named.items()}
-    removed = [set(base.tolist()) - set(rows.tolist()) for rows in alone.values()]
-    assert set(together.tolist()) == set(base.tolist()) - set.union(*removed)
-    assert per_test == {n: len(rows) for n, rows in zip(named, removed, strict=True)}
+    blocks = {name: in_blocks(margin, size) for name, margin in named.items()}
+    together, per_test = rules.hull(base, blocks, delta)
+    # the definition, row by row in float64
+    removed = {
+        name: {row for row in rows_of(base) if float(margin[row]) > delta}
+        for name, margin in named.items()
+    }
+    assert set(rows_of(together)) == set(rows_of(base)) - set.union(*removed.values())
+    assert per_test == {name: len(rows) for name, rows in removed.items()}
 
 
 @given(pools(), st.floats(-1, 1), st.floats(-1, 1))
 def test_a_larger_delta_removes_no_more(pool, a, b):
     base, margin = pool
-    fewer, more = (set(rules.hull(base, {"t": margin}, d)[0].tolist()) for d in sorted((a, b)))
-    assert fewer <= more
+    fewer, more = (rules.hull(base, {"t": whole(margin)}, d)[0] for d in sorted((a, b)))
+    assert (fewer <= more).all()
 
 
 def test_near_and_far_by_hand():
-    base = np.array([1, 3, 4, 6])
+    base = masked(7, [1, 3, 4, 6])
     similarity = np.array([9, 0.5, 9, 0.1, 0.5, 9, 0.2], np.float32)
     # by (similarity, row): 3, 6, 1, 4
-    assert rules.ordered(base, similarity).tolist() == [3, 6, 1, 4]
-    assert rules.near(base, similarity, 3).tolist() == [1, 3, 6]
-    assert rules.far(base, similarity, 1).tolist() == [4]
-    assert rules.far(base, similarity, 2).tolist() == [1, 4]
+    assert rows_of(rules.near(base, similarity, 3)) == [1, 3, 6]
+    assert rows_of(rules.far(base, similarity, 1)) == [4]
+    assert rows_of(rules.far(base, similarity, 2)) == [1, 4]
 
 
 @given(pools(), st.data())
-def test_near_and_far_are_complements_under_ties(pool, data):
+def test_near_and_far_cut_the_sorted_base(pool, data):
     base, similarity = pool
-    size = data.draw(st.integers(0, len(base)))
+    size = data.draw(st.integers(0, int(base.sum())))
+    order = sorted(rows_of(base), key=lambda row: (float(similarity[row]), row))
     near = rules.near(base, similarity, size)
-    far = rules.far(base, similarity, len(base) - size)
-    assert len(near) == size
-    assert sorted([*near, *far]) == base.tolist()
-    expected = sorted(base.tolist(), key=lambda row: (similarity[row], row))
-    assert rules.ordered(base, similarity).tolist() == expected
+    far = rules.far(base, similarity, int(base.sum()) - size)
+    assert rows_of(near) == sorted(order[:size])
+    assert rows_of(far) == sorted(order[size:])
 
 
-@given(pools(tests=3))
-def test_similarity_to_any_is_the_largest(pool):
+@given(hnp.arrays(np.float32, st.integers(1, 80), elements=st.floats(-1, 1, width=32)), st.data())
+def test_any_similarities_are_cut_as_a_stable_sort_has_it(similarity, data):
+    base = data.draw(hnp.arrays(bool, len(similarity)))
+    size = data.draw(st.integers(0, int(base.sum())))
+    ordered = np.flatnonzero(base)[np.argsort(similarity[base].astype(np.float64), kind="stable")]
+    assert rows_of(rules.near(base, similarity, size)) == sorted(ordered[:size].tolist())
+    last = ordered[len(ordered) - size :]
+    assert rows_of(rules.far(base, similarity, size)) == sorted(last.tolist())
+
+
+@given(pools(tests=3), st.integers(1, 9))
+def test_similarity_to_any_is_the_largest(pool, size):
     _, *columns = pool
     before = [column.copy() for column in columns]
-    expected = np.max(columns, axis=0)
-    np.testing.assert_array_equal(rules.similarity_to_any(iter(columns)), expected)
+    found = rules.similarity_to_any(len(columns[0]), (in_blocks(one, size) for one in columns))
+    np.testing.assert_array_equal(found, np.max(columns, axis=0))
     np.testing.assert_array_equal(columns, before)
+
+
+def drawn(base, size, seed):
+    """The definition of a random split: the base's rows with the smallest keys."""
+    rows = np.flatnonzero(base)
+    keys = splitmix64(seed, len(base))
+    return sorted(sorted(rows.tolist(), key=lambda row: keys[row])[:size])
 
 
 @given(pools(), st.integers(0, 2**63 - 1), st.data())
 def test_random_is_exact_repeatable_and_nested(pool, seed, data):
     base, _ = pool
-    size = data.draw(st.integers(1, len(base)))
+    size = data.draw(st.integers(1, int(base.sum())))
     rows = rules.random(base, size, seed)
-    assert len(rows) == size
-    assert (np.diff(rows) > 0).all()
-    assert set(rows.tolist()) <= set(base.tolist())
-    np.testing.assert_array_equal(rows, rules.random(base, size, seed))
-    assert set(rows.tolist()) <= set(rules.random(base, len(base), seed).tolist())
+    assert rows_of(rows) == drawn(base, size, seed)
     smaller = rules.random(base, data.draw(st.integers(1, size)), seed)
-    assert set(smaller.tolist()) <= set(rows.tolist())
+    assert (smaller <= rows).all()
+    assert (rows <= base).all()
 
 
 def test_random_seeds_differ_and_overlap_as_chance_has_it():
-    base = np.arange(0, 40_000, 2)
-    samples = [set(rules.random(base, 10_000, seed).tolist()) for seed in range(4)]
+    base = masked(40_000, np.arange(0, 40_000, 2))
+    samples = [set(rows_of(rules.random(base, 10_000, seed))) for seed in range(4)]
     for a in range(4):
         for b in range(a):
             # hypergeometric: mean 5,000, standard deviation 35
@@ -125,8 +162,7 @@ def test_random_seeds_differ_and_overlap_as_chance_has_it():
 
 
 def test_random_takes_every_part_of_the_base_alike():
-    base = np.arange(64_000)
-    rows = rules.random(base, 16_000, 0)
+    rows = np.flatnonzero(rules.random(np.ones(64_000, bool), 16_000, 0))
     counts = np.bincount(rows // 1000, minlength=64)
     # 250 of 1,000 are expected in each part, with a standard deviation of 13.7
     assert np.abs(counts - 250).max() < 5 * 13.7
