@@ -1,11 +1,13 @@
 """Scores: row-aligned columns that fit their cards and each other."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from stages.artifacts import scores
+from stages.artifacts import atomic, scores
 from tests.artifacts_samples import contents
 
 CARD = {"encoder": "e" * 64, "pool": "p" * 64, "reference": "r" * 64, "test": "t" * 64}
@@ -38,7 +40,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     found = scores.read(tmp_path / "a")
     for columns, expected in ((found.pool, pool), (found.test, test)):
-        for field in dataclasses.fields(columns):
+        for field in dataclasses.fields(expected):
             values, wanted = getattr(columns, field.name), getattr(expected, field.name)
             assert values.dtype == wanted.dtype
             np.testing.assert_array_equal(values, wanted)
@@ -98,3 +100,68 @@ def test_files_of_different_runs_do_not_mix(tmp_path):
     (tmp_path / "a" / "pool.parquet").write_bytes((tmp_path / "b" / "pool.parquet").read_bytes())
     with pytest.raises(ValueError, match="2 pool_rows, the card says 3"):
         scores.read(tmp_path / "a")
+
+
+def pieces(pool, *edges):
+    return [
+        scores.PoolScores(*(getattr(pool, name)[a:b] for name in ("max_sim", "nearest", "margin")))
+        for a, b in pairwise(edges)
+    ]
+
+
+def stream(folder, parts, test=None, tests=2):
+    with scores.writing(folder, CARD, tests) as out:
+        for part in parts:
+            out.add(part)
+        if test is not None:
+            out.finish(test)
+
+
+@pytest.mark.parametrize("edges", [(0, 1000), (0, 1, 350, 350, 999, 1000), (0, 300, 600, 1000)])
+def test_pieces_give_the_bytes_of_the_whole(tmp_path, monkeypatch, edges):
+    monkeypatch.setattr(atomic, "ROW_GROUP", 300)
+    pool, test = make(margin=np.random.default_rng(0).standard_normal(1000))
+    stream(tmp_path / "a", pieces(pool, *edges), test)
+    with (tmp_path / "whole.parquet").open("wb") as stream:
+        table = pq.read_table(tmp_path / "a/pool.parquet")
+        pq.write_table(table, stream, compression="zstd", row_group_size=300)
+    assert contents(tmp_path / "a")["pool.parquet"] == (tmp_path / "whole.parquet").read_bytes()
+    found = scores.read(tmp_path / "a")
+    np.testing.assert_array_equal(found.pool.margin, pool.margin)
+    np.testing.assert_array_equal(found.pool_column("max_sim"), pool.max_sim)
+    seen = list(found.pool_blocks(["margin", "nearest"], rows=70))
+    assert [start for start, _ in seen][:3] == [0, 70, 140]
+    assert set(seen[0][1]) == {"margin", "nearest"}
+    whole = np.concatenate([block["margin"] for _, block in seen])
+    np.testing.assert_array_equal(whole, pool.margin)
+    with pytest.raises(ValueError, match="unknown column 'margins'; did you mean 'margin'"):
+        next(found.pool_blocks(["margins"]))
+
+
+def test_a_bad_piece_is_named_by_its_row_in_the_pool(tmp_path):
+    good, _ = make()
+    bad = dataclasses.replace(good, nearest=np.array([0, 5, 0], np.int32))
+    with pytest.raises(ValueError, match=r"range in 1 rows, first 5 in row 4; there are 2"):
+        stream(tmp_path / "a", [good, bad])
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_is_not_finished_is_not_there(tmp_path):
+    pool, test = make()
+    with pytest.raises(ValueError, match="not finished"):
+        stream(tmp_path / "a", [pool])
+    with pytest.raises(ValueError, match="2 test images, not 3"):
+        stream(tmp_path / "a", [pool], test, tests=3)
+    assert not any(tmp_path.iterdir())
+
+
+def test_damage_is_found_when_the_column_is_read(tmp_path):
+    scores.write(tmp_path / "a", *make(), CARD)
+    table = pq.read_table(tmp_path / "a/pool.parquet")
+    column = np.array([0, np.inf, 0], np.float32)
+    at = table.column_names.index("margin")
+    pq.write_table(table.set_column(at, "margin", [column]), tmp_path / "a/pool.parquet")
+    found = scores.read(tmp_path / "a")
+    assert len(found.pool.max_sim) == 3
+    with pytest.raises(ValueError, match=r"margin is not finite in 1 of 3 rows, first in row 1"):
+        _ = found.pool.margin
