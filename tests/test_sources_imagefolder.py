@@ -10,6 +10,7 @@ from PIL import Image
 
 from stages.artifacts import classes, dataset
 from stages.artifacts.dataset import Drop, Sample
+from stages.parameters.datasets import Limits
 from stages.parameters.sources import ImageFolder
 from stages.sources.imagefolder import read_imagefolder
 from tests.real_images import SIDE, decoded, drawings, encoded
@@ -27,7 +28,7 @@ def put(path: Path, index: int = 0, kind: str = "JPEG", mode: str = "RGB") -> by
 
 
 def read(root: Path, **options):
-    found = list(read_imagefolder(root, KNOWN, ImageFolder(**options)))
+    found = list(read_imagefolder(root, KNOWN, ImageFolder(**options), Limits()))
     samples = [item for item in found if isinstance(item, Sample)]
     return samples, [item for item in found if isinstance(item, Drop)]
 
@@ -145,11 +146,13 @@ def test_what_cannot_be_used_is_in_the_ledger(tmp_path):
         "README": dataset.OUTSIDE,
         "Thumbs": "not an image",
         "deeper": "not an image",
-        **dict.fromkeys(("bomb", "cut", "empty", "gif", "tiny"), "undecodable"),
+        **dict.fromkeys(("cut", "empty", "gif"), "undecodable"),
+        "tiny": "too small",
+        "bomb": "too large",
     }
     assert "truncated" in reasons["cut"][1]
     assert "9000 x 9000 pixels are more than" in reasons["bomb"][1]
-    assert "GIF is not one of" in reasons["gif"][1]
+    assert "neither JPEG, PNG nor WebP" in reasons["gif"][1]
 
 
 def test_a_smaller_size_is_asked_for(tmp_path):
@@ -197,4 +200,4 @@ def test_a_name_that_is_no_utf8(tmp_path):
         stream.write(encoded(drawings(12)[0][1]))
     samples, drops = read(tmp_path)
     assert [sample.key for sample in samples] == [f"{TENCH}/good"]
-    assert [(drop.key, drop.reason) for drop in drops] == [(f"{TENCH}/caf%E9", "undecodable")]
+    assert [(drop.key, drop.reason) for drop in drops] == [(f"{TENCH}/caf%E9", "name is not UTF-8")]

@@ -38,22 +38,31 @@ class ImageFolder(Strict):
 
 
 class Embeddings(Strict):
-    """`source: embeddings`: a clip-retrieval folder; columns of its metadata, none where absent."""
+    """`source: embeddings`: a clip-retrieval folder below ``place``.
+
+    The columns of its metadata; `none` for one that they do not have. The defaults are those of
+    LAION's published folders.
+    """
 
     caption: str = "caption"
     url: str = "url"
-    key: str = "key"
+    key: str = "image_path"  # none: numbers in the order of the file
+    width: str = "none"
+    height: str = "none"
 
 
 class Table(Strict):
-    """`source: table`: captions and labels without images, in Parquet, TSV or CSV files.
+    """`source: table`: captions and labels without images, in Parquet, TSV or CSV (.gz) files.
 
-    `none` for a column that the files do not have. The defaults are LAION's names.
+    The columns; `none` for one that the files do not have. The defaults are those of LAION's
+    metadata.
     """
 
     caption: str = "TEXT"
     url: str = "URL"
     label: str = "none"
-    key: str = "none"
+    key: str = "none"  # none: numbers in the order of the file
     width: str = "WIDTH"
     height: str = "HEIGHT"
+    # the columns of TSV and CSV files whose first line does not name them, in order
+    header: list[str] = Field(default_factory=list)

@@ -17,6 +17,7 @@ pixel on every side (the authors' own loader cuts two).
 import io
 import json
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,12 +33,11 @@ from stages.artifacts.classes import ClassNames
 from stages.artifacts.dataset import OUTSIDE, Drop, Sample
 from stages.parallel import cores
 from stages.parameters import nearest
+from stages.parameters.datasets import Limits
 from stages.parameters.sources import ImageFolder
-from stages.sources.folder import LEAST_SIDE, MOST_PIXELS, UNREADABLE
+from stages.sources import audit
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-TYPES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}  # by content, not by name
-MOST_BYTES = 1 << 28
 OBJECTNET = "objectnet"
 RED_LINE = 1  # pixels
 AHEAD = 4  # images under way for each core
@@ -64,7 +64,7 @@ class Picture(NamedTuple):
 
 
 def read_imagefolder(
-    root: Path, known: Mapping[str, ClassNames], options: ImageFolder
+    root: Path, known: Mapping[str, ClassNames], options: ImageFolder, limits: Limits
 ) -> Iterator[Sample | Drop]:
     """Every image below ``root``, class by class in the order of the list, then by file name.
 
@@ -78,7 +78,7 @@ def read_imagefolder(
             f"{root}: folders of {found} classes, the parameters say {options.classes}; is the "
             "download complete?"
         )
-    return _read(root, folders, known, options)
+    return _read(root, folders, known, options, limits)
 
 
 def class_folders(root: Path, known: Mapping[str, ClassNames], layout: str) -> list[ClassFolder]:
@@ -158,8 +158,9 @@ def _read(
     folders: list[ClassFolder],
     known: Mapping[str, ClassNames],
     options: ImageFolder,
+    limits: Limits,
 ) -> Iterator[Sample | Drop]:
-    one = partial(_one, root, known, options)
+    one = partial(_one, root, known, options, limits)
     images = 0
     for result in _ahead(one, _files(folders)):
         images += not (isinstance(result, Drop) and result.reason == OUTSIDE)
@@ -185,6 +186,7 @@ def _one(
     root: Path,
     known: Mapping[str, ClassNames],
     options: ImageFolder,
+    limits: Limits,
     item: tuple[os.DirEntry[str], str | None],
 ) -> Sample | Drop:
     entry, label = item
@@ -206,9 +208,11 @@ def _one(
         border = RED_LINE if options.layout == OBJECTNET else 0
     try:
         source = os.fsencode(relative).decode()
-        picture = stored(path, border, options.resize)
-    except UNREADABLE as error:
-        return drop("undecodable", str(error))
+    except UnicodeDecodeError:
+        return drop("name is not UTF-8", where)
+    picture = stored(path, border, options.resize, limits)
+    if isinstance(picture, audit.Fault):
+        return drop(picture.reason, picture.detail)
     return Sample(
         key=key,
         image=picture.content,
@@ -221,35 +225,33 @@ def _one(
     )
 
 
-def stored(path: Path, border: int, resize: int) -> Picture:
-    """What is kept of an image file: its own bytes, unless it is cut or made smaller.
+def stored(path: Path, border: int, resize: int, limits: Limits) -> Picture | audit.Fault:
+    """What is kept of an image file, or why it cannot be used.
 
-    A cut image is PNG where the original was lossless or nothing else was asked for, a resized one
-    JPEG. Raises one of ``UNREADABLE`` for what does not decode, or is too large or too small.
+    Its own bytes, unless it is cut (then PNG, which loses nothing) or made smaller (JPEG).
     """
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise ValueError(f"{size:,} bytes are more than {MOST_BYTES:,}")
+    if (size := path.stat().st_size) > limits.most_bytes:
+        return audit.Fault(audit.TOO_LARGE, f"{size:,} bytes are more than {limits.most_bytes:,}")
     content = path.read_bytes()
-    picture = Image.open(io.BytesIO(content))
-    extension = TYPES.get(picture.format or "")
-    if extension is None:
-        raise ValueError(f"{picture.format} is not one of {', '.join(TYPES)}")
-    width, height = picture.size
-    if width * height > MOST_PIXELS:
-        raise ValueError(f"{width} x {height} pixels are more than {MOST_PIXELS:,}")
-    if min(width, height) - 2 * border < LEAST_SIDE:
-        raise ValueError(f"{width} x {height} pixels are too few")
+    found = audit.look(content, limits)
+    if isinstance(found, audit.Fault):
+        return found
+    width, height, extension = found
     if not border and not 0 < resize < min(width, height):
-        # an eighth of the size reads all bytes in a fraction of the time
-        picture.draft(None, (width // 8, height // 8))
-        picture.load()
         return Picture(content, extension, width, height)
-    cut = picture.crop((border, border, width - border, height - border))
-    short = min(cut.size)
-    if not 0 < resize < short:
+    inner = min(width, height) - 2 * border
+    if inner < limits.least_side:
+        return audit.Fault(
+            audit.TOO_SMALL, f"{width} x {height} pixels, {border} cut off each side"
+        )
+    try:
+        picture = Image.open(io.BytesIO(content), formats=audit.OPENED)
+        cut = picture.crop((border, border, width - border, height - border))
+    except (OSError, ValueError, SyntaxError) as error:
+        return audit.Fault(audit.UNDECODABLE, str(error))
+    if not 0 < resize < inner:
         return _encoded(cut, "PNG", "png", compress_level=6)
-    sides = [max(1, round(side * resize / short)) for side in cut.size]
+    sides = [max(1, round(side * resize / inner)) for side in cut.size]
     small = cut.convert("RGB").resize((sides[0], sides[1]), Image.Resampling.BICUBIC)
     return _encoded(small, "JPEG", "jpg", quality=95, subsampling=0)
 
@@ -267,7 +269,8 @@ def _encoded(picture: Image.Image, kind: str, extension: str, **settings: int) -
 def _ahead(function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
     """``map`` on threads, in order, a few items ahead: Pillow frees the interpreter."""
     workers = cores()
-    with ThreadPoolExecutor(workers) as pool:
+    # threads that put warnings aside put back each other's filters: ours come back at the end
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Out]] = deque()
         try:
             for item in items:

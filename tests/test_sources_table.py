@@ -1,0 +1,158 @@
+"""table: captions and labels of Parquet, TSV and CSV files, in the shapes that are published."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages.artifacts import dataset, in_place, manifest
+from stages.parameters.sources import Table
+from stages.sources.table import read_table
+from tests.real_images import drawings
+
+NAMES = [name for name, _ in drawings(12)]
+
+
+def laion(path: Path, count: int = 10, start: int = 0) -> None:
+    """A file of LAION's metadata: its columns, its types, one caption that is null."""
+    rows = range(start, start + count)
+    captions = [None if row == 3 else NAMES[row % 12].replace("-", " ") for row in rows]
+    columns = {
+        "SAMPLE_ID": pa.array(rows, pa.float64()),
+        "URL": [f"https://example.org/{row}.jpg" for row in rows],
+        "TEXT": pa.array(captions, pa.string()),
+        "HEIGHT": pa.array([48.0 + row for row in rows]),
+        "WIDTH": pa.array([float("nan") if row == 4 else 64.0 for row in rows]),
+        "LICENSE": ["?"] * count,
+        "NSFW": ["UNLIKELY"] * count,
+        "similarity": [0.31] * count,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, row_group_size=4)
+
+
+def prepared(tmp_path: Path, where: Path, *, rows: int = 4, most: float = 0.5, **options):
+    base, parts = read_table(str(where), Table(**options), rows)
+    counts, _ = in_place.write(tmp_path / "made", base, parts, max_drop_fraction=most)
+    return manifest.read(tmp_path / "made"), counts
+
+
+def test_laions_metadata_in_shards_of_a_few_rows(tmp_path):
+    laion(tmp_path / "raw/part-00000.snappy.parquet")
+    laion(tmp_path / "raw/part-00001.snappy.parquet", 3, start=10)
+    (tmp_path / "raw/_SUCCESS").touch()
+    made, counts = prepared(tmp_path, tmp_path / "raw")
+    assert [(shard.name, shard.samples) for shard in made.shards] == [
+        ("part-00000.snappy.parquet#0", 3),
+        ("part-00000.snappy.parquet#1", 4),
+        ("part-00000.snappy.parquet#2", 2),
+        ("part-00001.snappy.parquet#0", 3),
+    ]
+    assert (counts.samples, counts.dropped, counts.reasons) == (12, 1, {"no caption": 1})
+    rows = made.table.to_pylist()
+    assert [row["key"] for row in rows][:5] == [f"{n:09d}" for n in (0, 1, 2, 4, 5)]
+    assert rows[0]["caption"] == NAMES[0].replace("-", " ")
+    assert rows[0]["source_id"] == dataset.source_id(
+        "https://example.org/0.jpg", rows[0]["caption"]
+    )
+    assert (rows[0]["width"], rows[0]["height"]) == (64, 48)
+    assert rows[3]["width"] is None  # it was no number
+    assert {row["uid"] for row in rows} == {row["label"] for row in rows} == {None}
+    assert len({row["source_id"] for row in rows}) == 12
+    drops = dataset.read_drops(tmp_path / "made").to_pylist()
+    assert [(drop["shard"], drop["key"]) for drop in drops] == [
+        ("part-00000.snappy.parquet#0", "000000003")
+    ]
+
+
+def test_there_are_no_images(tmp_path):
+    laion(tmp_path / "raw/a.parquet")
+    made, _ = prepared(tmp_path, tmp_path / "raw")
+    with pytest.raises(ValueError, match="this data set has no images, only captions and labels"):
+        next(made.images())
+    with pytest.raises(ValueError, match="this data set has no images"):
+        made.image([0])
+
+
+def test_the_size_of_a_shard_changes_no_row(tmp_path):
+    laion(tmp_path / "raw/a.parquet")
+    tables = []
+    for rows in (1, 3, 4, 100):
+        made, _ = prepared(tmp_path, tmp_path / "raw", rows=rows)
+        tables.append(made.table.drop_columns(["shard"]))
+    assert all(table.equals(tables[0]) for table in tables)
+
+
+def test_captions_of_imagenet_as_tsv_and_csv(tmp_path):
+    lines = [
+        "wnid\ttext\tfile",
+        'n01440764\ta "big" fish, caught\t1.JPEG',
+        "n04507155\tumbrella\t2",
+    ]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/captions.tsv").write_text("\n".join(lines) + "\n")
+    with gzip.open(tmp_path / "a/more.csv.gz", "wb") as stream:
+        stream.write(b'\xef\xbb\xbfwnid,text,file\nn01440764,"two\nlines, ""quoted""",3\n')
+    options: dict[str, Any] = {
+        "caption": "text", "label": "wnid", "key": "file", "url": "none", "width": "none",
+        "height": "none",
+    }  # fmt: skip
+    made, _ = prepared(tmp_path, tmp_path / "a", most=0.0, **options)
+    assert made.captions == ['a "big" fish, caught', "umbrella", 'two\nlines, "quoted"']
+    assert made.labels == ["n01440764", "n04507155", "n01440764"]
+    rows = made.table.to_pylist()
+    assert [row["key"] for row in rows] == ["1.JPEG", "2", "3"]
+    # without a URL: where the row is
+    assert rows[1]["source_id"] == dataset.source_id("captions.tsv/2", "umbrella")
+    # one file, by its name
+    one, _ = prepared(tmp_path, tmp_path / "a/captions.tsv", most=0.0, **options)
+    assert len(one) == 2
+
+
+def test_lines_that_are_none_go_to_the_ledger(tmp_path):
+    content = b"https://a.b/1\tone\nhttps://a.b/2\tca\xf1on\nhttps://a.b/3\n\nhttps://a.b/4\t \n"
+    (tmp_path / "cc12m.tsv").write_bytes(content + b"https://a.b/5\tfive\n")
+    options: dict[str, Any] = {"caption": "t", "url": "u", "width": "none", "height": "none"}
+    made, counts = prepared(
+        tmp_path, tmp_path / "cc12m.tsv", most=0.7, header=["u", "t"], **options
+    )
+    assert made.captions == ["one", "five"]
+    assert counts.reasons == {"broken line": 1, "no caption": 1, "not UTF-8": 1}
+    drops = dataset.read_drops(tmp_path / "made").to_pylist()
+    assert drops[0]["detail"] == "1 columns instead of 2: https://a.b/3"
+    with pytest.raises(ValueError, match="3 of 5 samples dropped, more than max_drop_fraction"):
+        prepared(tmp_path, tmp_path / "cc12m.tsv", most=0.1, header=["u", "t"], **options)
+
+
+def test_strings_of_parquet_that_are_no_utf8(tmp_path):
+    bad = pa.array([b"good", b"ca\xf1on"], pa.binary())
+    strings = pa.StringArray.from_buffers(2, bad.buffers()[1], bad.buffers()[2])
+    table = pa.table({"TEXT": strings, "URL": ["https://a.b/1", "https://a.b/2"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    made, counts = prepared(tmp_path, tmp_path / "a.parquet", width="none", height="none")
+    assert made.captions == ["good"]
+    assert counts.reasons == {"not UTF-8": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tsv", b"url\ttext\nx\ty\n", r"no column 'TEXT' for caption; .*or say none"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"TEXT,URL\n" + b"a,b\n" * 999)[:40],
+            "cannot be read to its end",
+        ),
+        ("a.parquet", b"PAR1 and no more", "cannot be read to its end"),
+        ("a.txt", b"", "no tables there"),
+    ],
+)
+def test_files_that_are_no_tables(tmp_path, name, content, message):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / name).write_bytes(content)
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        prepared(tmp_path, tmp_path / "raw", width="none", height="none")
+    assert not (tmp_path / "made").exists()
