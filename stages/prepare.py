@@ -38,7 +38,8 @@ def samples(
         return read_folder(raw, parameters.image_size)
     if isinstance(options, ImageFolder):
         known = classes.read(layout.classes(study.name("classes")))
-        found = imagefolder.read_imagefolder(raw, known, options)
+        root = raw if source.place == NONE else Path(source.place)
+        found = imagefolder.read_imagefolder(root, known, options, parameters)
         return progress(found, label=f"prepare {name}", unit="images")
     return None
 
@@ -80,7 +81,7 @@ def main(name: str) -> str:
     raw = Path(source.raw)
     if source.place == NONE and not raw.exists():
         raise FileNotFoundError(f"{raw}: not found ({kind or 'datasets'}.{key}.raw in params.yaml)")
-    if source.place != NONE and source.source in ("icons", "folder", "imagefolder"):
+    if source.place != NONE and source.source in ("icons", "folder"):
         raise ValueError(
             f"{kind or 'datasets'}.{key}.place: {source.source} is copied into shards; name its "
             "folder as raw"

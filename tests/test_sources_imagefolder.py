@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
+from stages import prepare
 from stages.artifacts import classes, dataset
 from stages.artifacts.dataset import Drop, Sample
 from stages.parameters.datasets import Limits
@@ -201,3 +203,29 @@ def test_a_name_that_is_no_utf8(tmp_path):
     samples, drops = read(tmp_path)
     assert [sample.key for sample in samples] == [f"{TENCH}/good"]
     assert [(drop.key, drop.reason) for drop in drops] == [(f"{TENCH}/caf%E9", "name is not UTF-8")]
+
+
+def test_prepare_writes_a_test_set_from_a_folder_in_its_place(tmp_path, monkeypatch):
+    put(tmp_path / "imagenet-r" / TENCH / "art_0.jpg")
+    put(tmp_path / "imagenet-r" / UMBRELLA / "art_1.jpg", 1)
+    root = Path(__file__).parents[1]
+    shown = yaml.safe_load((root / "params.yaml").read_text())
+    entry = {
+        "source": "imagefolder", "raw": "data/none", "place": str(tmp_path / "imagenet-r"),
+        "classes": 2,
+    }  # fmt: skip
+    params = {
+        "versions": shown["versions"],
+        "classes": "imagenet",
+        "prepare": {"image_size": 32, "shard_size": 10, "max_drop_fraction": 0.0},
+        "tests": {"r": entry},
+    }
+    repository = tmp_path / "repository"
+    (repository / "data").mkdir(parents=True)
+    (repository / "data/classes").symlink_to(root / "data/classes")
+    (repository / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(repository)
+    assert prepare.main("tests/r") == "2 samples in 1 shards, 0 dropped"
+    made = dataset.read(Path("data/tests/r"))
+    assert made.labels == [TENCH, UMBRELLA]
+    assert made.image([0]) == [(tmp_path / "imagenet-r" / TENCH / "art_0.jpg").read_bytes()]
