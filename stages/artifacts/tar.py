@@ -9,7 +9,7 @@ allocated before it has passed a limit, and what is no ordinary file comes out a
 import hashlib
 import tarfile
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 BLOCK = tarfile.BLOCKSIZE
 PIECE = 1 << 20
@@ -51,10 +51,21 @@ class Member(NamedTuple):
     what: str = ""
 
 
+@runtime_checkable
+class Stream(Protocol):
+    """A binary file; those of fsspec are none by their type."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def seekable(self) -> bool: ...
+
+
 class Reader:
     """A stream that is read once from its start, with its SHA-256 where ``hashed``."""
 
-    def __init__(self, stream: BinaryIO, *, hashed: bool) -> None:
+    def __init__(self, stream: Stream, *, hashed: bool) -> None:
         self._stream = stream
         self._hash = hashlib.sha256() if hashed else None
         self.position = 0
