@@ -9,12 +9,10 @@ was trained on the data that was pruned; a run on all rows with the same seed ta
 
 from pathlib import Path
 
-import numpy as np
-
 from stages import versions
-from stages.artifacts import checkpoint, classes, dataset, layout
+from stages.artifacts import checkpoint, classes, dataset, layout, split
 from stages.entry import run
-from stages.learning import curves, models, runs
+from stages.learning import curves, distributed, models, runs
 from stages.learning.models import Clip
 from stages.learning.runs import Plan, Sources
 from stages.parameters import section, study
@@ -32,10 +30,16 @@ def trained(encoder: Encoder) -> str:
         classes.read(layout.classes(study.name("classes"))),
     )
     train = section("train", Train)
-    plan = Plan(np.arange(len(sources.pool)), train.add_reference, "clip", encoder.seed, train)
+    everything = split.everything(len(sources.pool))
+    plan = Plan(everything, train.add_reference, "clip", encoder.seed, train)
     card = {"rule": "none", "base": "all", "kept": len(sources.pool), "pool": sources.pool.sha256}
-    with curves.opened(layout.curves(NAME)) as curve:
-        return runs.fit(layout.model(NAME), sources, plan, card, curve.add)
+    runs.check(sources, plan)
+    distributed.launch(train, "stages.encoder")
+    with (
+        distributed.joined(train) as world,
+        curves.opened(layout.curves(NAME), write=world.first) as curve,
+    ):
+        return runs.fit(layout.model(NAME), sources, plan, card, curve.add, world)
 
 
 def published(encoder: Encoder) -> Clip:

@@ -2,6 +2,8 @@
 
 In: pool and reference (manifests and shards), the run's split, and the encoder's checkpoint where
 the run may take it over. Out: `models/<run>`, a checkpoint, and `curves/<run>`, its training curve.
+With `train.processes` above one this process becomes their torchrun (`stages.learning.distributed`
+says how several machines take part).
 
 Every run sees the same number of samples, whatever the size of its split. `reuse: encoder` takes
 the encoder's checkpoint if its recipe (data, rows, objective, seed, parameters) is the run's own,
@@ -9,13 +11,15 @@ and trains otherwise, saying what differs.
 """
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from stages import versions
 from stages.artifacts import checkpoint, classes, dataset, layout, split
 from stages.artifacts.checkpoint import Checkpoint
 from stages.artifacts.split import Split
 from stages.entry import run
-from stages.learning import curves, runs
+from stages.learning import curves, distributed, runs
 from stages.learning.runs import Plan, Sources
 from stages.parameters import item, section, study
 from stages.parameters.runs import NONE, Run
@@ -28,7 +32,7 @@ def plan(entry: Run, chosen: Split, train: Train) -> Plan:
     """What a run of the parameters amounts to; `add_reference` of the run goes first."""
     add = train.add_reference if entry.add_reference is None else entry.add_reference
     supervised = entry.objective == "supervised"
-    return Plan(chosen.rows, add or supervised, entry.objective, entry.seed, train)
+    return Plan(chosen, add or supervised, entry.objective, entry.seed, train)
 
 
 def reusable(sources: Sources, planned: Plan) -> Checkpoint | None:
@@ -53,30 +57,31 @@ def main(name: str) -> str:
         dataset.read(layout.dataset(study.name("reference"))),
         classes.read(layout.classes(study.name("classes"))),
     )
-    chosen = split.from_rows([]) if entry.split == NONE else _split(entry.split, sources)
+    chosen = split.from_rows([])
+    if entry.split != NONE:
+        chosen = split.read_for(layout.split(entry.split), sources.pool.sha256)
     planned = plan(entry, chosen, train)
     runs.check(sources, planned)
     folder, card = layout.model(name), dict(chosen.card)
     stored = reusable(sources, planned) if entry.reuse == ENCODER else None
-    with curves.opened(layout.curves(name)) as curve:
-        if stored:
-            fingerprint = runs.adopt(folder, stored, card, curve.add)
-        else:
-            fingerprint = runs.fit(folder, sources, planned, card, curve.add)
-    how = "the encoder's" if stored else f"{entry.objective} on {len(chosen):,} rows of the pool"
+    if stored:
+        return f"{folder}, the encoder's, fingerprint {_adopted(name, stored, card)[:12]}"
+    distributed.launch(train, "stages.train", name)
+    with (
+        distributed.joined(train) as world,
+        curves.opened(layout.curves(name), write=world.first) as curve,
+    ):
+        fingerprint = runs.fit(folder, sources, planned, card, curve.add, world)
+    how = f"{entry.objective} on {len(chosen):,} rows of the pool"
     return f"{folder}, {how}, fingerprint {fingerprint[:12]}"
 
 
-def _split(name: str, sources: Sources) -> Split:
-    """Read a split and hold its card against the pool."""
-    chosen = split.read(layout.split(name))
-    pool = chosen.card.get("pool")
-    if pool is not None and pool != sources.pool.sha256:
-        raise ValueError(
-            f"{layout.split(name)}: made from a pool with manifest {pool[:12]}…, the pool here has "
-            f"{sources.pool.sha256[:12]}…; prune again"
-        )
-    return chosen
+def _adopted(name: str, stored: Checkpoint, card: Mapping[str, Any]) -> str:
+    """Take the encoder's checkpoint over; of several processes the first one does."""
+    if not distributed.first():
+        return stored.fingerprint
+    with curves.opened(layout.curves(name)) as curve:
+        return runs.adopt(layout.model(name), stored, card, curve.add)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,11 @@ PARAMS: dict[str, Any] = {
     },
     "reference": "reference",
     "classes": "shapes",
-    "tests": {"val": {}},
+    "datasets": {
+        "pool": {"source": "icons", "raw": "data/catalogue/pool.parquet"},
+        "reference": {"source": "icons", "raw": "data/catalogue/reference.parquet"},
+    },
+    "tests": {"val": {"source": "icons", "raw": "data/catalogue/val.parquet"}},
     "encoder": {"name": "clip", "source": "train"},
     "embed": {"batch_size": 7, "precision": "fp32", "threads": 1, "keep_pixels": True},
     "train": {

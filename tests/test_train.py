@@ -164,7 +164,7 @@ def test_a_reference_caption_names_the_class(here):
 
 def test_a_split_of_another_pool(here):
     split.write(layout.split("half"), np.arange(4), card={"pool": "0" * 64, "pool_rows": 40})
-    with pytest.raises(ValueError, match="prune again"):
+    with pytest.raises(ValueError, match="make the split again"):
         train.main("half-0")
 
 

@@ -18,11 +18,13 @@ from stages.learning.loop import Line
 class Curves:
     """A DVCLive logger that takes the lines of a training curve."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live | None) -> None:
         self._live = live
 
     def add(self, line: Line) -> None:
         """Log one line; its step is the number of batches that the model has learnt from."""
+        if self._live is None:
+            return
         self._live.step = int(line["step"])
         for name, value in line.items():
             if name != "step":
@@ -31,11 +33,15 @@ class Curves:
 
 
 @contextmanager
-def opened(folder: Path) -> Generator[Curves]:
+def opened(folder: Path, *, write: bool = True) -> Generator[Curves]:
     """A logger into ``folder``, emptied first; a run that goes on logs its earlier lines again.
 
-    A run that fails leaves no folder: half a curve looks like a short run.
+    A run that fails leaves no folder: half a curve looks like a short run. With ``write=False``,
+    in processes other than the first, nothing is logged.
     """
+    if not write:
+        yield Curves(None)
+        return
     try:
         # no experiment of its own, no dvc.yaml of its own: the pipeline has both
         with Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:

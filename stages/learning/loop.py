@@ -1,45 +1,32 @@
 """The training loop: AdamW, a cosine schedule, and a state on disk from which a killed run goes on.
 
 The final weights are a function of data, parameters and seed on one machine: samples come in the
-order of ``order.Order``, moved as ``augment`` says, and an interrupted run that resumes ends with
-the same bits as one that was not interrupted.
-
-Shapes: N rows of the training set, S pixels a side.
+order of the feed, moved as ``augment`` says, and an interrupted run that resumes ends with the
+same bits as one that was not interrupted.
 """
 
 import math
-import pickle
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Int64, UInt8
 from torch import nn
 
-from stages.artifacts import atomic
-from stages.learning import augment, models, objectives
+from stages.learning.distributed import ALONE, World
+from stages.learning.feed import Asked, Data, Feed, Piece
 from stages.learning.models import Clip
 from stages.learning.objectives import Objective
-from stages.learning.order import Order, steps
+from stages.learning.state import SAVE_EVERY_S, Line, Progress, States
+from stages.learning.step import Step
 from stages.parameters.train import Optimiser
 from stages.progress import progress
 
+__all__ = ["Data", "Line", "Run", "learning_rate", "train"]
+
 LOGGED = 100  # lines of a training curve
-SAVE_EVERY_S = 20.0  # by the clock, for it changes no bit of the result
-
-Line = dict[str, int | float]
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a run learns from, in memory: images, and a caption's tokens or a class of each."""
-
-    pixels: UInt8[np.ndarray, "N S S 3"]
-    target: Int64[np.ndarray, "N ..."]
 
 
 @dataclass(frozen=True)
@@ -50,12 +37,14 @@ class Run:
     seed: int
     precision: str
     device: torch.device
+    world: World = ALONE
+    accumulate: int = 1
 
 
 def train(
     objective: Objective,
     clip: Clip,
-    data: Data,
+    data: Feed,
     run: Run,
     *,
     state: Path | None = None,
@@ -73,45 +62,53 @@ def train(
     ``ValueError`` when the loss is no longer finite.
     """
     settings = run.optimiser
-    total = steps(settings.samples_seen, settings.batch_size)
+    asked = Asked(settings, run.seed, run.world, pinned=run.device.type == "cuda")
+    total = asked.total
     every = math.ceil(total / LOGGED)
     # typed as a plain module, for the overloads of a union are too many for the checker
     module: nn.Module = objective
     module.to(run.device).to(memory_format=torch.channels_last)
     objective.train()
-    optimiser = _optimiser(objective, settings)
-    first, curve = _resume(state, code, objective, optimiser)
-    for line in curve:
+    if run.world.rank:
+        # what is random in a model is not the same in every process
+        torch.manual_seed(run.seed + (run.world.rank << 32))
+    step = Step(
+        objective,
+        clip,
+        _optimiser(objective, settings),
+        precision=run.precision,
+        device=run.device,
+        world=run.world,
+        accumulate=run.accumulate,
+    )
+    states = States(state, code, step, run.world, save_every_s)
+    done = states.restored(run.device)
+    for line in done.curve:
         watch(line)
-    saved = time.monotonic()
-    losses: list[torch.Tensor] = []
-    # a batch is the unit of progress, which counts in samples
-    todo = progress(range(first, total), label=label, unit="samples", scale=settings.batch_size)
-    order = Order(len(data.pixels), run.seed)
-    for step in todo:
-        images, target = _batch(clip, data, order, run, step)
-        rate = learning_rate(step, total, settings)
-        for group in optimiser.param_groups:
+    todo: Iterator[int] = iter(range(done.step, total))
+    if run.world.first:
+        # a batch is the unit of progress, which counts in samples
+        todo = progress(
+            range(done.step, total), label=label, unit="samples", scale=settings.batch_size
+        )
+    first, began = done.step, time.monotonic()
+    for number, pieces in zip(todo, data.batches(asked, done.step), strict=True):
+        rate = learning_rate(number, total, settings)
+        for group in step.optimiser.param_groups:
             group["lr"] = rate
-        optimiser.zero_grad()
-        with models.attention(clip, run.device):
-            with models.autocast(run.precision, run.device):
-                loss = objective(images, target)
-            loss.backward()
-        optimiser.step()
-        objectives.limit_scale(objective)
-        losses.append(loss.detach())
-        if (step + 1) % every and step + 1 < total:
-            continue
-        curve.append(_line(step, rate, losses, objective, settings))
-        losses = []
-        watch(curve[-1])
-        # only here, between two lines of the curve, so that no half of a line is to be kept
-        if state and step + 1 < total and time.monotonic() - saved >= save_every_s:
-            _save(state, code, objective, optimiser, step + 1, curve)
-            saved = time.monotonic()
+        done.losses.append(step(*_on_device(clip, pieces, run.device)))
+        done.step = number + 1
+        if done.step % every == 0 or done.step == total:
+            done.curve.append(_line(done, rate, objective, run))
+            done.losses = []
+            watch(done.curve[-1])
+        if done.step < total:
+            states.save(done, run.device)
+    if run.world.first and total > first:
+        rate = (total - first) * settings.batch_size / (time.monotonic() - began)
+        print(f"{label}: {rate:,.0f} samples a second", file=sys.stderr)
     objective.eval()
-    return curve
+    return done.curve
 
 
 def learning_rate(step: int, total: int, settings: Optimiser) -> float:
@@ -123,17 +120,15 @@ def learning_rate(step: int, total: int, settings: Optimiser) -> float:
     return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * max(share, 0.0)))
 
 
-def _batch(
-    clip: Clip, data: Data, order: Order, run: Run, step: int
+def _on_device(
+    clip: Clip, pieces: list[Piece], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    settings = run.optimiser
-    start = step * settings.batch_size
-    stop = min(start + settings.batch_size, settings.samples_seen)
-    row_B, epoch_B = order.samples(start, stop)
-    shift_B2 = augment.shifts(run.seed, epoch_B, row_B, settings.shift)
-    pixels = augment.shifted(data.pixels[row_B], shift_B2, settings.shift)
-    target = torch.from_numpy(data.target[row_B])
-    return clip.normalise(pixels, run.device), target.to(run.device)
+    """A batch in one: images as the model takes them, and targets."""
+    images = [piece.pixels.to(device, non_blocking=True) for piece in pieces]
+    target = [piece.target.to(device, non_blocking=True) for piece in pieces]
+    if len(pieces) == 1:
+        return clip.floats(images[0]), target[0]
+    return clip.floats(torch.cat(images)), torch.cat(target)
 
 
 def _optimiser(objective: Objective, settings: Optimiser) -> torch.optim.AdamW:
@@ -149,59 +144,19 @@ def _optimiser(objective: Objective, settings: Optimiser) -> torch.optim.AdamW:
     )
 
 
-def _line(
-    step: int, rate: float, losses: list[torch.Tensor], objective: Objective, settings: Optimiser
-) -> Line:
-    loss = torch.stack(losses).double().mean().item()
+def _line(done: Progress, rate: float, objective: Objective, run: Run) -> Line:
+    settings = run.optimiser
+    mean = torch.stack(done.losses).double().mean().cpu()
+    # a process's loss is the mean over its share of the batch, and shares are equal
+    loss = run.world.gathered(mean).mean().item()
     if not math.isfinite(loss):
         raise ValueError(
-            f"the loss is {loss} at step {step + 1}: training diverged; lower the learning rate"
+            f"the loss is {loss} at step {done.step}: training diverged; lower the learning rate"
         )
     return {
-        "step": step + 1,
-        "samples": min((step + 1) * settings.batch_size, settings.samples_seen),
+        "step": done.step,
+        "samples": min(done.step * settings.batch_size, settings.samples_seen),
         "loss": loss,
         "scale": objective.log_scale.detach().exp().item(),
         "lr": rate,
     }
-
-
-def _save(
-    state: Path,
-    code: str,
-    objective: Objective,
-    optimiser: torch.optim.AdamW,
-    step: int,
-    curve: list[Line],
-) -> None:
-    content = {
-        "code": code,
-        "objective": objective.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "random": torch.get_rng_state(),
-        "step": step,
-        "curve": curve,
-    }
-    with atomic.file(state) as temporary:
-        torch.save(content, temporary)
-
-
-def _resume(
-    state: Path | None, code: str, objective: Objective, optimiser: torch.optim.AdamW
-) -> tuple[int, list[Line]]:
-    """Load a state where there is one that fits; the step to go on with and the curve so far."""
-    if state is None or not state.exists():
-        return 0, []
-    try:
-        content = torch.load(state, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
-        print(f"{state}: damaged; training begins again", file=sys.stderr)
-        return 0, []
-    if content.get("code") != code:
-        print(f"{state}: made by other code; training begins again", file=sys.stderr)
-        return 0, []
-    objective.load_state_dict(content["objective"])
-    optimiser.load_state_dict(content["optimiser"])
-    torch.set_rng_state(content["random"])
-    print(f"going on from step {content['step']}: {state.name}", file=sys.stderr)
-    return content["step"], content["curve"]

@@ -40,6 +40,9 @@ SHORT = 100  # tokens
 CLASSIFIER = "classifier.safetensors"
 CLASSES = "classes.json"
 OWN_NAME = "clipcause-own"
+# keys of configurations whose text tower or objective is not CLIP's own
+FOREIGN = frozenset({"hf_model_name", "hf_tokenizer_name", "multimodal_cfg"})
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -67,32 +70,48 @@ class Clip:
     def normalise(
         self, pixels: UInt8[np.ndarray, "N S S 3"], device: torch.device
     ) -> Float[torch.Tensor, "N 3 S S"]:
-        """Bytes to the model's floats, channels last in memory."""
-        images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float()
+        """Bytes to the model's floats on a device, channels last in memory."""
+        return self.floats(torch.from_numpy(pixels).to(device))
+
+    def floats(self, pixels: UInt8[torch.Tensor, "N S S 3"]) -> Float[torch.Tensor, "N 3 S S"]:
+        """Bytes to the model's floats, where they are, channels last in memory."""
+        images = pixels.permute(0, 3, 1, 2).float()
         mean, std = (
-            torch.tensor(self.preprocess[name], device=device).view(1, 3, 1, 1) * 255.0
+            torch.tensor(self.preprocess[name], device=pixels.device).view(1, 3, 1, 1) * 255.0
             for name in ("mean", "std")
         )
         return images.sub_(mean).div_(std)
 
 
-def create(config: Mapping[str, Any], merges: Path, *, image_size: int, seed: int) -> Clip:
+def create(
+    config: Mapping[str, Any],
+    merges: Path | None,
+    *,
+    image_size: int,
+    seed: int,
+    published: bool = False,
+) -> Clip:
     """A model with random weights: ``config`` as open_clip's, the size and vocabulary filled in.
 
-    ``merges`` is the vocabulary's file. Raises ``ValueError`` for a configuration that open_clip
-    does not take.
+    ``merges`` is the vocabulary's file; None takes the vocabulary of the published models.
+    ``published`` models see images as those do (their mean, deviation and filter). Raises
+    ``ValueError`` for a configuration that open_clip does not take.
     """
-    content = merges.read_bytes()
     filled = deepcopy(dict(config))
     filled["vision_cfg"] = {**filled["vision_cfg"], "image_size": image_size}
     text = {"context_length": 77, **filled["text_cfg"]}
+    if foreign := sorted(FOREIGN & {*text, *filled}):
+        raise ValueError(
+            f"the configuration of the model has {foreign[0]}: its text tower is no part of "
+            "open_clip, or learns by another objective; take one without"
+        )
     tokenizer = tokens.tokenizer(merges, text["context_length"])
-    filled["text_cfg"] = {
-        **text,
-        "vocab_size": tokenizer.vocab_size,
+    filled["text_cfg"] = {**text, "vocab_size": tokenizer.vocab_size}
+    files: dict[str, bytes] = {}
+    if merges is not None:
         # loaded without our help, the wrong vocabulary would go unnoticed
-        "tokenizer_kwargs": {"bpe_path": tokens.MERGES},
-    }
+        filled["text_cfg"]["tokenizer_kwargs"] = {"bpe_path": tokens.MERGES}
+        files[tokens.MERGES] = merges.read_bytes()
     torch.manual_seed(seed)
     try:
         with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -108,13 +127,13 @@ def create(config: Mapping[str, Any], merges: Path, *, image_size: int, seed: in
     preprocess = {
         "size": image_size,
         "mode": "RGB",
-        "mean": list(MIDDLE),
-        "std": list(MIDDLE),
-        "interpolation": "bilinear",
+        "mean": list(open_clip.OPENAI_DATASET_MEAN if published else MIDDLE),
+        "std": list(open_clip.OPENAI_DATASET_STD if published else MIDDLE),
+        "interpolation": "bicubic" if published else "bilinear",
         "resize_mode": "shortest",
         "fill_color": 0,
     }
-    return Clip(model, tokenizer, filled, preprocess, {tokens.MERGES: content})
+    return Clip(model, tokenizer, filled, preprocess, files)
 
 
 def pretrained(name: str, tag: str) -> Clip:
@@ -199,8 +218,8 @@ def encode_texts(
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The context in which a model computes: bfloat16 where it may, or float32 throughout."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    """The context in which a model computes: 16 bits where it may, or float32 throughout."""
+    return torch.autocast(device.type, dtype=AUTOCAST[precision], enabled=precision != "fp32")
 
 
 def attention(clip: Clip, device: torch.device) -> AbstractContextManager[Any]:
@@ -219,8 +238,11 @@ def attention(clip: Clip, device: torch.device) -> AbstractContextManager[Any]:
     return sdpa_kernel(SDPBackend.MATH)
 
 
-def settle(threads: int, device: str) -> torch.device:
-    """Fix what decides the bits of a computation on one machine, and give the device."""
+def settle(threads: int, device: str, local: int | None = None) -> torch.device:
+    """Fix what decides the bits of a computation on one machine, and give the device.
+
+    ``local`` is the number of the GPU, where there are several.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is cuda, and torch sees no GPU here; set it to cpu")
     if device == "cuda":
@@ -232,7 +254,7 @@ def settle(threads: int, device: str) -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # ty: ignore[missing-attribute]
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    return torch.device(device)
+    return torch.device(device) if device == "cpu" else torch.device(device, local or 0)
 
 
 def _preprocess(model: Any) -> dict[str, Any]:

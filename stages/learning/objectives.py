@@ -5,10 +5,16 @@ classifier on labels, the baseline of both studies; class weights and image feat
 no bias, and the same learnable scale with the same start and limit as CLIP's, so that the two
 differ in what they learn from and not in how.
 
+A batch may be shared out over processes and, in each, go through the model in parts. The
+contrastive loss is that of the global batch all the same: features of the other processes are
+gathered, with their gradients, and those of the other parts are given (open_clip's ``ClipLoss``
+with ``local_loss`` and ``gather_with_grad``, and its form of accumulation).
+
 Shapes: B samples of a batch, S pixels a side, L context length, C classes, D dimensions.
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,25 +23,71 @@ from open_clip.loss import ClipLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stages.learning.distributed import ALONE, World
 from stages.learning.models import LARGEST_SCALE
 
 START_SCALE = 1 / 0.07
+Features = tuple[Tensor, Tensor]  # of images and texts, float32 [B, D], of length one
+
+
+@dataclass(frozen=True)
+class Others:
+    """The parts of a process's batch among which one goes through the model."""
+
+    index: int  # of the part
+    count: int
+    features: list[Features]  # of all parts, without gradients; none for a supervised run
+
+    @property
+    def last(self) -> bool:
+        """Whether the part is the last one."""
+        return self.index + 1 == self.count
+
+    def around(self, own: Features) -> Features:
+        """The features of the whole batch, this part's with their gradients."""
+        parts = [*self.features]
+        parts[self.index] = own
+        image, text = zip(*parts, strict=True)
+        return torch.cat(image), torch.cat(text)
 
 
 class Contrastive(nn.Module):
     """CLIP's objective over an open_clip model."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, world: World = ALONE) -> None:
         super().__init__()
         self.model = model
-        self._loss = ClipLoss()
+        several = world.size > 1
+        self._loss = ClipLoss(
+            local_loss=several, gather_with_grad=several, rank=world.rank, world_size=world.size
+        )
 
-    def forward(self, images: Float[Tensor, "B 3 S S"], target: Int64[Tensor, "B L"]) -> Tensor:
-        """The loss of a batch; ``target`` are the captions' token ids. In autocast or out of it."""
+    def forward(
+        self,
+        images: Float[Tensor, "B 3 S S"],
+        target: Int64[Tensor, "B L"],
+        others: Others | None = None,
+    ) -> Tensor:
+        """The loss of a batch; ``target`` are the captions' token ids. In autocast or out of it.
+
+        With ``others`` it is the loss of the batch that they make up together, of which the
+        gradients of this part's features are taken: over all parts they sum to the batch's.
+        """
         image_BD, text_BD, scale, *_ = self.model(images, target)
         # the product of unit vectors, times a scale of up to 100, needs more than bfloat16's 8 bits
         with torch.autocast(images.device.type, enabled=False):
-            return self._loss(image_BD.float(), text_BD.float(), scale.float())
+            features = image_BD.float(), text_BD.float()
+            if others is not None:
+                features = others.around(features)
+                # every part has the whole gradient of the scale
+                scale = scale if others.last else scale.detach()
+            return self._loss(*features, scale.float())
+
+    @torch.no_grad()
+    def features(self, images: Float[Tensor, "B 3 S S"], target: Int64[Tensor, "B L"]) -> Features:
+        """Features of a part of a batch, without gradients."""
+        image_BD, text_BD, *_ = self.model(images, target)
+        return image_BD.float(), text_BD.float()
 
     @property
     def log_scale(self) -> nn.Parameter:
@@ -53,13 +105,22 @@ class Supervised(nn.Module):
         with torch.no_grad():
             model.logit_scale.fill_(math.log(START_SCALE))
 
-    def forward(self, images: Float[Tensor, "B 3 S S"], target: Int64[Tensor, " B"]) -> Tensor:
-        """The cross-entropy of a batch; ``target`` are positions in the list of classes."""
+    def forward(
+        self,
+        images: Float[Tensor, "B 3 S S"],
+        target: Int64[Tensor, " B"],
+        others: Others | None = None,
+    ) -> Tensor:
+        """The cross-entropy of a batch; ``target`` are positions in the list of classes.
+
+        With ``others`` it is divided by the number of parts: over all parts it sums to the batch's.
+        """
         image_BD = self.model.encode_image(images, normalize=True)
         with torch.autocast(images.device.type, enabled=False):
             class_CD = functional.normalize(self.classifier, dim=-1)
             logits_BC = self.log_scale.exp() * image_BD.float() @ class_CD.T
-            return functional.cross_entropy(logits_BC, target)
+            loss = functional.cross_entropy(logits_BC, target)
+            return loss if others is None else loss / others.count
 
     @property
     def log_scale(self) -> nn.Parameter:

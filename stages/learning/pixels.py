@@ -46,7 +46,7 @@ FILTERS = {
 
 def decode(image: bytes, view: View) -> UInt8[np.ndarray, "S S 3"]:
     """Decode one image; raises ``OSError`` where Pillow cannot."""
-    picture = _opaque(Image.open(io.BytesIO(image)))
+    picture = opened(image)
     short = min(picture.size)
     if short != view.size:
         # the longer side is cut down to a whole number, as torchvision does
@@ -54,6 +54,22 @@ def decode(image: bytes, view: View) -> UInt8[np.ndarray, "S S 3"]:
         picture = picture.resize((width, height), FILTERS[view.interpolation])
     left, top = (round((side - view.size) / 2.0) for side in picture.size)
     return np.asarray(picture.crop((left, top, left + view.size, top + view.size)))
+
+
+def opened(image: bytes) -> Image.Image:
+    """An image in RGB; raises ``OSError`` where Pillow cannot decode it."""
+    return _opaque(Image.open(io.BytesIO(image)))
+
+
+def resized(
+    picture: Image.Image, view: View, corners: Int64[np.ndarray, "4"]
+) -> UInt8[np.ndarray, "S S 3"]:
+    """A crop (left, top, right, bottom) of an image at the size that the model takes."""
+    left, top, right, bottom = (float(corner) for corner in corners)
+    size = (view.size, view.size)
+    return np.asarray(
+        picture.resize(size, FILTERS[view.interpolation], box=(left, top, right, bottom))
+    )
 
 
 def shard(manifest: Manifest, position: int, view: View, *, keep: bool = True) -> Pixels:

@@ -10,6 +10,7 @@ Shapes: N texts, L context length.
 
 import gzip
 import heapq
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -23,6 +24,7 @@ from open_clip.tokenizer import SimpleTokenizer, bytes_to_unicode, get_clean_fn
 MERGES = "merges.txt.gz"
 HEADER = "#version: 0.2"
 RAREST = 2  # occurrences of a pair that is still joined
+MOST_WORDS = 4_000_000  # held while captions are counted shard by shard
 
 Pair = tuple[str, str]
 Symbols = tuple[str, ...]
@@ -34,7 +36,33 @@ def learn(captions: Iterable[str], count: int) -> list[Pair]:
     Equal counts are decided by the alphabet, so that the order of the captions does not matter; a
     pair that occurs once is not joined.
     """
-    words = _words(captions)
+    return learn_from(_words(captions), count)
+
+
+def learn_shardwise(shards: Iterable[Iterable[str]], count: int) -> list[Pair]:
+    """``learn`` from captions that come shard by shard, in bounded memory.
+
+    Words are counted and captions forgotten. When more than ``MOST_WORDS`` different words are
+    held, the rarest half is dropped, which is said: a word of the web that has been rare so far
+    decides no merge. Equal to ``learn`` where there are fewer.
+    """
+    words: Counter[str] = Counter()
+    for captions in shards:
+        words.update(_words(captions))
+        if len(words) > MOST_WORDS:
+            # by count, then by the alphabet: not by the order in which they came
+            kept = sorted(words.items(), key=lambda item: (-item[1], item[0]))[: MOST_WORDS // 2]
+            print(
+                f"vocabulary: over {MOST_WORDS:,} words, those seen less than {kept[-1][1]} times "
+                "are dropped",
+                file=sys.stderr,
+            )
+            words = Counter(dict(kept))
+    return learn_from(words, count)
+
+
+def learn_from(words: Counter[str], count: int) -> list[Pair]:
+    """``learn`` from words in the tokenizer's byte alphabet, with their frequency."""
     symbols: dict[str, Symbols] = {word: (*word[:-1], word[-1] + "</w>") for word in words}
     frequency: Counter[Pair] = Counter()
     holders: defaultdict[Pair, set[str]] = defaultdict(set)
@@ -74,8 +102,13 @@ def write(path: Path, merges: Sequence[Pair]) -> None:
     path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
-def tokenizer(path: Path, context: int) -> SimpleTokenizer:
-    """open_clip's tokenizer over the merges in ``path``, cutting texts at ``context`` tokens."""
+def tokenizer(path: Path | None, context: int) -> SimpleTokenizer:
+    """open_clip's tokenizer over the merges in ``path``, cutting texts at ``context`` tokens.
+
+    Without a path it is that of the published models, of 49,408 words.
+    """
+    if path is None:
+        return SimpleTokenizer(context_length=context)
     if not path.exists():
         raise FileNotFoundError(f"{path}: the vocabulary is missing; train the model again")
     return SimpleTokenizer(bpe_path=str(path), context_length=context)
