@@ -1,8 +1,9 @@
 """The rows with the smallest keys, exactly so many of them, in bounded memory.
 
-A radix selection: the keys are counted by their leading 16 bits, then those in the bin where the
-cut falls by their next 16 bits, until the cut is known. Keys are computed block by block and never
-kept; nothing is sorted. Time is linear in the number of rows, whatever the keys.
+A radix selection: the keys are counted by their leading 16 bits, and only those in the bin where
+the cut falls are looked at more closely. They are few, and sorted; or they are many, and counted by
+their next 16 bits. Keys are computed block by block and never kept, so that time is linear in the
+number of rows, whatever the keys.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from jaxtyping import Bool, Float32, Int64, UInt
 
 DIGIT = 16  # bits that one pass decides
 BINS = 1 << DIGIT
-BLOCK = 1 << 16  # rows whose keys are in the processor's caches at once
+BLOCK = 1 << 15  # rows whose keys are in the processor's caches at once
+FEW = 1 << 22  # keys that are held and sorted
 
 Keys = Callable[[int, int], np.ndarray]
 """Keys of the rows ``start`` to ``stop - 1``: unsigned integers, the same at every call."""
@@ -21,25 +23,23 @@ Keys = Callable[[int, int], np.ndarray]
 def smallest(base_N: Bool[np.ndarray, " N"], keys: Keys, size: int) -> Bool[np.ndarray, " N"]:
     """Those ``size`` rows of the base that come first by (key, row).
 
-    Memory is one boolean a row for the result. Raises ``ValueError`` where the base has fewer
-    rows.
+    Memory is a boolean a row for the result, and some megabytes. Raises ``ValueError`` where the
+    base has fewer rows.
     """
-    count = int(np.count_nonzero(base_N))
-    if not 0 <= size <= count:
-        raise ValueError(f"{size} rows cannot be chosen of {count}")
-    if size == count:
-        return base_N.copy()
-    shift = keys(0, 0).dtype.itemsize * 8
-    prefix, wanted, inside = 0, size, count
-    # a bin that is wanted whole needs no look at its further digits
-    while shift and wanted not in (0, inside):
+    inside = int(np.count_nonzero(base_N))
+    if not 0 <= size <= inside:
+        raise ValueError(f"{size} rows cannot be chosen of {inside}")
+    if size in (0, inside):
+        return base_N.copy() if size else np.zeros_like(base_N)
+    bits = keys(0, 0).dtype.itemsize * 8
+    prefix, shift, wanted = 0, bits, size
+    while shift == bits or (shift and inside > FEW):
         counts = _digits(base_N, keys, prefix, shift)
-        shift -= DIGIT
         until = np.cumsum(counts)
         digit = int(np.searchsorted(until, wanted))
         inside = int(counts[digit])
         wanted -= int(until[digit]) - inside
-        prefix = prefix << DIGIT | digit
+        prefix, shift = prefix << DIGIT | digit, shift - DIGIT
     return _cut(base_N, keys, prefix, shift, wanted)
 
 
@@ -78,21 +78,27 @@ def _digits(
 def _cut(
     base_N: Bool[np.ndarray, " N"], keys: Keys, prefix: int, shift: int, wanted: int
 ) -> Bool[np.ndarray, " N"]:
-    """Base rows whose key begins with less than ``prefix``, and the first ``wanted`` that begin
-    with it."""
-    chosen_N = np.zeros(len(base_N), bool)
-    if not (prefix or wanted):
-        return chosen_N
+    """Base rows whose key begins with less than ``prefix``, and the first ``wanted`` by (key, row)
+    of those that begin with it."""
+    chosen_N = np.zeros_like(base_N)
+    rows, found = [], []
     for start, stop in _blocks(len(base_N)):
         key_M = keys(start, stop)
         begin_M = key_M >> key_M.dtype.type(shift)
         base_M, chosen_M = base_N[start:stop], chosen_N[start:stop]
         np.less(begin_M, prefix, out=chosen_M)
         chosen_M &= base_M
-        if wanted:
-            equal_E = np.flatnonzero((begin_M == prefix) & base_M)[:wanted]
-            chosen_M[equal_E] = True
-            wanted -= len(equal_E)
+        equal_E = np.flatnonzero((begin_M == prefix) & base_M)
+        if shift:
+            rows.append(equal_E + start)
+            found.append(key_M[equal_E])
+        else:
+            # the keys are equal, so the first rows go first, however many there are
+            chosen_M[equal_E[:wanted]] = True
+            wanted -= min(wanted, len(equal_E))
+    if shift:
+        order_E = np.argsort(np.concatenate(found), kind="stable")
+        chosen_N[np.concatenate(rows)[order_E[:wanted]]] = True
     return chosen_N
 
 

@@ -42,21 +42,24 @@ def test_smallest_is_the_head_of_the_sorted_rows(case):
     np.testing.assert_array_equal(base, before)
 
 
-@given(cases(), st.integers(1, 7))
-def test_blocks_of_any_length_choose_the_same(case, block):
+@given(cases(), st.integers(1, 7), st.sampled_from([0, 1, 5]))
+def test_blocks_of_any_length_and_any_memory_choose_the_same(case, block, few):
     base, keys, size = case
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "BLOCK", block)
+        patch.setattr(selection, "FEW", few)
         found = smallest(base, lambda start, stop: keys[start:stop], size)
     assert np.flatnonzero(found).tolist() == first(base, keys, size)
 
 
-def test_ties_over_several_blocks_are_cut_by_row():
+@pytest.mark.parametrize("few", [0, selection.FEW])
+def test_ties_over_several_blocks_are_cut_by_row(monkeypatch, few):
+    monkeypatch.setattr(selection, "FEW", few)
     count = 3 * selection.BLOCK + 5
     base = np.ones(count, bool)
     base[::7] = False
-    found = smallest(base, lambda start, stop: np.full(stop - start, 9, np.uint32), 100_000)
-    np.testing.assert_array_equal(np.flatnonzero(found), np.flatnonzero(base)[:100_000])
+    found = smallest(base, lambda start, stop: np.full(stop - start, 9, np.uint32), 60_000)
+    np.testing.assert_array_equal(np.flatnonzero(found), np.flatnonzero(base)[:60_000])
 
 
 def test_more_rows_than_the_base_has():

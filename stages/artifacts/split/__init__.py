@@ -56,7 +56,7 @@ class Split:
         """A boolean vector over ``count`` pool rows, true for the rows of the split."""
         if len(self) and self.bitmap.max() >= count:
             raise ValueError(f"row {self.bitmap.max()} of the split is not among {count} pool rows")
-        return self.within(0, count)
+        return roaring.within(self.bitmap, 0, count)
 
 
 def from_rows(rows: ArrayLike, card: Mapping[str, Any] | None = None) -> Split:

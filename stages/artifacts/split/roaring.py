@@ -16,14 +16,16 @@ LIMIT = 2**32  # Roaring bitmaps hold 32-bit numbers
 CONTAINER = 1 << 16
 SPARSE = 4096  # numbers of a container that are still listed
 COOKIE = 12346  # of bitmaps without run containers
-BLOCK = CONTAINER << 6
+BLOCK = CONTAINER << 4  # numbers that are listed at once
 
 
 def within(bitmap: BitMap, start: int, stop: int) -> Bool[np.ndarray, " M"]:
     """Which of the numbers ``start`` to ``stop - 1`` are in the bitmap."""
     inside_M = np.zeros(stop - start, bool)
-    part = bitmap & BitMap(range(start, min(stop, LIMIT)))
-    inside_M[np.frombuffer(part.to_array(), np.uint32).astype(np.intp) - start] = True
+    # in pieces, for the numbers of a whole pool are some gigabytes
+    for first in range(start, min(stop, LIMIT), BLOCK):
+        part = bitmap & BitMap(range(first, min(first + BLOCK, stop, LIMIT)))
+        inside_M[np.frombuffer(part.to_array(), np.uint32).astype(np.intp) - start] = True
     return inside_M
 
 
