@@ -1,42 +1,103 @@
 """embed: the image embeddings of one data set under the encoder.
 
 In: a data set (manifest and shards), `models/encoder`. Out: `embeddings/<encoder>/<dataset>`, one
-part per shard, float16 rows of length one.
+part per shard, float16 rows of length one. A data set with the key `embeddings`, a folder that
+clip-retrieval made, is not computed: its parts are checked, and read where they lie.
 
 Batches never cross a shard, so that a shard's part depends on that shard alone; finished parts are
-kept in the shard cache, and a killed run goes on with the first that is missing.
+kept in the shard cache, and a killed run goes on with those that are missing.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float16
 
 from stages import versions
-from stages.artifacts import atomic, cache, checkpoint, dataset, embeddings, layout
+from stages.artifacts import cache, checkpoint, dataset, embeddings, layout
+from stages.artifacts.checkpoint import Checkpoint
 from stages.artifacts.dataset import Manifest
+from stages.artifacts.embeddings import Embeddings
+from stages.engine import shardwise
 from stages.entry import run
-from stages.learning import models, pixels
+from stages.learning import ahead, models, pixels
 from stages.learning.models import Clip
-from stages.parameters import section
+from stages.parallel import cores
+from stages.parameters import engine, item, section
+from stages.parameters.datasets import NONE, Dataset
 from stages.parameters.embed import Embed
 from stages.parameters.encoder import Encoder
+from stages.parameters.engine import Engine
 from stages.progress import progress
+from stages.sources import embeddings as published
 
-CODE = ("stages.embed", "stages.learning.models", "stages.learning.pixels")  # decides rows
+# decides rows
+CODE = ("stages.embed", "stages.learning.ahead", "stages.learning.models", "stages.learning.pixels")
 LENGTH_TOLERANCE = 1e-3
+ROWS = "rows"  # of a part in the shard cache
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The embeddings of one shard: a task of the engine."""
+
+    manifest: Manifest
+    encoder: Path
+    fingerprint: str
+    settings: Embed
+    decoders: int  # threads
+
+    def start(self) -> None:
+        """Load the encoder onto its device."""
+        self._clip.model.to(self._device)
+
+    def __call__(self, position: int, /) -> dict[str, np.ndarray]:
+        """The part of one shard. Raises ``ValueError`` naming shard and key of a bad image."""
+        return {ROWS: part(self._clip, self.manifest, position, self.settings, self.decoders)}
+
+    def name(self, position: int, /) -> str:
+        """The shard's file."""
+        return self.manifest.place(position)
+
+    @cached_property
+    def _clip(self) -> Clip:
+        stored = checkpoint.read(self.encoder)
+        if stored.fingerprint != self.fingerprint:
+            raise ValueError(
+                f"{self.encoder}: its fingerprint is {stored.fingerprint[:12]}…, and was "
+                f"{self.fingerprint[:12]}… when the stage started; run it again"
+            )
+        return models.restore(stored)
+
+    @cached_property
+    def _device(self) -> torch.device:
+        return models.settle(self.settings.threads, self.settings.device)
 
 
 def part(
-    clip: Clip, manifest: Manifest, position: int, settings: Embed
+    clip: Clip, manifest: Manifest, position: int, settings: Embed, decoders: int = 1
 ) -> Float16[np.ndarray, "N D"]:
-    """The embeddings of one shard. Raises ``ValueError`` naming shard and key of a bad one."""
-    images = pixels.shard(manifest, position, clip.view, keep=settings.keep_pixels)
+    """The embeddings of one shard. Raises ``ValueError`` naming shard and key of a bad one.
+
+    Memory holds the shard's pixels where they are kept for other stages, else a few batches.
+    """
     device = models.settle(settings.threads, settings.device)
-    image_ND = models.encode_images(
-        clip, images, batch_size=settings.batch_size, precision=settings.precision, device=device
-    )
+    size = settings.batch_size
+
+    def encode(images: pixels.Pixels) -> Float[np.ndarray, "_ D"]:
+        return models.encode_images(
+            clip, images, batch_size=size, precision=settings.precision, device=device
+        )
+
+    if settings.keep_pixels:
+        image_ND = encode(pixels.shard(manifest, position, clip.view))
+    else:
+        batches = ahead.batches(manifest, position, clip.view, size=size, decoders=decoders)
+        image_ND = np.concatenate([encode(batch) for batch in batches])
     check(image_ND, manifest, position)
     return image_ND.astype(np.float16)
 
@@ -47,55 +108,69 @@ def check(image_ND: Float[np.ndarray, "N D"], manifest: Manifest, position: int)
     # NaN compares as false, so the comparison is for what is good
     bad = np.flatnonzero(~(np.abs(length_N - 1.0) <= LENGTH_TOLERANCE))
     if bad.size:
-        start = manifest.starts[position]
-        key = manifest.table["key"][start + int(bad[0])].as_py()
-        path = manifest.folder / manifest.shards[position].name
+        key = manifest.shard_table(position, ["key"])["key"][int(bad[0])].as_py()
         raise ValueError(
-            f"{path}: {key}: its embedding has length {length_N[bad[0]]}, expected 1 "
-            f"({bad.size} of {len(image_ND)} images of the shard); is the encoder trained?"
+            f"{manifest.place(position)}: {key}: its embedding has length {length_N[bad[0]]}, "
+            f"expected 1 ({bad.size} of {len(image_ND)} images of the shard); is the encoder "
+            "trained?"
         )
 
 
 def parts(
-    clip: Clip, manifest: Manifest, fingerprint: str, settings: Embed
+    manifest: Manifest, stored: Checkpoint, settings: Embed, where: Engine
 ) -> Iterator[Float16[np.ndarray, "_ D"]]:
     """The parts of all shards in order, from the shard cache where they are in it."""
     stated = settings.model_dump(exclude={"keep_pixels"})
-    made_by = (cache.code(*CODE), versions.used(*versions.LEARNING))
+    decided = (cache.code(*CODE), versions.used(*versions.LEARNING), stored.fingerprint, stated)
+    decoders = max(1, int(where.cpus) if where.kind == "ray" else cores() // where.workers)
+    task = Embedding(manifest, stored.folder, stored.fingerprint, settings, decoders)
+
+    def key(position: int) -> str:
+        shard = manifest.shards[position]
+        # of a shard in place, the rows are those that were not dropped
+        return cache.key(*decided, shard.sha256, shard.samples, shard.rows)
+
+    label = f"embed {manifest.folder.name}"
     positions = range(len(manifest.shards))
-    for position in progress(positions, label=f"embed {manifest.folder.name}", unit="shards"):
-        entry = manifest.shards[position]
-        decided = (*made_by, fingerprint, stated, entry.sha256)
-        path = cache.folder() / f"{cache.key(*decided)}.npy"
-        found = _cached(path, entry.samples)
-        if found is None:
-            found = part(clip, manifest, position, settings)
-            with atomic.file(path) as temporary, temporary.open("wb") as stream:
-                np.save(stream, found)
-        yield found
+    made = shardwise(task, positions, key=key, store=cache.ARRAYS, where=where, label=label)
+    return (found[ROWS] for found in made)
+
+
+def adopted(
+    folder: Path, place: Path, manifest: Manifest, stored: Checkpoint, settings: Embed
+) -> Embeddings:
+    """A published store, checked against manifest and encoder, to be read where it lies.
+
+    That it was made by this encoder is the word of whoever wrote the parameters; its dimensions
+    are compared. Rows that are not float16 of length one are an error, or a copy is made of them
+    all with ``normalise``. Raises ``ValueError`` or ``FileNotFoundError`` with file and counts.
+    """
+    dim = stored.model_config.get("embed_dim")
+    facts = published.adopt(place, manifest, dim=dim, normalise=settings.normalise)
+    if all(one.unit for one in facts):
+        digests = [one.sha256 for one in facts]
+        return embeddings.adopt(folder, place, digests, manifest, stored.fingerprint)
+    blocks = (block_ND for one in facts for block_ND in published.rescaled(place, one.name))
+    sizes = [shard.samples for shard in manifest.shards]
+    made = embeddings.cut(progress(blocks, label=f"rescale {place.name}", unit="blocks"), sizes)
+    return embeddings.write(folder, made, manifest, stored.fingerprint)
 
 
 def main(name: str) -> str:
-    """Embed the data set ``name`` of the section `datasets`."""
+    """Embed the data set ``name`` of the section `datasets`, or ``tests/…`` of the test sets."""
     versions.check(*versions.LEARNING)
     settings, encoder = section("embed", Embed), section("encoder", Encoder)
-    manifest = dataset.read(layout.dataset(name))
+    kind, _, key = name.rpartition("/")
+    source = item(kind or "datasets", key, Dataset)
+    manifest = dataset.read(layout.dataset(name), shards=source.embeddings == NONE)
     stored = checkpoint.read(layout.model("encoder"))
-    clip = models.restore(stored)
-    device = models.settle(settings.threads, settings.device)
-    clip.model.to(device)
     folder = layout.embeddings(encoder.name, name)
-    made = parts(clip, manifest, stored.fingerprint, settings)
-    store = embeddings.write(folder, made, manifest, stored.fingerprint)
+    if source.embeddings == NONE:
+        made = parts(manifest, stored, settings, engine.current())
+        store = embeddings.write(folder, made, manifest, stored.fingerprint)
+    else:
+        store = adopted(folder, Path(source.embeddings), manifest, stored, settings)
     return f"{folder}, {len(store):,} rows of {store.dim} dimensions"
-
-
-def _cached(path: Path, samples: int) -> np.ndarray | None:
-    try:
-        found = np.load(path)
-    except (FileNotFoundError, ValueError, EOFError):
-        return None  # absent or damaged: made again
-    return found if found.ndim == 2 and len(found) == samples else None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 """Embedding stores: what is read is what was written, and damage is named."""
 
+import hashlib
+import io
 import json
+import os
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -51,7 +55,15 @@ def test_layout_is_that_of_clip_retrieval(store, manifest):
         "metadata/metadata_0002.parquet",
     ]
     card = json.loads((store.folder / "card.json").read_text())
-    assert card == {"encoder": ENCODER, "dataset": manifest.sha256, "rows": 7, "dim": 8}
+    files = sorted((store.folder / "img_emb").iterdir())
+    assert card == {
+        "encoder": ENCODER,
+        "dataset": manifest.sha256,
+        "rows": 7,
+        "dim": 8,
+        "parts": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
+    }
+    assert [store.part_id(number) for number in range(3)] == card["parts"]
     second = pq.read_table(store.folder / "metadata" / "metadata_0001.parquet")
     assert second["row"].to_pylist() == [3, 4, 5]
     assert store.metadata().equals(manifest.table.select(second.column_names))
@@ -192,3 +204,79 @@ def test_a_published_store_gets_rows_from_its_part_numbers(tmp_path):
 def test_an_empty_folder_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="embed the data set first"):
         embeddings.read(tmp_path)
+
+
+def test_parts_are_the_bytes_that_numpy_writes(store):
+    for path, part in zip(sorted((store.folder / "img_emb").iterdir()), store.parts, strict=True):
+        expected = io.BytesIO()
+        np.save(expected, np.asarray(part))
+        assert path.read_bytes() == expected.getvalue()
+
+
+def test_a_part_without_a_recorded_hash_is_known_by_its_file(tmp_path):
+    store = published(tmp_path / "there", unit_vectors(4))
+    before = [store.part_id(number) for number in range(2)]
+    assert len(set(before)) == 2
+    again = embeddings.read(tmp_path / "there")
+    assert [again.part_id(number) for number in range(2)] == before
+    path = tmp_path / "there/img_emb/img_emb_1.npy"
+    os.utime(path, ns=(0, 0))
+    assert [again.part_id(number) == before[number] for number in range(2)] == [True, False]
+
+
+def published(folder, vectors, width=2):
+    """A store as LAION publishes it: no card, numbers without leading zeros."""
+    (folder / "img_emb").mkdir(parents=True)
+    for number, start in enumerate(range(0, len(vectors), width)):
+        np.save(folder / "img_emb" / f"img_emb_{number}.npy", vectors[start : start + width])
+    return embeddings.read(folder)
+
+
+def test_a_published_store_is_adopted_where_it_lies(tmp_path, manifest):
+    there = tmp_path / "there"
+    published(there, unit_vectors(7))
+    before = contents(there)
+    digests = [hashlib.sha256(before[f"img_emb/img_emb_{n}.npy"]).hexdigest() for n in range(4)]
+    store = embeddings.adopt(tmp_path / "emb", there, digests, manifest, ENCODER)
+    assert list(contents(store.folder)) == ["card.json"]
+    assert contents(there) == before
+    np.testing.assert_array_equal(store.all(), unit_vectors(7))
+    assert [store.part_id(number) for number in range(4)] == digests
+    again = embeddings.read(tmp_path / "emb", encoder=ENCODER, dataset=manifest.sha256)
+    assert (again.dim, len(again)) == (8, 7)
+    np.save(there / "img_emb/img_emb_4.npy", unit_vectors(1))
+    with pytest.raises(ValueError, match=r"the card has 4 parts, .*there has 5"):
+        embeddings.read(tmp_path / "emb")
+    there.rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match=r"there: not found; the embeddings .*emb are read"):
+        embeddings.read(tmp_path / "emb")
+
+
+def test_a_store_of_other_data_is_not_adopted(tmp_path, manifest):
+    store = published(tmp_path / "there", unit_vectors(6))
+    with pytest.raises(ValueError, match=r"there: 6 rows, expected 7 for .*pool"):
+        embeddings.adopt(tmp_path / "emb", tmp_path / "there", ["0"] * 3, manifest, ENCODER)
+    with pytest.raises(ValueError, match=r"there: 3 parts, expected 2"):
+        embeddings.adopt(tmp_path / "emb", tmp_path / "there", ["0"] * 2, manifest, ENCODER)
+    assert not (tmp_path / "emb").exists()
+    np.save(store.folder / "img_emb/img_emb_01.npy", unit_vectors(2))
+    with pytest.raises(ValueError, match=r"img_emb_01\.npy and img_emb_1\.npy are both part 1"):
+        embeddings.read(tmp_path / "there")
+
+
+@given(
+    st.lists(st.integers(0, 5), max_size=8),
+    st.lists(st.integers(1, 7), min_size=1, max_size=8),
+)
+def test_blocks_are_cut_into_parts(blocks, sizes):
+    rows = np.arange(sum(blocks), dtype=np.float16)[:, None]
+    ends = np.cumsum([0, *blocks])
+    pieces = [rows[start:stop] for start, stop in pairwise(ends)]
+    parts = list(embeddings.cut(iter(pieces), sizes))
+    assert [len(part) for part in parts[: len(sizes)]] == [
+        len(part) for part in np.split(rows, np.cumsum(sizes))[: len(sizes)]
+    ][: len(parts)]
+    joined = np.concatenate([rows[:0], *parts])
+    np.testing.assert_array_equal(joined, rows[: len(joined)])
+    # what is left over is seen as one part too many
+    assert (len(parts) > len(sizes)) == (sum(blocks) > sum(sizes))

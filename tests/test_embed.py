@@ -4,9 +4,11 @@ import torch
 
 from stages import embed, encoder
 from stages.artifacts import cache, checkpoint, dataset, embeddings, layout
-from stages.learning import models, pixels
+from stages.learning import ahead, models, pixels
 from stages.parameters import section
+from stages.parameters.datasets import Dataset
 from stages.parameters.embed import Embed
+from stages.parameters.engine import Engine
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -50,34 +52,108 @@ def test_rows_belong_to_their_images(here):
     assert np.allclose(one_13D, expected, atol=1e-3)
 
 
-def test_repeated_and_resumed_runs_give_the_same_bytes(here, monkeypatch):
+@pytest.fixture
+def calls(monkeypatch):
+    """The positions of the shards that are embedded, in this process."""
+    made = []
+    part = embed.part
+    monkeypatch.setattr(embed, "part", lambda *args: made.append(args[2]) or part(*args))
+    return made
+
+
+def test_repeated_and_resumed_runs_give_the_same_bytes(here, calls):
     embed.main("pool")
     first = contents(FOLDER)
     embed.main("pool")
     assert contents(FOLDER) == first
+    assert calls == [0, 1, 2]
     # one part of three is lost: the others are not computed again
-    arrays = [path for path in cache.folder().glob("*.npy") if np.load(path).ndim == 2]
-    arrays[0].unlink()
-    calls = []
-    part = embed.part
-    monkeypatch.setattr(embed, "part", lambda *args: calls.append(args[2]) or part(*args))
+    next(cache.folder().glob(f"*{cache.ARRAYS.suffix}")).unlink()
     embed.main("pool")
-    assert len(calls) == 1
+    assert len(calls) == 4
     assert contents(FOLDER) == first
 
 
-@pytest.mark.parametrize("changed", ["code", "version"])
-def test_other_code_or_another_version_embeds_again(changed, here, monkeypatch):
+@pytest.mark.parametrize("changed", ["code", "version", "settings"])
+def test_other_code_version_or_settings_embed_again(changed, here, calls, monkeypatch):
     embed.main("pool")
-    calls = []
-    part = embed.part
-    monkeypatch.setattr(embed, "part", lambda *args: calls.append(args[2]) or part(*args))
+    calls.clear()
     if changed == "code":
         monkeypatch.setattr(embed, "CODE", embed.CODE[:1])
-    else:
+    elif changed == "version":
         monkeypatch.setattr(embed.versions, "used", lambda *names: {"timm": "another"})
+    else:
+        monkeypatch.setattr(embed, "section", changed_section(batch_size=8))
     embed.main("pool")
     assert calls == [0, 1, 2]
+
+
+def changed_section(**values):
+    """The parameters with some of `embed` changed."""
+
+    def read(name, model):
+        found = section(name, model)
+        return found.model_copy(update=values) if name == "embed" else found
+
+    return read
+
+
+def test_pixels_that_are_not_kept_give_the_same_bytes(here, monkeypatch):
+    """Decoded ahead in threads, a few batches in memory: no bit differs."""
+    embed.main("pool")
+    first = contents(FOLDER)
+    monkeypatch.setenv(cache.ENVIRONMENT, str(cache.folder().with_name("other")))
+    monkeypatch.setattr(embed, "section", changed_section(keep_pixels=False))
+    embed.main("pool")
+    assert contents(FOLDER) == first
+    assert not list(cache.folder().glob("*.npy"))
+
+
+def test_two_processes_give_the_same_bytes(here, monkeypatch):
+    embed.main("pool")
+    first = contents(FOLDER)
+    monkeypatch.setenv(cache.ENVIRONMENT, str(cache.folder().with_name("other")))
+    monkeypatch.setattr(embed.engine, "current", lambda: Engine(workers=2))
+    embed.main("pool")
+    assert contents(FOLDER) == first
+
+
+@pytest.mark.parametrize("decoders", [1, 3])
+def test_batches_are_read_ahead_in_order(here, decoders):
+    manifest = dataset.read(layout.dataset("pool"))
+    view = pixels.View(size=32)
+    whole = pixels.shard(manifest, 1, view, keep=False)
+    made = list(ahead.batches(manifest, 1, view, size=5, decoders=decoders))
+    assert [len(batch) for batch in made] == [5, 5, 5, 1]
+    assert np.array_equal(np.concatenate(made), whole)
+
+
+def test_images_are_read_no_further_than_a_few_batches(here, monkeypatch):
+    manifest = dataset.read(layout.dataset("pool"))
+    taken = []
+    images = type(manifest).images
+
+    def counted(self, shards):
+        for row, image in images(self, shards):
+            taken.append(row)
+            yield row, image
+
+    monkeypatch.setattr(type(manifest), "images", counted)
+    batches = ahead.batches(manifest, 0, pixels.View(size=32), size=1, decoders=1)
+    next(batches)
+    batches.close()
+    assert len(taken) <= 1 + ahead.AHEAD
+
+
+def test_an_image_that_cannot_be_decoded_names_shard_and_key(here, monkeypatch):
+    def broken(image, view):
+        raise OSError("image file is truncated")
+
+    monkeypatch.setattr(ahead, "decode", broken)
+    manifest = dataset.read(layout.dataset("pool"))
+    batches = ahead.batches(manifest, 2, pixels.View(size=32), size=4, decoders=2)
+    with pytest.raises(ValueError, match=r"00002\.tar: s0032: cannot be decoded: image file is"):
+        list(batches)
 
 
 def test_batches_do_not_cross_shards(here):
@@ -114,5 +190,54 @@ def test_a_zero_embedding_is_an_error(here):
 
 
 def test_a_data_set_that_is_not_there(here):
-    with pytest.raises(FileNotFoundError, match="data/poll"):
+    with pytest.raises(ValueError, match=r"datasets: unknown dataset 'poll'; did you mean 'pool'"):
         embed.main("poll")
+
+
+def test_an_encoder_that_changes_while_the_stage_runs(here):
+    manifest = dataset.read(layout.dataset("pool"))
+    folder = layout.model("encoder")
+    task = embed.Embedding(manifest, folder, "0" * 64, section("embed", Embed), 1)
+    with pytest.raises(ValueError, match=r"models/encoder: its fingerprint is .* run it again"):
+        task.start()
+
+
+@pytest.fixture
+def published(here, tmp_path, monkeypatch):
+    """The pool's embeddings as somebody else's, in parts of 30 rows, and the parameters' words."""
+    embed.main("pool")
+    image_ND = embeddings.read(FOLDER).all()
+    folder = tmp_path / "laion" / "img_emb"
+    folder.mkdir(parents=True)
+    np.save(folder / "img_emb_0.npy", image_ND[:30])
+    np.save(folder / "img_emb_1.npy", image_ND[30:])
+    entry = {"source": "icons", "raw": "data/none", "embeddings": str(folder.parent)}
+    monkeypatch.setattr(embed, "item", lambda *names: Dataset.model_validate(entry))
+    return folder
+
+
+def test_published_embeddings_are_adopted_where_they_lie(published, calls):
+    image_ND = embeddings.read(FOLDER).all()
+    assert "40 rows of 16" in embed.main("pool")
+    assert calls == []
+    assert list(contents(FOLDER)) == ["card.json"]
+    store = embeddings.read(FOLDER, encoder=checkpoint.read(layout.model("encoder")).fingerprint)
+    assert np.array_equal(store.all(), image_ND)
+
+
+def test_published_embeddings_of_any_length_are_rescaled_where_asked(published, monkeypatch):
+    image_ND = embeddings.read(FOLDER).all()
+    np.save(published / "img_emb_0.npy", (image_ND[:30] * 2).astype(np.float16))
+    with pytest.raises(ValueError, match=r"img_emb_0\.npy: 30 of 30 rows .*normalise: true"):
+        embed.main("pool")
+    monkeypatch.setattr(embed, "section", changed_section(normalise=True))
+    embed.main("pool")
+    store = embeddings.read(FOLDER)
+    assert [len(part) for part in store.parts] == [16, 16, 8]
+    assert np.abs(store.all().astype(np.float64) - image_ND).max() < 2**-10
+
+
+def test_published_embeddings_of_other_data_are_named(published):
+    np.save(published / "img_emb_1.npy", np.load(published / "img_emb_1.npy")[:-1])
+    with pytest.raises(ValueError, match=r"laion: 39 rows"):
+        embed.main("pool")

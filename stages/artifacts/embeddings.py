@@ -1,29 +1,35 @@
 """Embedding stores in the layout of clip-retrieval: float16 rows of length one, one part per shard.
 
-``embeddings/<encoder>/<dataset>/`` holds ``img_emb/img_emb_0000.npy`` …, ``metadata/
-metadata_0000.parquet`` … (row, uid, source_id, caption) and ``card.json`` (encoder fingerprint,
-SHA-256 of the data set's manifest, rows, dim). Published folders without card and row columns can
-be read too: their rows are counted in the order of the part numbers.
+``embeddings/<encoder>/<dataset>/`` as ``stages.artifacts.store`` describes and reads it; this
+module writes it.
 
 Shapes: N rows, D dimensions.
 """
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Float, Float16, Integer
+from jaxtyping import Float, Float16
 
 from stages.artifacts import atomic
 from stages.artifacts.manifest import Manifest
+from stages.artifacts.store import (
+    CARD,
+    NORM_TOLERANCE,
+    Embeddings,
+    Part,
+    complaint,
+    read,
+    unfit,
+)
 
-CARD = "card.json"
+__all__ = ["CARD", "NORM_TOLERANCE", "Embeddings", "Part", "adopt", "cut", "read", "write"]
+
 METADATA_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -32,106 +38,6 @@ METADATA_SCHEMA = pa.schema(
         ("caption", pa.string()),
     ]
 )
-# rounding a unit vector to float16 moves its length by at most 2**-11, four times less than this
-NORM_TOLERANCE = 2e-3
-CHECKED_AT_ONCE = 8192
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of the store: rows ``start`` … ``start + rows - 1``, data from byte ``offset``."""
-
-    path: Path
-    start: int
-    rows: int
-    offset: int
-
-
-@dataclass(frozen=True)
-class Embeddings:
-    """A store on disk. Rows that it hands out are finite and of length one, or it raises."""
-
-    folder: Path
-    dim: int
-    encoder: str | None
-    dataset: str | None
-    files: tuple[Part, ...]
-
-    def __len__(self) -> int:
-        return sum(part.rows for part in self.files)
-
-    @cached_property
-    def parts(self) -> list[Float16[np.ndarray, "_ D"]]:
-        """The parts as memory maps, whose values nobody has checked yet."""
-        return [np.load(part.path, mmap_mode="r") for part in self.files]
-
-    def blocks(self, rows: int = 65536) -> Iterator[tuple[int, Float16[np.ndarray, "_ D"]]]:
-        """Yield (first row, block) in order; every block but the last has ``rows`` rows.
-
-        Blocks are plain reads into fresh memory, which a mapped file would not bound.
-        """
-        if rows < 1:
-            raise ValueError(f"{self.folder}: blocks of {rows} rows")
-        for start in range(0, len(self), rows):
-            yield start, self._range(start, min(start + rows, len(self)))
-
-    def all(self) -> Float16[np.ndarray, "N D"]:
-        """Every row, in memory."""
-        return self._range(0, len(self))
-
-    def take(self, rows: Integer[np.ndarray, " K"]) -> Float16[np.ndarray, "K D"]:
-        """The given rows, in the order in which they are given."""
-        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(self):
-            raise ValueError(
-                f"{self.folder}: rows {rows.min()} to {rows.max()} of {len(self)} were asked for"
-            )
-        taken_KD = np.empty((len(rows), self.dim), np.float16)
-        starts = np.array([part.start for part in self.files])
-        part_K = np.searchsorted(starts, rows, side="right") - 1
-        for index in np.unique(part_K):
-            part = self.files[index]
-            mine_K = np.flatnonzero(part_K == index)
-            taken_KD[mine_K] = self.parts[index][rows[mine_K] - part.start]
-            self._check(part, taken_KD[mine_K])
-        return taken_KD
-
-    def metadata(self) -> pa.Table:
-        """The metadata of every row; ``row`` is added where the store has none."""
-        tables = []
-        for part in self.files:
-            path = _metadata_path(part.path)
-            found = atomic.open_parquet(path).metadata.num_rows
-            if found != part.rows:
-                raise ValueError(f"{path}: {found} rows, {part.path} has {part.rows}")
-            table = pq.read_table(path, partitioning=None)
-            row = pa.array(np.arange(part.start, part.start + part.rows))
-            if "row" not in table.column_names:
-                table = table.add_column(0, "row", row)
-            elif not table["row"].combine_chunks().equals(row):
-                raise ValueError(f"{path}: column 'row' does not count from {part.start}")
-            tables.append(table)
-        return pa.concat_tables(tables, promote_options="default")
-
-    def _range(self, start: int, stop: int) -> Float16[np.ndarray, "_ D"]:
-        block = np.empty((stop - start, self.dim), np.float16)
-        for part in self.files:
-            first, last = max(start, part.start), min(stop, part.start + part.rows)
-            if first >= last:
-                continue
-            rows = block[first - start : last - start]
-            with part.path.open("rb") as stream:
-                stream.seek(part.offset + (first - part.start) * self.dim * 2)
-                if stream.readinto(rows.data) != rows.nbytes:
-                    raise ValueError(f"{part.path}: ends before row {last - 1}; embed again")
-            self._check(part, rows)
-        return block
-
-    def _check(self, part: Part, rows: np.ndarray) -> None:
-        if len(_unfit(rows)) == 0:
-            return
-        whole = np.load(part.path, mmap_mode="r")
-        bad = _unfit(whole)
-        raise ValueError(_complaint(part.path, part.start, whole, bad))
 
 
 def write(
@@ -142,141 +48,105 @@ def write(
 ) -> Embeddings:
     """Write one part per shard of ``manifest``; ``encoder`` is the fingerprint of the encoder.
 
-    Parts are float16 or float32 and already of length one. Raises ``ValueError`` for a part that
-    does not fit its shard or whose rows are not finite or not of length one; nothing is left then.
+    Parts are float16 or float32 and already of length one; memory holds one, and its rows of the
+    manifest. Raises ``ValueError`` for a part that does not fit its shard or whose rows are not
+    finite or not of length one; nothing is left then.
     """
-    table = manifest.table.select(METADATA_SCHEMA.names)
     dim = None
-    count = 0
+    digests: list[str] = []
     with atomic.folder(folder) as out:
         (out / "img_emb").mkdir()
         (out / "metadata").mkdir()
-        for count, part in enumerate(parts, 1):
-            path = folder / "img_emb" / f"img_emb_{count - 1:04d}.npy"
-            if count > len(manifest.shards):
+        for number, part in enumerate(parts):
+            path = folder / "img_emb" / f"img_emb_{number:04d}.npy"
+            if number == len(manifest.shards):
+                digests.append("")
                 break
-            start, stop = manifest.starts[count - 1 : count + 1]
+            start, stop = manifest.starts[number : number + 2]
             dim = dim or part.shape[1]
             rows = part.astype(np.float16)
             if rows.shape != (stop - start, dim):
                 raise ValueError(
                     f"{path}: shape {rows.shape}, expected {(stop - start, dim)} for shard "
-                    f"{manifest.shards[count - 1].name}"
+                    f"{manifest.shards[number].name}"
                 )
-            if len(bad := _unfit(rows)):
-                raise ValueError(_complaint(path, start, rows, bad))
-            np.save(out / "img_emb" / path.name, np.ascontiguousarray(rows))
-            metadata = out / "metadata" / f"metadata_{count - 1:04d}.parquet"
-            atomic.write_parquet(metadata, table.slice(start, stop - start).cast(METADATA_SCHEMA))
-        if count != len(manifest.shards):
+            if len(bad := unfit(rows)):
+                raise ValueError(complaint(path, start, rows, bad))
+            digests.append(_save(out / "img_emb" / path.name, np.ascontiguousarray(rows)))
+            metadata = out / "metadata" / f"metadata_{number:04d}.parquet"
+            table = manifest.shard_table(number, METADATA_SCHEMA.names)
+            atomic.write_parquet(
+                metadata, table.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
+            )
+        if len(digests) != len(manifest.shards):
             raise ValueError(
-                f"{folder}: {count} parts or more, {len(manifest.shards)} shards in "
+                f"{folder}: {len(digests)} parts or more, {len(manifest.shards)} shards in "
                 f"{manifest.folder}; there is one part per shard"
             )
-        card = {"encoder": encoder, "dataset": manifest.sha256, "rows": len(manifest), "dim": dim}
-        (out / CARD).write_bytes(atomic.encode_json(card))
+        _write_card(out, manifest, encoder, dim=dim, parts=digests)
     return read(folder, encoder=encoder, dataset=manifest.sha256)
 
 
-def read(folder: Path, *, encoder: str | None = None, dataset: str | None = None) -> Embeddings:
-    """Open a store; ``encoder`` and ``dataset`` are the fingerprints that it must have.
+def adopt(
+    folder: Path, place: Path, digests: Sequence[str], manifest: Manifest, encoder: str
+) -> Embeddings:
+    """Take the store at ``place`` as that of ``manifest``, its parts where they are.
 
-    Checks shapes, types, sizes and counts now, and the values when they are handed out. Raises
-    ``FileNotFoundError`` or ``ValueError`` with the file, the counts and what to do.
+    ``digests`` are the parts' SHA-256, of whoever has read and checked them. Raises ``ValueError``
+    where the number of parts or of rows differs.
     """
-    files = _part_paths(folder)
-    parts: list[Part] = []
-    dims: dict[int, Path] = {}
-    for path in files:
-        (rows, dim), offset = _header(path)
-        dims.setdefault(dim, path)
-        start = parts[-1].start + parts[-1].rows if parts else 0
-        parts.append(Part(path, start, rows, offset))
-    if len(dims) > 1:
-        found = ", ".join(f"{path.name} has {dim}" for dim, path in dims.items())
-        raise ValueError(f"{folder}: parts differ in dimension: {found}; embed again")
-    card = atomic.read_json(folder / CARD) if (folder / CARD).exists() else {}
-    store = Embeddings(
-        folder, next(iter(dims)), card.get("encoder"), card.get("dataset"), tuple(parts)
-    )
-    _check_card(store, card)
-    _check_source(folder, "encoder", store.encoder, encoder)
-    _check_source(folder, "data set", store.dataset, dataset)
-    return store
+    store = read(place)
+    for what, found, expected in (
+        ("parts", len(store.files), len(digests)),
+        ("rows", len(store), len(manifest)),
+    ):
+        if found != expected:
+            raise ValueError(f"{place}: {found} {what}, expected {expected} for {manifest.folder}")
+    with atomic.folder(folder) as out:
+        _write_card(out, manifest, encoder, dim=store.dim, parts=list(digests), place=str(place))
+    return read(folder, encoder=encoder, dataset=manifest.sha256)
 
 
-def _part_paths(folder: Path) -> list[Path]:
-    numbered = {}
-    for path in (folder / "img_emb").glob("img_emb_*.npy"):
-        if match := re.fullmatch(r"img_emb_(\d+)\.npy", path.name):
-            numbered[int(match[1])] = path
-    if not numbered:
-        raise FileNotFoundError(f"{folder}: no img_emb/img_emb_*.npy; embed the data set first")
-    missing = sorted(set(range(max(numbered) + 1)) - set(numbered))
-    if missing:
-        raise FileNotFoundError(
-            f"{folder}: part {missing[0]} is missing ({len(numbered)} of {max(numbered) + 1} there)"
-        )
-    return [numbered[number] for number in sorted(numbered)]
+def cut(
+    blocks: Iterable[Float16[np.ndarray, "_ D"]], sizes: Iterable[int]
+) -> Iterator[Float16[np.ndarray, "_ D"]]:
+    """The rows of ``blocks``, which may have any sizes, in parts of ``sizes`` rows.
+
+    Memory holds a part and a block. Rows that are left over make a part more.
+    """
+    held: list[np.ndarray] = []
+    count = 0
+    rest = iter(blocks)
+    for size in sizes:
+        while count < size and (block := next(rest, None)) is not None:
+            held.append(block)
+            count += len(block)
+        if not held:
+            return
+        whole = np.concatenate(held)
+        yield whole[:size]
+        held, count = [whole[size:]], max(count - size, 0)
+    for block in (*held, *rest):
+        if len(block):
+            yield block
+            return
 
 
-def _metadata_path(part: Path) -> Path:
-    number = part.stem.removeprefix("img_emb_")
-    return part.parent.parent / "metadata" / f"metadata_{number}.parquet"
+def _save(path: Path, rows: np.ndarray) -> str:
+    """Write an array as ``np.save`` does, and give the file's SHA-256.
+
+    ``np.save`` itself does not say that a disk is full, but that fewer bytes were written.
+    """
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(rows))
+    digest = hashlib.sha256()
+    with path.open("wb") as stream:
+        for content in (header.getbuffer(), rows.data):
+            digest.update(content)
+            stream.write(content)
+    return digest.hexdigest()
 
 
-def _header(path: Path) -> tuple[tuple[int, int], int]:
-    """Shape and data offset of a part, after checking type, order and file size."""
-    try:
-        mapped = np.load(path, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path}: not a readable array: {error}; embed again") from None
-    if mapped.dtype != np.float16 or mapped.ndim != 2 or not mapped.flags.c_contiguous:
-        raise ValueError(
-            f"{path}: {mapped.dtype} of shape {mapped.shape}, expected float16 rows in C order"
-        )
-    rows, dim = mapped.shape
-    return (rows, dim), int(mapped.offset)
-
-
-def _check_card(store: Embeddings, card: dict[str, Any]) -> None:
-    if not card:
-        return
-    found = {"rows": len(store), "dim": store.dim}
-    said = {name: card.get(name) for name in found}
-    if said != found:
-        raise ValueError(f"{store.folder}: the card says {said}, the files have {found}")
-
-
-def _check_source(folder: Path, what: str, found: str | None, expected: str | None) -> None:
-    if expected is None or found == expected:
-        return
-    have = f"{found[:12]}…" if found else "unknown (there is no card)"
-    raise ValueError(
-        f"{folder}: the embeddings' {what} is {have}, the parameters' is {expected[:12]}…; "
-        "embed again, or set the parameters back"
-    )
-
-
-def _unfit(rows: np.ndarray) -> Integer[np.ndarray, " bad"]:
-    """Positions of rows that are not finite or not of length one."""
-    bad = []
-    for start in range(0, len(rows), CHECKED_AT_ONCE):
-        chunk = rows[start : start + CHECKED_AT_ONCE].astype(np.float32)
-        length = np.sqrt(np.einsum("nd,nd->n", chunk, chunk))
-        # written so that NaN, which compares as false, is bad
-        bad.append(start + np.flatnonzero(~(np.abs(length - 1) <= NORM_TOLERANCE)))
-    return np.concatenate(bad) if bad else np.empty(0, np.int64)
-
-
-def _complaint(path: Path, start: int, rows: np.ndarray, bad: np.ndarray) -> str:
-    first = int(bad[0])
-    vector = rows[first].astype(np.float64)
-    if np.isfinite(vector).all():
-        fault = f"length {np.linalg.norm(vector):.4f}, expected 1"
-    else:
-        fault = "NaN or infinite values"
-    return (
-        f"{path}: {len(bad)} of {len(rows)} rows are not finite vectors of length one; the first "
-        f"is row {start + first}: {fault}; embed the data set again"
-    )
+def _write_card(out: Path, manifest: Manifest, encoder: str, **facts: Any) -> None:
+    card = {"encoder": encoder, "dataset": manifest.sha256, "rows": len(manifest), **facts}
+    (out / CARD).write_bytes(atomic.encode_json(card))

@@ -5,6 +5,7 @@ stage and its workers find shards and code. Results come back through Ray's obje
 stage alone writes. Nothing of Ray's own is in a result.
 """
 
+import io
 import logging
 import os
 import pickle
@@ -21,7 +22,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from stages.engine.local import AHEAD
 from stages.engine.task import Failure, Item, Out, Task, attempted, begun, inherit, inherited
@@ -122,16 +123,20 @@ class Worker:
     """What an actor is. The task is unpickled where the stage is, and not as Ray makes the actor,
     so that a folder or module that a node lacks is an error with a cause."""
 
-    def __init__(self, folder: str, variables: dict[str, str], blob: bytes) -> None:
-        self.given = folder, variables, blob
+    def __init__(self, folder: str, main: str, variables: dict[str, str], blob: bytes) -> None:
+        self.given = folder, main, variables, blob
         self.task: Task[Any, Any] | None = None
 
     def begin(self) -> Failure | None:
         """Start the task; what went wrong, if anything did."""
-        folder, variables, blob = self.given
-        os.chdir(folder)
+        folder, main, variables, blob = self.given
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            advice = "the repository must lie at the same path on every node of the cluster"
+            return Failure("OSError", f"{error}; {advice}", "")
         inherit(variables)
-        self.task = pickle.loads(blob)
+        self.task = _Unpickler(main, blob).load()
         return begun(self.task)
 
     def work(self, item: Any) -> bytes:
@@ -139,6 +144,23 @@ class Worker:
         own, and not read-only pages of the object store."""
         assert self.task is not None  # begun before
         return pickle.dumps(attempted(self.task, item), protocol=5)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Of a task whose class is in the stage's `__main__`, which is another here."""
+
+    def __init__(self, main: str, blob: bytes) -> None:
+        super().__init__(io.BytesIO(blob))
+        self.main = main
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        return super().find_class(self.main if module == "__main__" else module, name)
+
+
+def _main() -> str:
+    """The name of the module that is run, by which others can import it."""
+    spec = sys.modules["__main__"].__spec__
+    return spec.name if spec else "__main__"
 
 
 def _engage(blob: Any, where: Engine) -> _Actor:
@@ -150,7 +172,7 @@ def _engage(blob: Any, where: Engine) -> _Actor:
         scheduling_strategy="SPREAD",
         # Ray itself takes the working directory along; another process's start takes seconds
         runtime_env=None if Path.cwd() == ROOT else {"env_vars": {"PYTHONPATH": str(ROOT)}},
-    ).remote(str(Path.cwd()), inherited(), blob)
+    ).remote(str(Path.cwd()), _main(), inherited(), blob)
     return _Actor(handle, handle.begin.remote())
 
 
@@ -179,6 +201,8 @@ def _answer(crew: list[_Actor]) -> tuple[_Actor, Any]:
     actor = awaited[done[0]]
     try:
         answer = ray.get(done[0])
+    except RayTaskError:
+        raise  # a defect: what a task may raise is caught in the worker
     except RayError as error:
         return actor, error
     return actor, pickle.loads(answer) if isinstance(answer, bytes) else answer

@@ -15,3 +15,6 @@ class Embed(Strict):
     threads: Annotated[int, Field(ge=1)]
     device: Literal["cpu", "cuda"] = "cpu"
     keep_pixels: bool  # keep decoded images in the shard cache, for training to find
+    # published embeddings (the key `embeddings` of a data set) that are not float16 of length one:
+    # an error, or rescaled into a copy
+    normalise: bool = False
