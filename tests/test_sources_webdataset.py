@@ -89,7 +89,8 @@ def test_rows_are_what_webdataset_yields(tmp_path):
     where = web_tars.pool(str(tmp_path / "laion"), {"0.tar": 9})
     pool = prepared("data/pool", where)
     stream: Any = io.BytesIO(Path(where, "0.tar").read_bytes())  # the annotation there is wrong
-    yielded = list(group_by_keys(tar_file_iterator(stream)))
+    members = (member | {"__url__": "0.tar"} for member in tar_file_iterator(stream))
+    yielded = list(group_by_keys(members))
     assert [one["__key__"] for one in yielded] == pool.table["key"].to_pylist()
     assert [one["txt"].decode() for one in yielded] == pool.captions
     images = [next(one[k] for k in ("jpg", "png", "webp") if k in one) for one in yielded]

@@ -206,9 +206,11 @@ def _records(text: bytes, at: int) -> dict[bytes, bytes]:
         length, space, _ = text[start : start + 20].partition(b" ")
         if not space or not length.isdigit() or not len(length) + 2 < int(length):
             raise TarError(f"a damaged extended header at byte {at}")
-        record = text[start + len(length) + 1 : start + int(length) - 1]
-        key, _, value = record.partition(b"=")
-        records[key] = value
+        record = text[start + len(length) + 1 : start + int(length)]
+        key, equals, value = record.partition(b"=")
+        if not equals or not value.endswith(b"\n"):
+            raise TarError(f"a damaged extended header at byte {at}")
+        records[key] = value[:-1]
         start += int(length)
     return records
 
