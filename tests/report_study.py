@@ -161,11 +161,13 @@ def _splits(entries, pool, has_duplicates):
         if entry["rule"] == "hull":
             root = layout.similarities("clip", "reference")
             found = scores.read_all(root, entry["tests"])
-            margins = {test: one.pool.margin for test, one in found.items()}
-            rows[name], _ = rules.hull(base, margins, entry.get("delta", 0.0))
+            margins = {test: [(0, one.pool.margin)] for test, one in found.items()}
+            kept_N, _ = rules.hull(np.isin(everything, base), margins, entry.get("delta", 0.0))
+            rows[name] = np.flatnonzero(kept_N)
         elif entry["rule"] == "random":
             keep = len(rows[entry["of"]]) if "keep" not in entry else entry["keep"]
-            rows[name] = rules.random(base, keep, entry["seed"])
+            chosen_N = rules.random(np.isin(everything, base), keep, entry["seed"])
+            rows[name] = np.flatnonzero(chosen_N)
         elif entry["rule"] != "none":
             rows[name] = base[::2]  # of any other rule, all that matters is the size
     for name, kept in rows.items():

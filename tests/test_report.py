@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.artifacts import layout, predictions
+from stages.artifacts import layout, predictions, split
 from stages.parameters.runs import Run
 from stages.parameters.splits import parse_rule
 from stages.report import charts, offline, pictures, published, study, words
@@ -208,7 +208,8 @@ def test_what_is_shown_as_removed_has_the_highest_margins(here):
     found = study.load()
     shown = pictures.removed(found, "hull-sketch", 3)
     margin_N = found.scores["sketch"].pool.margin
-    gone = pictures.rows_removed(found, "hull-sketch")
+    lost = split.difference(found.base_of("hull-sketch"), found.splits["hull-sketch"])
+    gone = lost.rows
     assert (margin_N[gone] > 0).all()
     assert margin_N[shown[0].row] == margin_N[gone].max()
     assert len({one.test_row for one in shown}) == 3
@@ -222,6 +223,16 @@ def test_what_is_shown_as_removed_has_the_highest_margins(here):
     margins = [margin_N[one.row] for one in everything]
     assert margins == sorted(margins, reverse=True)
     assert pictures.removed(found, "full", 3) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 10_000])
+def test_the_highest_margins_are_those_of_a_sort(here, monkeypatch, count):
+    found = study.load()
+    lost = split.difference(found.base_of("hull-sketch"), found.splits["hull-sketch"])
+    both = [found.scores[test] for test in ("sketch", "val")]
+    margin_N = np.max([one.pool.margin for one in both], axis=0)
+    expected = sorted(lost.rows, key=lambda row: (-margin_N[row], row))[:count]
+    assert pictures.highest(lost, both, count).tolist() == expected
 
 
 def test_published_numbers_stand_beside_their_counterparts(here):

@@ -5,7 +5,7 @@ Shapes: K pool rows, Q test images, D dimensions.
 
 import base64
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,11 @@ from jaxtyping import Float, Float64, Int64
 from PIL import Image, UnidentifiedImageError
 
 from stages.artifacts import duplicates as stored
-from stages.artifacts import embeddings, layout
+from stages.artifacts import embeddings, layout, split
 from stages.artifacts.embeddings import Embeddings
 from stages.artifacts.manifest import Manifest
+from stages.artifacts.scores import Scores
+from stages.artifacts.split import Split
 from stages.parameters.splits import Hull
 from stages.report.study import Study, stage
 
@@ -109,9 +111,8 @@ def removed(study: Study, name: str, count: int) -> list[Removed]:
     rule = study.rules[name]
     if not isinstance(rule, Hull) or not count:
         return []
-    gone = rows_removed(study, name)
-    margin_N = np.max([study.scores[test].pool.margin for test in rule.tests], axis=0)
-    order = gone[np.lexsort((gone, -margin_N[gone]))][:SCANNED]
+    gone = split.difference(study.base_of(name), study.splits[name])
+    order = highest(gone, [study.scores[test] for test in rule.tests], SCANNED)
     pool = _store(study, layout.POOL, "pool", rule.tests[0])
     tests = {
         test: _store(study, layout.test(test), "test", test).take(study.scores[test].test.row)
@@ -126,9 +127,21 @@ def removed(study: Study, name: str, count: int) -> list[Removed]:
     return list(chosen.values())
 
 
-def rows_removed(study: Study, name: str) -> Int64[np.ndarray, " K"]:
-    """The rows of its base that a split lacks."""
-    return np.setdiff1d(study.base_of(name).rows, study.splits[name].rows, assume_unique=True)
+def highest(among: Split, found: Sequence[Scores], count: int) -> Int64[np.ndarray, " K"]:
+    """At most ``count`` rows of ``among`` by their margin over any of the test sets, highest first.
+
+    Equal margins come in the order of the rows. Memory holds a block of the pool.
+    """
+    row_K, margin_K = np.empty(0, np.int64), np.empty(0, np.float32)
+    for blocks in zip(*(one.pool_blocks(["margin"]) for one in found), strict=True):
+        start = blocks[0][0]
+        margin_M = np.max([block["margin"] for _, block in blocks], axis=0)
+        inside = np.flatnonzero(among.within(start, start + len(margin_M)))
+        row_K = np.concatenate([row_K, start + inside])
+        margin_K = np.concatenate([margin_K, margin_M[inside]])
+        order = np.lexsort((row_K, -margin_K))[:count]
+        row_K, margin_K = row_K[order], margin_K[order]
+    return row_K
 
 
 def neighbours(study: Study, test: str, count: int) -> list[Neighbours]:
@@ -180,14 +193,25 @@ class Album:
             ordered = sorted(rows)
             if not ordered:
                 continue
-            captions = source.captions
-            for row, image in zip(ordered, source.image(ordered), strict=True):
+            shown = zip(ordered, source.image(ordered), captions(source, ordered), strict=True)
+            for row, image, caption in shown:
                 where = f"{folder}: image of row {row}"
-                self._pictures[folder, row] = picture(image, captions[row], where)
+                self._pictures[folder, row] = picture(image, caption, where)
 
     def picture(self, source: Manifest, row: int) -> Picture:
         """A picture that was noted and read."""
         return self._pictures[str(source.folder), row]
+
+
+def captions(source: Manifest, rows: Sequence[int]) -> list[str]:
+    """The captions of a few rows, which ascend; memory holds those of one shard."""
+    found = []
+    positions = np.searchsorted(source.starts, rows, side="right") - 1
+    for position in np.unique(positions):
+        column = source.shard_table(int(position), ["caption"])["caption"]
+        inside = np.array(rows)[positions == position] - source.starts[position]
+        found += column.take(inside).to_pylist()
+    return found
 
 
 def picture(image: bytes, caption: str, where: str) -> Picture:
