@@ -1,11 +1,14 @@
+import dataclasses
 import json
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 
 from stages import encoder, evaluate, train
 from stages.artifacts import cache, dataset, layout, metrics, predictions, split
+from stages.learning import zeroshot
 from tests import learning_study
 from tests.artifacts_samples import contents, make_dataset
 
@@ -15,7 +18,8 @@ def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
         encoder.main()
-        split.write(layout.split("full"), np.arange(40))
+        card = {"pool": dataset.read(layout.dataset("pool")).sha256}
+        split.write(layout.split("full"), np.arange(40), card=card)
         train.main("full-0")
         train.main("supervised-0")
     return root
@@ -65,6 +69,59 @@ def test_only_the_test_sets_own_classes_take_part(here):
         table = predictions.read(layout.predictions(name), "two")
         assert set(table["predicted"].to_pylist()) <= {"ball", "wall"}
         assert metrics.read(layout.metrics("evaluate", name))["two"]["classes"] == 2
+
+
+@pytest.mark.parametrize("name", ["full-0", "supervised-0"])
+def test_the_shards_of_a_test_set_are_one_test_set(here, name):
+    made = learning_study.samples(15, 200, labelled=True)
+    dataset.write(here / "data/tests/cut", made, shard_size=4, max_drop_fraction=0.0)
+    learning_study.change(here, tests={"cut": {}})
+    evaluate.main(name)
+    whole, cut = (predictions.read(layout.predictions(name), test) for test in ("val", "cut"))
+    for column in ("row", "label", "predicted", "rank"):
+        assert cut[column].to_pylist() == whole[column].to_pylist()
+    assert np.allclose(cut["probability"], whole["probability"], rtol=1e-5)
+
+
+def test_a_class_of_a_test_set_alone_is_what_it_covers(here):
+    path = here / CLASSES
+    entries = yaml.safe_load(path.read_text())
+    entries["coloured"] = {
+        "name": "red ball", "names": ["red ball"], "test_set": "own", "covers": ["ball", "sky"],
+    }  # fmt: skip
+    entries["green"] = {**entries["wall"], "test_set": "own", "covers": ["wall"]}
+    path.write_text(yaml.safe_dump(entries))
+    other = {"ball": "coloured", "sky": "coloured", "wall": "green"}
+    made = [
+        dataclasses.replace(one, label=other[one.label or ""])
+        for one in learning_study.samples(15, 200, labelled=True)
+    ]
+    dataset.write(here / "data/tests/own", made, shard_size=16, max_drop_fraction=0.0)
+    learning_study.change(here, tests={"own": {}})
+    for name in ("full-0", "supervised-0"):
+        evaluate.main(name)
+        own, val = (predictions.read(layout.predictions(name), test) for test in ("own", "val"))
+        assert set(own["label"].to_pylist()) == {"coloured", "green"}
+        if name == "supervised-0":
+            # the nearest of three classes is the nearest of what covers them
+            said = [other[label] for label in val["predicted"].to_pylist()]
+            assert own["predicted"].to_pylist() == said
+    entries["green"]["covers"] = ["walk"]
+    path.write_text(yaml.safe_dump(entries))
+    with pytest.raises(ValueError, match=r"green: covers 'walk'.*did you mean 'wall'"):
+        evaluate.main("supervised-0")
+
+
+def test_the_templates_of_the_paper_by_name(here):
+    learning_study.change(here, evaluate={"templates": "openai-imagenet"})
+    named = evaluate.main("full-0")
+    by_name = contents(layout.predictions("full-0"))
+    learning_study.change(here, evaluate={"templates": zeroshot.named("openai-imagenet")})
+    assert evaluate.main("full-0") == named
+    assert contents(layout.predictions("full-0")) == by_name
+    learning_study.change(here, evaluate={"templates": "openai-imagnet"})
+    with pytest.raises(ValueError, match=r"templates: .*did you mean 'openai-imagenet'\?"):
+        evaluate.main("full-0")
 
 
 def test_a_test_set_without_classes(here):

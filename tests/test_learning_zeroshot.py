@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.learning import zeroshot
+from stages.parameters.evaluate import NAMED
 
 
 def test_prompts_lie_class_by_class():
@@ -47,3 +49,41 @@ def test_rank_one_is_the_prediction_and_ranks_fit_brute_force(seed, classes):
         ranking = sorted(range(classes), key=lambda c: (-(image_QD[q] @ class_CD[c]), c))
         assert answers.predicted[q] == ranking[0]
         assert answers.rank[q] == ranking.index(true_Q[q]) + 1
+
+
+@given(seed=st.integers(0, 999), block=st.integers(1, 9))
+def test_blocks_change_no_bit(seed, block):
+    random = np.random.default_rng(seed)
+    image_QD = random.standard_normal((8, 33)).astype(np.float32)
+    class_CD = random.standard_normal((5, 33))
+    true_Q = random.integers(0, 5, 8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zeroshot, "BLOCK", block)
+        cut = zeroshot.classify(image_QD, class_CD, true_Q, scale=3.0)
+    whole = zeroshot.classify(image_QD, class_CD, true_Q, scale=3.0)
+    assert all(np.array_equal(a, b) for a, b in zip(cut, whole, strict=True))
+
+
+def test_a_class_of_several_rows_is_as_near_as_the_nearest():
+    image_QD = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
+    row_ED = np.array([[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]])
+    said = zeroshot.classify(image_QD, row_ED, np.array([0, 1, 1]), 2.0, np.array([0, 2]))
+    # similarities to the classes: (1, 0), (0.8, 1), (1, 0.8)
+    assert said.predicted.tolist() == [0, 1, 0]
+    assert said.rank.tolist() == [1, 1, 2]
+    odds = 1 / (1 + np.exp(2.0 * np.array([-1.0, -0.2, 0.2])))
+    assert np.allclose(said.probability, odds)
+
+
+def test_sets_of_templates_that_have_a_name():
+    paper = zeroshot.named("openai-imagenet")
+    assert len(paper) == len(set(paper)) == 80
+    assert paper[0] == "a bad photo of a {name}."
+    assert all(template.count("{name}") == 1 for template in paper)
+    assert len(zeroshot.named("simple-imagenet")) == 7
+    assert zeroshot.named(["a {name}"]) == ["a {name}"]
+    assert (
+        zeroshot.prompts(["great white shark"], paper)[79] == "a tattoo of the great white shark."
+    )
+    for name in NAMED:
+        assert zeroshot.named(name)
