@@ -18,6 +18,7 @@ from stages.sources.audit import Fault
 
 LONGEST_TEXT = 1 << 20  # bytes of a caption, a class or a JSON member
 TEXTS = ("txt", "json", "cls")
+USUAL = frozenset({"image", "txt"})
 SHOWN = 200  # characters of a name in the ledger
 
 NOT_A_FILE = "not a file"
@@ -63,7 +64,7 @@ class Reading:
         self._seen: dict[str, frozenset[str]] = {}
         self._key = ""
         self._run: dict[str, Member] = {}  # the sample being read, by extension
-        self._before: frozenset[str] = frozenset()  # the extensions of the one before it
+        self._before: frozenset[str] = frozenset()  # what the one before it has
 
     def is_read(self, name: str, size: int) -> bool:
         """Whether a member's content is needed, and small enough to be held."""
@@ -90,11 +91,12 @@ class Reading:
     def end(self, *, damaged: bool) -> None:
         """No member follows. In a damaged tar the last sample counts only where it has all that
         the one before it has: the rest of it may be what is missing."""
-        if damaged and self._run and not self._before <= self._run.keys():
-            missing = ", ".join(sorted(self._before - self._run.keys()))
+        lacking = (self._before or USUAL) - _kinds(self._run)
+        if damaged and self._run and lacking:
             self.images += _image(self._run) is not None
+            missing = ", ".join(sorted(lacking))
             self._drop(Fault(CUT_OFF, f"the tar is damaged before its {missing}"))
-            self._run = {}
+            return
         self._close()
 
     def _close(self) -> None:
@@ -102,7 +104,7 @@ class Reading:
         run, self._run = self._run, {}
         if not run:
             return
-        extensions = self._before = frozenset(run)
+        extensions, self._before = frozenset(run), _kinds(run)
         image = _image(run)
         self.images += image is not None
         earlier = self._seen.get(self._key)
@@ -198,6 +200,11 @@ def _image(run: dict[str, Member]) -> tuple[str, Member] | None:
     """The first image of a sample and its extension."""
     images = ((name, member) for name, member in run.items() if name.lower() in IMAGES)
     return next(images, None)
+
+
+def _kinds(run: dict[str, Member]) -> frozenset[str]:
+    """What a sample has, whatever the format of its image."""
+    return frozenset("image" if name.lower() in IMAGES else name for name in run)
 
 
 def _unsafe(key: str) -> str:
