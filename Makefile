@@ -12,8 +12,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
-repro: $(VENV)/.main ## run whatever of the default study is not up to date
-	dvc repro
+repro: $(VENV)/.main ## run whatever of the default study is not up to date; PRESET=x: presets/x.yaml, into results/x/
+	$(if $(PRESET),python -m stages.experiment $(PRESET),dvc repro)
 
 test: $(VENV)/.test ## lint, types, parameters, dvc.lock against code, tests
 	ruff check .

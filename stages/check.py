@@ -1,10 +1,12 @@
 """check: `params.yaml` comes in; nothing goes out but the word that it is valid.
 
-The empty split and model that the DAG's slots `none` point at are made here too. Every parameter
-of every stage is checked before any work, and so is every name that one entry
-uses of another: a typing error in a split must not be found after an hour of training. The output
-never changes, so a change of parameters re-runs this stage and those that use what changed.
-`python -m stages.check FILE` checks another file, a preset.
+The empty split, model and file that the DAG's slots `none` point at are made here too. Every
+parameter of every stage is checked before any work, and so is every name that one entry uses of
+another: a typing error in a split must not be found after an hour of training. The output never
+changes, so a change of parameters re-runs this stage and those that use what changed.
+
+`python -m stages.check FILE` checks another file, a preset: besides, it resolves the graph of
+`dvc.yaml` with it, and lists the paths that are missing here, which is no error.
 """
 
 import sys
@@ -12,66 +14,98 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stages import graph, paths
 from stages.artifacts import atomic, layout, split
 from stages.entry import run
-from stages.parameters import FILE, Strict, nearest, parse, read, splits, unknown
+from stages.parameters import FILE, Strict, exports, nearest, parse, read, splits, unknown
 from stages.parameters.datasets import Dataset, Prepare
 from stages.parameters.deduplicate import Deduplicate
 from stages.parameters.embed import Embed
 from stages.parameters.encoder import Encoder
+from stages.parameters.engine import Engine
 from stages.parameters.evaluate import Evaluate
 from stages.parameters.fetch import Fetch
+from stages.parameters.frequency import Frequency
 from stages.parameters.icons import Icons
 from stages.parameters.report import Report
 from stages.parameters.runs import Run
 from stages.parameters.similarity import Similarity
 from stages.parameters.train import Train
 from stages.parameters.versions import Versions
+from stages.paths import HERE, Place
 
 OUTPUT = Path("data/checked")
+EMPTY = Path("data/none")  # the raw source of data that is read in place
 # folders of items; what lies in them without being in params.yaml is a leftover
 FOLDERS = {"tests": ("data/tests",), "splits": ("splits", "gap"), "runs": ("models", "predictions")}
 RESERVED = {
-    "datasets": {"catalogue", "checked", "classes", "icons", "raw", "tests"},
+    "datasets": {"catalogue", "checked", "classes", "icons", "none", "raw", "tests"},
     "runs": {"encoder", "none"},
 }
 SECTIONS: dict[str, type[Strict]] = {
     "versions": Versions,
-    "fetch": Fetch,
     "icons": Icons,
     "prepare": Prepare,
     "encoder": Encoder,
     "embed": Embed,
     "deduplicate": Deduplicate,
+    "frequency": Frequency,
     "similarity": Similarity,
     "train": Train,
     "evaluate": Evaluate,
     "report": Report,
 }
-ITEMS: dict[str, type[Strict]] = {"datasets": Dataset, "tests": Dataset, "runs": Run}
+ITEMS: dict[str, type[Strict]] = {
+    "fetch": Fetch,
+    "datasets": Dataset,
+    "tests": Dataset,
+    "runs": Run,
+}
 NAMES = ("reference", "classes")
-KNOWN = (*SECTIONS, *ITEMS, *NAMES, splits.SECTION)
+# sections that may be absent
+OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
+NEEDED = (*SECTIONS, *ITEMS, *NAMES, splits.SECTION)
+KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION)
 
 
-def check(path: Path) -> dict[str, Any]:
-    """Read and validate a whole parameter file; the content, or a ValueError that names the key."""
+def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
+    """Read and validate a whole parameter file; the content, or a ValueError that names the key.
+
+    The class list of a preset may be missing, as its data may: `check_preset` lists them.
+    """
     content = read(path)
     for name in content:
         if name not in KNOWN:
             raise unknown("section", name, KNOWN, str(path))
-    for name in KNOWN:
+    for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
-    for name, model in SECTIONS.items():
-        parse(content[name], model, f"{path}: {name}")
+    for name, model in {**SECTIONS, **OPTIONAL}.items():
+        if name in content:
+            parse(content[name], model, f"{path}: {name}")
     for name, model in ITEMS.items():
         if not isinstance(content[name], dict) or not content[name]:
             raise ValueError(f"{path}: {name}: expected a mapping of named items")
         for key, values in content[name].items():
             parse(values, model, f"{path}: {name}.{key}")
     splits.load_all(path)
+    exports.load_all(path)
+    if not preset:
+        check_classes(content, path)
     check_names(content, path)
     return content
+
+
+def check_preset(path: Path) -> tuple[dict[str, Any], list[Place]]:
+    """Validate a parameter file and the graph that it makes of `dvc.yaml`; the paths it names."""
+    content = check(path, preset=True)
+    try:
+        stages = graph.expand(graph.read(), content)
+        graph.check(stages)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    made = (out for stage in stages.values() for out in stage.outs)
+    return content, paths.places(content, made)
 
 
 def check_names(content: Mapping[str, Any], path: Path) -> None:
@@ -81,9 +115,6 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
     if content["reference"] not in content["datasets"]:
         raise unknown("data set", content["reference"], content["datasets"], f"{path}: reference")
     classes = layout.classes(content["classes"])
-    if not classes.exists():
-        lists = [file.stem for file in classes.parent.glob("*.yaml")]
-        raise unknown("class list", content["classes"], lists, f"{path}: classes")
     icons = content["icons"]["classes"]
     if any(entry["source"] == "icons" for entry in content["datasets"].values()) and (
         Path(icons) != classes
@@ -99,6 +130,14 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
                 raise ValueError(f"{where}: a supervised run learns from the reference: say none")
         elif entry["split"] not in content["splits"]:
             raise unknown("split", entry["split"], content["splits"], where)
+
+
+def check_classes(content: Mapping[str, Any], path: Path) -> None:
+    """The list of classes is here."""
+    classes = layout.classes(content["classes"])
+    if not classes.exists():
+        lists = [file.stem for file in classes.parent.glob("*.yaml")]
+        raise unknown("class list", content["classes"], lists, f"{path}: classes")
 
 
 def leftovers(content: Mapping[str, Any]) -> list[Path]:
@@ -120,6 +159,8 @@ def main() -> str:
     # the slots `none` of the DAG point at these
     split.write(layout.split(splits.NONE), [])
     atomic.write_json(layout.model(splits.NONE) / "card.json", {})
+    with atomic.file(EMPTY) as temporary:
+        temporary.touch()
     with atomic.file(OUTPUT) as temporary:
         temporary.write_text("parameters are valid\n")
     counts = (f"{len(content[name])} {name}" for name in ("tests", "splits", "runs"))
@@ -129,10 +170,13 @@ def main() -> str:
 if __name__ == "__main__":
     if len(sys.argv) == 2:
         try:
-            check(Path(sys.argv[1]))
+            _, found = check_preset(Path(sys.argv[1]))
         except (ValueError, OSError) as error:
             print(f"check: error: {error}", file=sys.stderr)
             raise SystemExit(1) from None
         print(f"check: {sys.argv[1]} is valid")
+        for place in found:
+            if place.state != HERE:
+                print(f"  {place}")
     else:
         run(main)

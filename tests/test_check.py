@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import check
+from stages import check, paths
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,6 +38,7 @@ def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
     assert check.OUTPUT.read_text() == "parameters are valid\n"
     assert Path("splits/none/rows.roaring").exists()
     assert Path("models/none/card.json").exists()
+    assert Path("data/none").read_bytes() == b""
     assert capsys.readouterr().err == ""
 
 
@@ -60,12 +61,64 @@ RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none"}
         (("splits", "x"), {"rule": "hul"}, r"unknown rule 'hul'; did you mean 'hull'\?"),
         (("train", "clip", "batch_siz"), 3, r"batch_siz: unknown parameter; .*'batch_size'"),
         (("tests",), {}, "expected a mapping"),
+        (("engine",), {"kind": "rai"}, r"engine.kind: 'rai' is not valid; did you mean 'ray'\?"),
+        (("exports",), {"x": {"split": "ful", "shard_size": 9}}, r"'ful'; did you mean 'full'\?"),
     ],
 )
 def test_what_does_not_fit_is_named(study, path, value, message):
     file = study(*path, value=value)
     with pytest.raises(ValueError, match=message):
         check.check(file)
+
+
+def circle(content):
+    content["splits"] |= {
+        name: {"rule": "random", "base": "all", "of": of, "with": "none", "seed": 0}
+        for name, of in {"a": "b", "b": "c", "c": "a"}.items()
+    }
+
+
+def nowhere(content):
+    content["classes"] = content["icons"]["classes"] = "other"
+    content["datasets"] = {
+        "pool": {"source": "webdataset", "raw": "data/none", "place": "s3://bucket/laion"},
+        "reference": {"source": "imagefolder", "raw": "data/none", "place": "/no/imagenet"},
+    }
+    content["encoder"] = {"name": "b16", "source": "checkpoint", "path": "/no/model"}
+
+
+def preset(change=lambda content: None):
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    change(content)
+    Path("preset.yaml").write_text(yaml.safe_dump(content))
+    return Path("preset.yaml")
+
+
+def test_a_preset_whose_data_is_not_here_is_valid_and_says_what_is_missing(study):
+    Path("dvc.yaml").symlink_to(ROOT / "dvc.yaml")
+    Path("presets").mkdir()
+    _, found = check.check_preset(preset(nowhere))
+    assert {str(place) for place in found} >= {
+        "missing: data/classes/other.yaml (classes)",
+        "not looked at: s3://bucket/laion (datasets.pool.place)",
+        "missing: /no/imagenet (datasets.reference.place)",
+        "missing: /no/model (encoder.path)",
+    }
+    # what stages make is not missing
+    assert not [place for place in found if place.path.startswith("data/catalogue")]
+    _, found = check.check_preset(preset())
+    assert {place.state for place in found} <= {paths.HERE}
+
+
+def test_a_preset_with_a_circle_among_splits_is_refused(study):
+    with pytest.raises(ValueError, match="refers to itself: a -> b -> c -> a"):
+        check.check_preset(preset(circle))
+
+
+def test_what_the_graph_needs_is_missed_with_the_preset_named(study):
+    Path("dvc.yaml").write_text("stages: {x: {foreach: '${exprts}', do: {cmd: y}}}")
+    with pytest.raises(ValueError, match=r"preset.yaml: stage x: \$\{exprts\} is not in"):
+        check.check_preset(preset())
 
 
 def test_leftovers_of_removed_items_are_told(study, capsys):
