@@ -12,33 +12,36 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 
 from stages import versions
 from stages.artifacts import gap, layout, metrics, scores, split
 from stages.artifacts.embeddings import Embeddings
+from stages.artifacts.split import Split
 from stages.entry import run
-from stages.parameters import section, study
+from stages.parameters import engine, section, study
+from stages.parameters.engine import Engine
 from stages.parameters.similarity import Similarity
-from stages.progress import progress
-from stages.search import stores
-from stages.search.neighbour import Nearest
+from stages.search import device, stores
+from stages.search.tasks import Neighbours, threads
 
 
 def to_split(
     pool: Embeddings,
-    kept_N: Bool[np.ndarray, " N"],
+    chosen: Split,
     tests: Mapping[str, Embeddings],
     block_rows: int,
+    where: Engine,
 ) -> dict[str, tuple[Float64[np.ndarray, " Q"], Int64[np.ndarray, " Q"]]]:
-    """Per test set the nearest similarities to the kept pool rows, and those rows, in one pass."""
-    searches = {name: Nearest(store.all()) for name, store in tests.items()}
-    blocks = -(-len(pool) // block_rows)
-    for start, block_ND in progress(pool.blocks(block_rows), label="gap", total=blocks):
-        chosen = kept_N[start : start + len(block_ND)]
-        for search in searches.values():
-            search.update(block_ND, chosen)
-    return {name: search.result() for name, search in searches.items()}
+    """Per test set the nearest similarities to the split's pool rows, and those rows, in one pass.
+
+    A part of the pool in which two splits have the same rows is searched once for both.
+    """
+    device.available(where.device)
+    sets = {name: store.all() for name, store in tests.items()}
+    task = Neighbours(sets, block_rows, where.device, threads(where))
+    found = task.among(pool, where, "gap", chosen)
+    return {name: (closest.similarity_Q, closest.row_Q) for name, closest in found.items()}
 
 
 def table(
@@ -82,12 +85,10 @@ def main(name: str) -> str:
             f"{layout.split(name)}: made from another pool than {pool.folder}; make it again"
         )
     known = scores.read_all(layout.similarities(encoder, reference), names, pool=pool_card)
-    found = to_split(
-        pool,
-        chosen.mask(len(pool)),
-        dict(zip(names, of_tests, strict=True)),
-        settings.block_rows,
-    )
+    if (last := int(chosen.bitmap.max())) >= len(pool):
+        raise ValueError(f"{layout.split(name)}: row {last} is not among {len(pool)} pool rows")
+    tests = dict(zip(names, of_tests, strict=True))
+    found = to_split(pool, chosen, tests, settings.block_rows, engine.current())
     tables, stated = {}, {}
     for test, (split_Q, row_Q) in found.items():
         of_test = known[test].test

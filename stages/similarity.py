@@ -7,6 +7,8 @@ in D. The threshold of i is s_i(reference); the hull margin of a pool row x is
 max_i [s(t_i, x) - s_i(reference)], and hull pruning removes x iff it is positive.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from stages import versions
@@ -14,41 +16,45 @@ from stages.artifacts import layout, scores
 from stages.artifacts.embeddings import Embeddings
 from stages.artifacts.scores import PoolScores, TestScores
 from stages.entry import run
-from stages.parameters import FILE, section, study, unknown
+from stages.parameters import FILE, engine, section, study, unknown
+from stages.parameters.engine import Engine
 from stages.parameters.similarity import Similarity
-from stages.progress import progress
-from stages.search import stores
-from stages.search.neighbour import Nearest, nearest
-from stages.search.pool import Scan, queries, score_pool
+from stages.search import device, stores
+from stages.search.neighbour import nearest
+from stages.search.pool import score_pool
+from stages.search.tasks import Closest, Neighbours, Scoring, threads
 
 __all__ = ["measure", "nearest", "score_pool"]
 
 
 def measure(
-    pool: Embeddings, reference: Embeddings, test: Embeddings, block_rows: int
-) -> tuple[PoolScores, TestScores]:
+    pool: Embeddings,
+    reference: Embeddings,
+    test: Embeddings,
+    add: Callable[[PoolScores], object],
+    block_rows: int,
+    where: Engine,
+) -> TestScores:
     """Thresholds from the reference, then one pass over the pool for rows and test images alike.
 
-    Memory holds the test set, one block of the pool, and the answer.
+    ``add`` is given the scores of the pool's rows, part by part, in their order. Memory holds the
+    test set, a few blocks of the pool, and the answer for a few parts.
     """
-    test_QD = test.all()
-    to_reference = Nearest(test_QD)
-    for _, block_ND in reference.blocks(block_rows):
-        to_reference.update(block_ND)
-    threshold_Q, reference_row_Q = to_reference.result()
-
-    scan = Scan(queries(test_QD, threshold_Q), len(pool))
-    blocks = -(-len(pool) // block_rows)
-    scan.read(
-        progress(
-            pool.blocks(block_rows), label="similarity", unit="rows", total=blocks, scale=block_rows
-        )
-    )
-    pool_sim_Q, pool_row_Q = scan.neighbours()
-    row_Q = np.arange(len(test_QD))
-    return (
-        PoolScores(scan.max_sim_N, scan.nearest_N, scan.margin_N),
-        TestScores(row_Q, threshold_Q, reference_row_Q, pool_sim_Q, pool_row_Q),
+    device.available(where.device)
+    test_QD, settings = test.all(), (block_rows, where.device, threads(where))
+    thresholds = Neighbours({"test": test_QD}, *settings).among(reference, where, "thresholds")[
+        "test"
+    ]
+    scoring, closest = Scoring(test_QD, thresholds.similarity_Q, *settings), Closest(len(test_QD))
+    for portion, found in scoring.over(pool, where, "similarity"):
+        add(PoolScores(found["max_sim"], found["nearest"], found["margin"]))
+        closest.add(found["similarity"], found["row"], portion.start)
+    return TestScores(
+        np.arange(len(test_QD)),
+        thresholds.similarity_Q,
+        thresholds.row_Q,
+        closest.similarity_Q,
+        closest.row_Q,
     )
 
 
@@ -56,11 +62,11 @@ def main(name: str) -> str:
     """Score the pool against the test set ``name`` of the section `tests`."""
     versions.check("torch", "numpy")
     settings, reference_name = section("similarity", Similarity), study.name("reference")
+    where = engine.current()
     if name not in (known := study.suite()):
         raise unknown("test set", name, known, f"{FILE}: tests")
     encoder = stores.encoder_name()
     pool, reference, test = stores.load(encoder, layout.POOL, reference_name, layout.test(name))
-    of_pool, of_test = measure(pool, reference, test, settings.block_rows)
     card = {
         "encoder": stores.source(pool, pool.encoder),
         "pool": stores.source(pool, pool.dataset),
@@ -68,8 +74,15 @@ def main(name: str) -> str:
         "test": stores.source(test, test.dataset),
     }
     folder = layout.similarity(encoder, reference_name, name)
-    scores.write(folder, of_pool, of_test, card)
-    inside = int((of_pool.margin > 0).sum())
+    inside = 0
+    with scores.writing(folder, card, len(test)) as out:
+
+        def add(part: PoolScores) -> None:
+            nonlocal inside
+            inside += int((part.margin > 0).sum())
+            out.add(part)
+
+        out.finish(measure(pool, reference, test, add, settings.block_rows, where))
     return f"{folder}, {inside} of {len(pool)} pool rows lie in the hull of {name}"
 
 

@@ -122,9 +122,9 @@ def test_pieces_give_the_bytes_of_the_whole(tmp_path, monkeypatch, edges):
     monkeypatch.setattr(atomic, "ROW_GROUP", 300)
     pool, test = make(margin=np.random.default_rng(0).standard_normal(1000))
     stream(tmp_path / "a", pieces(pool, *edges), test)
-    with (tmp_path / "whole.parquet").open("wb") as stream:
+    with (tmp_path / "whole.parquet").open("wb") as file:
         table = pq.read_table(tmp_path / "a/pool.parquet")
-        pq.write_table(table, stream, compression="zstd", row_group_size=300)
+        pq.write_table(table, file, compression="zstd", row_group_size=300)
     assert contents(tmp_path / "a")["pool.parquet"] == (tmp_path / "whole.parquet").read_bytes()
     found = scores.read(tmp_path / "a")
     np.testing.assert_array_equal(found.pool.margin, pool.margin)

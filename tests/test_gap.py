@@ -5,13 +5,15 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from stages import gap, similarity
 from stages.artifacts import atomic, layout, scores, split
 from stages.artifacts import gap as artifact
+from stages.parameters.engine import Engine
 from stages.search import stores
 from stages.similarity import nearest
-from tests.test_similarity import world
+from tests.test_similarity import split_store, world
 
 __all__ = ["world"]  # a fixture
 
@@ -68,14 +70,34 @@ def test_the_full_split_has_the_pools_gap(scored):
     np.testing.assert_array_equal(of["split_row"], found.pool_row)
 
 
-def test_blocks_do_not_matter(scored):
+def test_blocks_and_devices_do_not_matter(scored, monkeypatch, tmp_path):
     pool, val = stores.load("tiny", "pool", "tests/val")
-    kept = np.arange(300) % 3 == 0
-    seen = {
-        tuple(part.tobytes() for part in gap.to_split(pool, kept, {"val": val}, rows)["val"])
-        for rows in (1, 7, 1000)
-    }
+    kept = split.from_rows(np.arange(0, 300, 3))
+    seen = set()
+    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    for rows, device in [(1, "cpu"), (7, "cpu"), (1000, "cpu"), (7, "cuda"), (1000, "cuda")]:
+        monkeypatch.setenv("CLIPCAUSE_SHARDS", str(tmp_path / f"{rows}-{device}"))
+        where = Engine().model_copy(update={"device": device})
+        found = gap.to_split(pool, kept, {"val": val}, rows, where)["val"]
+        seen.add(tuple(part.tobytes() for part in found))
     assert len(seen) == 1
+
+
+def test_parts_without_rows_of_the_split(scored):
+    split_store(scored, 0, 100, 200, 300)
+    assert len(stores.load("tiny", "pool")[0].files) == 3
+    split.write(layout.split("some"), np.arange(120, 140), card={})
+    gap.main("some")
+    sim, at = nearest(scored["val"], scored["pool"][120:140])
+    of = measured("some", "val")
+    assert of["split_similarity"].tobytes() == sim.tobytes()
+    np.testing.assert_array_equal(of["split_row"], 120 + at)
+
+
+def test_a_split_with_rows_beyond_the_pool(scored):
+    split.write(layout.split("beyond"), np.array([1, 300]))
+    with pytest.raises(ValueError, match="row 300 is not among 300 pool rows"):
+        gap.main("beyond")
 
 
 def test_a_split_of_another_pool_or_of_nothing(scored):

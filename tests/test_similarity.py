@@ -1,13 +1,19 @@
 """The similarity stage: thresholds, margins and neighbours by hand, in blocks, and end to end."""
 
+import dataclasses
+import hashlib
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from stages import similarity
-from stages.artifacts import embeddings, layout, scores
+from stages.artifacts import cache, embeddings, layout, scores
+from stages.parameters.engine import Engine
 from stages.search import stores
+from stages.search.tasks import Scoring, portions
 from stages.similarity import measure, nearest, score_pool
 from tests.test_deduplicate import on_circle, store
 from tests.test_search import unit
@@ -18,6 +24,10 @@ reference: reference
 tests: {val: {}, sketch: {}}
 similarity: {block_rows: 70}
 """
+
+
+LOCAL = Engine()
+POOL = ("max_sim", "nearest", "margin")
 
 
 def test_by_hand():
@@ -74,10 +84,21 @@ def world(tmp_path, monkeypatch):
     return parts
 
 
-@pytest.mark.parametrize("block_rows", [1, 7, 1000])
-def test_blocks_do_not_matter(world, block_rows):
+def measured(block_rows, where=LOCAL):
+    """Scores of the whole pool, and of the test images."""
     pool, reference, test = stores.load("tiny", "pool", "reference", "tests/val")
-    of_pool, of_test = measure(pool, reference, test, block_rows)
+    parts = []
+    of_test = measure(pool, reference, test, parts.append, block_rows, where)
+    columns = [[getattr(part, name) for part in parts] for name in POOL]
+    return scores.PoolScores(*map(np.concatenate, columns)), of_test
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("block_rows", [1, 7, 1000])
+def test_blocks_and_devices_do_not_matter(world, monkeypatch, block_rows, device):
+    if device != "cpu":  # the path of a GPU, on what there is
+        monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    of_pool, of_test = measured(block_rows, LOCAL.model_copy(update={"device": device}))
     threshold, row = nearest(world["val"], world["reference"])
     whole = score_pool(world["pool"], world["val"], threshold)
     for got, expected in zip(
@@ -92,6 +113,96 @@ def test_blocks_do_not_matter(world, block_rows):
         (of_test.pool_row, pool_row),
     ]:
         assert got.tobytes() == expected.tobytes()
+
+
+def split_store(world, *edges):
+    """The pool's store again, in several parts."""
+    folder = layout.embeddings("tiny", "pool")
+    card = json.loads((folder / "card.json").read_text())
+    for number, (a, b) in enumerate(pairwise(edges)):
+        np.save(folder / "img_emb" / f"img_emb_{number:04d}.npy", world["pool"][a:b])
+    parts = sorted((folder / "img_emb").iterdir())
+    card["parts"] = [hashlib.sha256(part.read_bytes()).hexdigest() for part in parts]
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_parts_do_not_matter_and_are_searched_once(world, monkeypatch):
+    whole = [getattr(one, name) for one, name in columns(*measured(70))]
+    split_store(world, 0, 1, 130, 131, 300)
+    calls = []
+    real = Scoring.__call__
+    monkeypatch.setattr(Scoring, "__call__", lambda *given: calls.append(1) or real(*given))
+    for _ in range(2):
+        again = [getattr(one, name) for one, name in columns(*measured(70))]
+        for got, expected in zip(again, whole, strict=True):
+            assert got.tobytes() == expected.tobytes()
+    assert len(calls) == 4
+    # neither blocks nor threads nor the device are in the key
+    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    measured(64, Engine(device="cuda"))
+    assert len(calls) == 4
+    # a part that is changed is searched again, and no other
+    world["pool"][130] = world["pool"][5]
+    split_store(world, 0, 1, 130, 131, 300)
+    measured(70)
+    assert len(calls) == 5
+
+
+def columns(of_pool, of_test):
+    names = [(of_pool, name) for name in POOL]
+    return names + [(of_test, field.name) for field in dataclasses.fields(of_test)]
+
+
+def test_copies_in_two_parts_give_the_lower_row(world):
+    world["pool"][200:240] = world["val"]
+    world["pool"][60:100] = world["val"]
+    split_store(world, 0, 150, 300)
+    of_test = measured(70)[1]
+    np.testing.assert_array_equal(of_test.pool_row, 60 + np.arange(40))
+
+
+def test_a_part_that_is_not_the_cards_is_an_error(world, tmp_path):
+    split_store(world, 0, 150, 300)
+    part = layout.embeddings("tiny", "pool") / "img_emb/img_emb_0001.npy"
+    np.save(part, world["pool"][149:299])
+    with pytest.raises(ValueError, match=r"img_emb_0001\.npy: its SHA-256 is not that of the card"):
+        similarity.main("val")
+    assert not list((tmp_path / "similarity").rglob("*.parquet"))
+    # what is there is whole: nothing of the wrong part is kept
+    np.save(part, world["pool"][150:])
+    similarity.main("val")
+
+
+def test_a_part_that_shrinks_or_holds_no_unit_vectors(world, monkeypatch):
+    split_store(world, 0, 150, 300)
+    (portion, *_) = portions(stores.load("tiny", "pool")[0])
+    portion.path.write_bytes(portion.path.read_bytes()[:-2])
+    with pytest.raises(ValueError, match=r"img_emb_0000\.npy: ends before row 149"):
+        list(portion.blocks(100))
+    world["pool"][10] *= np.float16(2)
+    split_store(world, 0, 150, 300)
+    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    for device in ("cpu", "cuda"):
+        with pytest.raises(ValueError, match=r"img_emb_0000\.npy: pool: row 10 has norm"):
+            measured(70, LOCAL.model_copy(update={"device": device}))
+
+
+def test_two_processes_give_the_same(world):
+    split_store(world, 0, 1, 130, 131, 300)
+    whole = measured(70)
+    for path in cache.folder().iterdir():
+        path.unlink()
+    for (one, name), (other, _) in zip(
+        columns(*measured(70, Engine(workers=2))), columns(*whole), strict=True
+    ):
+        assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
+
+
+def test_no_gpu_is_said_before_any_work(world):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(ValueError, match=r"engine\.device is cuda, and torch finds no GPU"):
+        measured(70, Engine(device="cuda"))
 
 
 def test_stage(world):

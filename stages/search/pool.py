@@ -34,14 +34,14 @@ class Queries:
     engine: str
 
 
-def queries(
-    query_QD: Float[ndarray, "Q D"],
-    threshold_Q: Float64[ndarray, " Q"],
-    engine: str | None = None,
-) -> Queries:
-    """Prepare the test images and their thresholds s_i(reference).
+def distinct(
+    query_QD: Float[ndarray, "Q D"], threshold_Q: Float64[ndarray, " Q"]
+) -> tuple[Int64[ndarray, " C"], Float64[ndarray, " Q"], Int64[ndarray, " Q"]]:
+    """One test image for all that are equal, in order of their thresholds.
 
-    Of equal vectors only the lowest index and the lowest threshold can decide, so one stays.
+    Of equal vectors only the lowest index and the lowest threshold can decide. Returns the indices
+    of those that stay, the thresholds (right for those), and where each one, or the one that
+    stands for it, is among those that stay.
     """
     check("queries", query_QD)
     if len(query_QD) == 0:
@@ -54,7 +54,6 @@ def queries(
             f"thresholds: {len(wrong)} of {len(threshold_Q)} are not similarities (within "
             f"{LARGEST_THRESHOLD:g} of 0), the first is {threshold_Q[wrong[0]]} at {wrong[0]}"
         )
-    engine = choose(engine)
     first: dict[bytes, int] = {}
     lowest_Q = threshold_Q.astype(np.float64)
     stands_Q = np.empty(len(query_QD), np.int64)
@@ -65,6 +64,17 @@ def queries(
     index = index[np.argsort(lowest_Q[index], kind="stable")]
     column_Q = np.empty(len(query_QD), np.int64)
     column_Q[index] = np.arange(len(index))
+    return index, lowest_Q, column_Q[stands_Q]
+
+
+def queries(
+    query_QD: Float[ndarray, "Q D"],
+    threshold_Q: Float64[ndarray, " Q"],
+    engine: str | None = None,
+) -> Queries:
+    """Prepare the test images and their thresholds s_i(reference)."""
+    index, lowest_Q, column_Q = distinct(query_QD, threshold_Q)
+    engine = choose(engine)
     # checked in the caller's order first, so that an error names the caller's row
     whole = prepare("queries", query_QD, "float32")
     centre_D = whole.single_ND.mean(0) if engine == "bfloat16" else None
@@ -74,7 +84,7 @@ def queries(
         vectors = prepare("queries", query_QD[part], engine, centre_D=centre_D)
         tiles.append(Columns.group(vectors, part, lowest_Q[part], centre_D))
         counts.append(len(part))
-    return Queries(tiles, counts, column_Q[stands_Q], query_QD.shape[1], engine)
+    return Queries(tiles, counts, column_Q, query_QD.shape[1], engine)
 
 
 def score_pool(
@@ -106,8 +116,8 @@ def score_pool(
 class Scan:
     """Rows of a pool, in blocks of any sizes, past queries that are ready.
 
-    ``max_sim_N``, ``nearest_N`` and ``margin_N`` are those of ``score_pool``; ``neighbours`` are
-    the queries' own. Without ``reverse`` nobody looks for them.
+    ``max_sim_N``, ``nearest_N`` and ``margin_N`` are those of ``score_pool``; ``result`` is the
+    queries' own. Without ``reverse`` nobody looks for it.
     """
 
     def __init__(
@@ -125,7 +135,7 @@ class Scan:
             for _ in over(self._piece, self._pieces(blocks)):
                 pass
 
-    def neighbours(self) -> tuple[Float64[ndarray, " Q"], Int64[ndarray, " Q"]]:
+    def result(self) -> tuple[Float64[ndarray, " Q"], Int64[ndarray, " Q"]]:
         """Similarity and row of each query's nearest; -inf and -1 before any row was seen."""
         similarity = np.concatenate([side.best.similarity_N for side in self.reverse])
         row = np.concatenate([side.best.index_N for side in self.reverse])

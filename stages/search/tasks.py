@@ -1,0 +1,234 @@
+"""One part of an embedding store past the queries: what `similarity` and `gap` do with a shard.
+
+Results are exact, so their keys in the shard cache name the vectors, the thresholds and the code,
+and neither device, engine, threads nor blocks.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float16, Float64, Int64
+
+from stages.artifacts import cache
+from stages.artifacts.embeddings import Embeddings
+from stages.artifacts.split import Split
+from stages.engine import shardwise
+from stages.parameters.engine import Engine
+from stages.search import device, pool
+from stages.search.neighbour import Nearest
+
+CODE = tuple(
+    f"stages.search.{name}"
+    for name in ("decide", "device", "engine", "neighbour", "pool", "reverse", "tasks", "vectors")
+)
+
+
+@dataclass(frozen=True)
+class Portion:
+    """One part of a store: its file, its rows, and which of them count."""
+
+    path: Path
+    offset: int
+    rows: int
+    dim: int
+    start: int
+    """The store's row that is the part's first. Tasks count from 0."""
+    identity: str
+    sha256: str | None
+    kept: bytes | None = None
+    """One bit a row, as ``numpy.packbits`` makes them; None where all rows count."""
+
+    def mask(self) -> Bool[np.ndarray, " N"]:
+        """Which rows count."""
+        if self.kept is None:
+            return np.ones(self.rows, bool)
+        bits = np.frombuffer(self.kept, np.uint8)
+        return np.unpackbits(bits, count=self.rows).view(bool)
+
+    def blocks(self, rows: int) -> Iterator[tuple[int, Float16[np.ndarray, "_ D"]]]:
+        """(first row, block) in order, read into fresh memory, for mapped pages count as ours.
+
+        Raises ``ValueError`` where the file is not the one that the store's card describes.
+        """
+        digest = hashlib.sha256()
+        with self.path.open("rb") as stream:
+            digest.update(stream.read(self.offset))
+            for start in range(0, self.rows, rows):
+                block_ND = np.empty((min(rows, self.rows - start), self.dim), np.float16)
+                if stream.readinto(block_ND.data) != block_ND.nbytes:
+                    raise ValueError(f"{self.path}: ends before row {self.rows - 1}; embed again")
+                if self.sha256 is not None:
+                    digest.update(block_ND.view(np.uint8).data)
+                yield start, block_ND
+        if self.sha256 not in (None, digest.hexdigest()):
+            raise ValueError(
+                f"{self.path}: its SHA-256 is not that of the card ({self.sha256[:12]}…): it was "
+                "changed since; embed again"
+            )
+
+
+def portions(store: Embeddings, chosen: Split | None = None) -> Iterator[Portion]:
+    """The parts of ``store`` in their order; with ``chosen`` only the split's rows count."""
+    for number, part in enumerate(store.files):
+        kept = None
+        if chosen is not None:
+            kept = np.packbits(chosen.within(part.start, part.start + part.rows)).tobytes()
+        yield Portion(
+            part.path,
+            part.offset,
+            part.rows,
+            store.dim,
+            part.start,
+            store.part_id(number),
+            part.sha256,
+            kept,
+        )
+
+
+class Closest:
+    """The nearest row of every query over parts that come in order."""
+
+    def __init__(self, queries: int) -> None:
+        self.similarity_Q = np.full(queries, -np.inf)
+        self.row_Q = np.full(queries, -1, np.int64)
+
+    def add(
+        self, similarity_Q: Float64[np.ndarray, " Q"], row_Q: Int64[np.ndarray, " Q"], start: int
+    ) -> None:
+        """The answer of the next part, whose first row is ``start``; on ties the earlier stays."""
+        better_Q = similarity_Q > self.similarity_Q
+        self.similarity_Q[better_Q] = similarity_Q[better_Q]
+        self.row_Q[better_Q] = start + row_Q[better_Q]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Task: max_sim, nearest and margin of a part's rows, and every test image's nearest row."""
+
+    query_QD: Float16[np.ndarray, "Q D"]
+    threshold_Q: Float64[np.ndarray, " Q"]
+    block_rows: int
+    device: str
+    threads: int
+
+    def start(self) -> None:
+        """Bring the queries to their device."""
+        _ = self._queries
+
+    def __call__(self, portion: Portion, /) -> dict[str, np.ndarray]:
+        """The columns of ``scores``; ``similarity`` and ``row`` (of the part) per test image."""
+        scan = (
+            pool.Scan(self._queries, portion.rows, self.threads)
+            if isinstance(self._queries, pool.Queries)
+            else device.Scan(self._queries, portion.rows)
+        )
+        scan.read(portion.blocks(self.block_rows))
+        similarity_Q, row_Q = scan.result()
+        return {
+            "max_sim": scan.max_sim_N,
+            "nearest": scan.nearest_N,
+            "margin": scan.margin_N,
+            "similarity": similarity_Q,
+            "row": row_Q,
+        }
+
+    def name(self, portion: Portion, /) -> str:
+        """The part's file."""
+        return str(portion.path)
+
+    def over(
+        self, store: Embeddings, where: Engine, label: str
+    ) -> Iterator[tuple[Portion, dict[str, np.ndarray]]]:
+        """Every part of a store with its result, in their order."""
+        given = _digest(self.query_QD), _digest(self.threshold_Q)
+        return _over(self, list(portions(store)), where, label, "scoring", *given)
+
+    @cached_property
+    def _queries(self) -> pool.Queries | device.Queries:
+        if self.device == "cpu":
+            return pool.queries(self.query_QD, self.threshold_Q)
+        return device.queries(self.query_QD, self.threshold_Q, self.device)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Task: the nearest of every query of some sets among the rows of a part that count."""
+
+    sets: Mapping[str, Float16[np.ndarray, "_ D"]]
+    block_rows: int
+    device: str
+    threads: int
+
+    def start(self) -> None:
+        """Bring the queries to their device."""
+        _ = self._queries
+
+    def __call__(self, portion: Portion, /) -> dict[str, np.ndarray]:
+        """``SET/similarity`` and ``SET/row`` (of the part): -inf and -1 where no row counts."""
+        searches = {
+            name: device.Scan(self._queries[name], portion.rows, margins=False)
+            if name in self._queries
+            else Nearest(query_QD, threads=self.threads)
+            for name, query_QD in self.sets.items()
+        }
+        mask_N = portion.mask()
+        for start, block_ND in portion.blocks(self.block_rows):
+            for search in searches.values():
+                search.update(block_ND, mask_N[start : start + len(block_ND)])
+        found = {}
+        for name, search in searches.items():
+            found[f"{name}/similarity"], found[f"{name}/row"] = search.result()
+        return found
+
+    def name(self, portion: Portion, /) -> str:
+        """The part's file."""
+        return str(portion.path)
+
+    def among(
+        self, store: Embeddings, where: Engine, label: str, chosen: Split | None = None
+    ) -> dict[str, Closest]:
+        """The nearest rows of a store, or of a split of it, for every set."""
+        closest = {name: Closest(len(query_QD)) for name, query_QD in self.sets.items()}
+        given = [f"{name} {_digest(query_QD)}" for name, query_QD in self.sets.items()]
+        items = list(portions(store, chosen))
+        for portion, found in _over(self, items, where, label, "neighbours", *given):
+            for name, one in closest.items():
+                one.add(found[f"{name}/similarity"], found[f"{name}/row"], portion.start)
+        return closest
+
+    @cached_property
+    def _queries(self) -> dict[str, device.Queries]:
+        if self.device == "cpu":
+            return {}
+        return {
+            name: device.queries(query_QD, np.zeros(len(query_QD)), self.device)
+            for name, query_QD in self.sets.items()
+        }
+
+
+def threads(where: Engine) -> int:
+    """Of one worker: its share of this machine, or what its Ray actor was given."""
+    if where.kind == "ray":
+        return max(1, int(where.cpus))
+    return max(1, torch.get_num_threads() // where.workers)
+
+
+def _over(
+    task: Scoring | Neighbours, items: list[Portion], where: Engine, label: str, *decided: str
+) -> Iterator[tuple[Portion, dict[str, np.ndarray]]]:
+    def key(portion: Portion) -> str:
+        kept = None if portion.kept is None else hashlib.sha256(portion.kept).hexdigest()
+        return cache.key(*decided, cache.code(*CODE), portion.identity, portion.rows, kept)
+
+    found = shardwise(task, items, key=key, store=cache.ARRAYS, where=where, label=label)
+    return zip(items, found, strict=True)
+
+
+def _digest(values: np.ndarray) -> str:
+    whole = np.ascontiguousarray(values)
+    return hashlib.sha256(f"{whole.dtype}{whole.shape}".encode() + whole.tobytes()).hexdigest()
