@@ -15,7 +15,8 @@ class Limits(Strict):
     """What an image must be to be used; all is checked before it is decoded."""
 
     least_side: Annotated[int, Field(ge=1)] = 8  # pixels
-    most_pixels: Annotated[int, Field(ge=1)] = 64_000_000
+    # Pillow itself refuses twice 89,478,485
+    most_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 64_000_000
     most_bytes: Annotated[int, Field(ge=1, le=1 << 31)] = 1 << 26  # of a member of a tar
     # how an image is tried out: header alone; draft, all of its bytes but a JPEG at an eighth of
     # its size; full, all of its pixels
