@@ -73,6 +73,12 @@ PARAMS: dict[str, Any] = {
         "threads": 1,
     },
 }
+# a model without batch normalisation: a batch may be shared out
+LAYER_NORM: dict[str, Any] = {
+    "embed_dim": 16,
+    "vision_cfg": {"layers": 2, "width": 32, "head_width": 16, "patch_size": 8},
+    "text_cfg": {"context_length": 8, "width": 16, "heads": 2, "layers": 1},
+}
 
 
 def picture(label: str, index: int) -> bytes:
@@ -131,5 +137,6 @@ def change(root: Path, **sections: object) -> None:
     path = root / "params.yaml"
     content = yaml.safe_load(path.read_text())
     for name, values in sections.items():
-        content[name] = {**content[name], **values} if isinstance(values, dict) else values
+        merged = isinstance(values, dict) and name in content
+        content[name] = {**content[name], **values} if merged else values
     path.write_text(yaml.safe_dump(content))

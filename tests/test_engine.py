@@ -3,6 +3,9 @@
 import errno
 import os
 import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,3 +220,73 @@ def test_parameters(tmp_path):
     path.write_text("engine: {kind: rey}\n")
     with pytest.raises(ValueError, match=r"engine\.kind: 'rey' is not valid; did you mean 'ray'"):
         current(path)
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from tests.test_engine import driven
+print("begun", flush=True)
+for out in driven(Path(sys.argv[1]), slow=True):
+    pass
+"""
+
+
+def driven(log, *, slow):
+    """Squares on two processes."""
+    return shardwise(
+        Slow(log) if slow else Squares(log),
+        range(40),
+        key=lambda item: cache.key("squares", item),
+        store=ARRAYS,
+        where=Engine(workers=2),
+        label="squares",
+    )
+
+
+class Slow(Squares):
+    """Long enough to be killed in the middle, and says which process it is."""
+
+    def __call__(self, item):
+        time.sleep(0.05)
+        with self.log.with_suffix(".pids").open("a") as stream:
+            stream.write(f"{os.getpid()}\n")
+        return super().__call__(item)
+
+
+def test_the_workers_of_a_killed_stage_end_and_their_shards_are_kept(tmp_path, shards):
+    log = tmp_path / "log"
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(log)], cwd=Path(__file__).parents[1]
+    )
+    wait_for(lambda: len(kept(shards)) >= 6)
+    driver.kill()
+    driver.wait()
+    pids = {int(line) for line in log.with_suffix(".pids").read_text().split()}
+    wait_for(lambda: not any(map(alive, pids)))
+    before = kept(shards)
+    assert len(before) < 40
+    log.unlink()
+    assert [int(out["item"][0]) for out in driven(log, slow=False)] == list(range(40))
+    again = [line for line in log.read_text().split() if line != "start"]
+    assert len(again) == 40 - len(before)
+
+
+def kept(shards):
+    return list(shards.glob(f"*{ARRAYS.suffix}"))
+
+
+def alive(pid):
+    """Whether a process runs; an ended one that nobody has waited for does not."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition):
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("waited in vain for a minute")
