@@ -1,0 +1,208 @@
+"""Link rot: which rows of two manifests are the same samples, and a split carried over."""
+
+import dataclasses
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.artifacts import dataset, manifest, overlap, split
+from stages.artifacts.dataset import Sample
+from stages.artifacts.shards import Shard
+from tests.real_images import SIDE, drawings, encoded
+
+IMAGES = [encoded(pixels, "PNG") for _, pixels in drawings(12)]
+AGAIN = [encoded(pixels, "JPEG") for _, pixels in drawings(12)]  # the same, encoded again
+
+
+def sample(number: int, *, image: bytes | None = None, caption: str = "", label=None) -> Sample:
+    return Sample(
+        key=f"{number:05d}",
+        image=IMAGES[number % 12] if image is None else image,
+        extension="png",
+        caption=caption or drawings(12)[number % 12][0],
+        label=label,
+        width=SIDE,
+        height=SIDE,
+        source=f"https://example.org/{number}.png",
+    )
+
+
+def made(folder: Path, samples: list[Sample], shard_size: int = 4) -> manifest.Manifest:
+    numbered = [dataclasses.replace(one, key=f"{row:05d}") for row, one in enumerate(samples)]
+    dataset.write(folder, numbered, shard_size=shard_size, max_drop_fraction=0.0)
+    return manifest.read(folder, shards=False)
+
+
+@pytest.fixture
+def days(tmp_path):
+    """A pool, and what was left of it on another day: in another order, with changes."""
+    first = [sample(n, label="cat" if n < 4 else "dog" if n < 8 else None) for n in range(12)]
+    second = [
+        sample(11),
+        sample(3, image=AGAIN[3]),  # encoded again
+        sample(20, image=IMAGES[5]),  # moved to another URL
+        sample(0),
+        sample(7, caption="another caption"),  # the same image and URL
+        sample(21, image=b"new", caption="new"),
+        sample(9),
+    ]
+    return made(tmp_path / "a", first), made(tmp_path / "b", second, 3)
+
+
+def test_source_id_comes_first_and_uid_second(days, tmp_path):
+    found = overlap.match(*days, tmp_path / "scratch")
+    expected = {11: 0, 3: 1, 5: 2, 0: 3, 7: 4, 9: 6}
+    partner = [expected.get(row, overlap.NONE) for row in range(12)]
+    assert found.partner_N.tolist() == partner
+    assert found.counts == {
+        "rows_a": 12, "rows_b": 7, "by_source_id": 4, "by_uid": 2, "same_bytes": 3,
+        "ambiguous_source_id": 0, "ambiguous_uid": 0, "only_in_a": 6, "only_in_b": 1,
+    }  # fmt: skip
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_split_goes_over_with_a_report_of_what_is_lost(days, tmp_path):
+    a, b = days
+    folder = tmp_path / "splits/core"
+    split.write(folder, [0, 1, 2, 3, 5, 8, 11], card={"pool": a.sha256, "rule": "core"})
+    out = tmp_path / "splits/core-b"
+    command = [sys.executable, "-m", "stages.artifacts.overlap"]
+    told = subprocess.run(
+        [*command, "project", folder, a.folder, b.folder / "manifest.parquet", out],
+        capture_output=True, text=True, check=True, env={"CLIPCAUSE_SHARDS": str(tmp_path / "s")},
+    )  # fmt: skip
+    assert "4 of 7 rows found in" in told.stdout
+    assert "3 lost (42.86%)" in told.stdout
+    projected = split.read_for(out, b.sha256)
+    assert projected.rows.tolist() == [0, 1, 2, 3]
+    card = projected.card["projected"]
+    assert (card["rows"], card["lost"], card["lost_share"]) == (7, 3, 0.428571)
+    assert card["lost_share_of_all_rows"] == 0.5
+    assert card["per_class"] == {
+        "cat": {"rows": 4, "lost": 2, "lost_share": 0.5},
+        "dog": {"rows": 1, "lost": 0, "lost_share": 0.0},
+    }
+    assert card["card"]["rule"] == "core"
+    assert card["pool"] == a.sha256
+    assert projected.card["pool_rows"] == 7
+    shown = subprocess.run(
+        [*command, a.folder, b.folder], capture_output=True, text=True, check=True,
+        env={"CLIPCAUSE_SHARDS": str(tmp_path / "s")},
+    )  # fmt: skip
+    lines = dict(line.split()[:2] for line in shown.stdout.splitlines()[:9])
+    assert (lines["by_source_id"], lines["by_uid"], lines["only_in_b"]) == ("4", "2", "1")
+    assert "6 rows are in both" in shown.stdout
+
+
+def test_the_split_of_another_pool(days, tmp_path):
+    a, b = days
+    split.write(tmp_path / "s", [0], card={"pool": b.sha256})
+    with pytest.raises(ValueError, match="made from pool manifest"):
+        overlap.write_projection(
+            "project", str(tmp_path / "s"), str(a.folder), str(b.folder), str(tmp_path / "out")
+        )
+
+
+def test_equal_ids_match_in_row_order(tmp_path):
+    # the same URL and caption three times in A and twice in B; one image under two URLs in A
+    a = made(tmp_path / "a", [sample(1), sample(2), sample(1), sample(1), sample(5), sample(17)])
+    b = made(tmp_path / "b", [sample(8), sample(1), sample(30, image=IMAGES[5]), sample(1)], 1)
+    found = overlap.match(a, b, tmp_path)
+    none = overlap.NONE
+    assert found.partner_N.tolist() == [1, none, 3, none, 2, none]
+    assert found.counts["ambiguous_source_id"] == 2
+    assert found.counts["ambiguous_uid"] == 1
+    assert (found.counts["only_in_a"], found.counts["only_in_b"]) == (3, 1)
+
+
+def by_hand(a: list[tuple[str, str | None]], b: list[tuple[str, str | None]]) -> list[int]:
+    """The rule, row by row: k-th of an id with the k-th, source_id first."""
+    partner = [overlap.NONE] * len(a)
+    for column in (0, 1):
+        waiting = defaultdict(list)
+        for row, ids in enumerate(b):
+            if row not in partner and ids[column] is not None:
+                waiting[ids[column]].append(row)
+        for row, ids in enumerate(a):
+            if partner[row] == overlap.NONE and ids[column] is not None and waiting[ids[column]]:
+                partner[row] = waiting[ids[column]].pop(0)
+    return partner
+
+
+class Rows(manifest.Manifest):
+    """A manifest of ids alone, which no file has."""
+
+    def shard_table(self, position: int, columns: list[str] | None = None) -> pa.Table:
+        part = self.__dict__["ids"][self.starts[position] : self.starts[position + 1]]
+        place = {"source_id": 0, "uid": 1}
+        return pa.table(
+            {
+                name: pa.array([ids[place[name]] for ids in part], pa.string())
+                for name in columns or place
+            }
+        )
+
+
+def rows(ids: list[tuple[str, str | None]], size: int) -> Rows:
+    """A manifest of these ids in shards of ``size`` rows."""
+    sizes = [min(size, len(ids) - start) for start in range(0, len(ids), size)]
+    shards = tuple(Shard(f"{place}", "", 0, count) for place, count in enumerate(sizes))
+    found = Rows(Path("made"), "", shards)
+    found.__dict__["ids"] = ids
+    return found
+
+
+# few ids, some of which differ in one half alone, so that every tie and every collision comes up
+HALVES = ("0" * 16, "f" * 16, "0123456789abcdef")
+IDS = st.sampled_from([first + second for first in HALVES for second in HALVES])
+SIDE_ROWS = st.lists(st.tuples(IDS, st.none() | IDS), max_size=24)
+
+
+@settings(deadline=None, max_examples=200)
+@given(a=SIDE_ROWS, b=SIDE_ROWS, size=st.integers(1, 7), at_once=st.integers(1, 9))
+def test_matches_are_those_of_the_rule(tmp_path_factory, a, b, size, at_once):
+    scratch = tmp_path_factory.getbasetemp()
+    found = overlap.match(rows(a, size), rows(b, 3), scratch, at_once)
+    expected = by_hand(a, b)
+    assert found.partner_N.tolist() == expected
+    pairs = [(row, other) for row, other in enumerate(expected) if other != overlap.NONE]
+    assert len({other for _, other in pairs}) == len(pairs)  # every row has at most one partner
+    counts = found.counts
+    by_source = sum(a[row][0] == b[other][0] for row, other in pairs)
+    assert counts["by_source_id"] == by_source
+    assert counts["by_source_id"] + counts["by_uid"] == len(pairs)
+    assert counts["only_in_a"] == len(a) - len(pairs)
+    assert counts["only_in_b"] == len(b) - len(pairs)
+
+
+@settings(deadline=None)
+@given(a=SIDE_ROWS, size=st.integers(1, 7))
+def test_a_manifest_is_all_of_itself(tmp_path_factory, a, size):
+    scratch = tmp_path_factory.getbasetemp()
+    found = overlap.match(rows(a, size), rows(a, size + 1), scratch, 4)
+    assert found.partner_N.tolist() == list(range(len(a)))
+    assert found.counts["by_source_id"] == len(a)
+
+
+@pytest.mark.parametrize("bad", ["xyz", "0" * 31, "0" * 33, "g" * 32, "0" * 30 + "é"])
+def test_an_id_that_is_none(tmp_path, bad):
+    for column in ([bad], ["0" * 32, bad]):
+        with pytest.raises(ValueError, match="an id is not 32 hexadecimal digits"):
+            overlap.numbers(pa.chunked_array([column]), "here")
+
+
+def test_ids_are_numbers_whatever_the_chunks():
+    ids = [f"{n:032x}" for n in (1, 2**64, 2**128 - 1)]
+    whole = pa.chunked_array([["0" * 32, *ids]])
+    for column in (whole[1:], pa.chunked_array([ids[:1], [], ids[1:]])):
+        found = overlap.numbers(column, "here")
+        assert found.tolist() == [[0, 1], [1, 0], [2**64 - 1, 2**64 - 1]]
+    assert overlap.numbers(pa.chunked_array([pa.array([], pa.string())]), "here").shape == (0, 2)
+    assert np.array_equal(overlap.numbers(whole, "x")[0], [0, 0])
