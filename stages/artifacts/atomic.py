@@ -10,6 +10,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Generator
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 SUFFIX = ".partial"
 ROW_GROUP = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, the size that a file may have
+SHORT = re.compile(r"\d+ requested and \d+ written")  # NumPy's words for it, without a number
 
 
 @contextmanager
@@ -120,7 +122,7 @@ def _temporary(target: Path, *, is_folder: bool) -> Generator[Path]:
     try:
         yield path
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in FULL or SHORT.search(str(error)):
             raise _full(target, error) from error
         raise
     finally:
@@ -130,9 +132,10 @@ def _temporary(target: Path, *, is_folder: bool) -> Generator[Path]:
 
 def _full(target: Path, error: OSError) -> OSError:
     return OSError(
-        f"{target}: {error.strerror}; what was there before is untouched. To free "
-        "some: `dvc gc` removes results that no branch names, and the folder `shards` beside DVC's "
-        "cache can be deleted, which costs time and nothing else; then run again"
+        f"{target}: {error.strerror or 'No space left on device'}; what was there before is "
+        "untouched. To free some: `dvc gc --all-branches` removes results that no branch names, "
+        "and the folder `shards` beside DVC's cache can be deleted, which costs time and nothing "
+        "else; then run again"
     )
 
 
