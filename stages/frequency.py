@@ -144,8 +144,11 @@ def wordnet_hash(settings: Frequency) -> str:
 def main() -> str:
     """Count the captions of the pool for the study's list of classes."""
     settings, name = section("frequency", Frequency), study.name("classes")
-    known = classes.read(layout.classes(name))
-    listed = {key: {"names": c.names, "negatives": c.negatives} for key, c in known.items()}
+    # classes of one test set alone have names that are others' too
+    known = classes.own(classes.read(layout.classes(name)))
+    listed = {
+        key: {"names": [*c.names, *c.shared], "negatives": c.negatives} for key, c in known.items()
+    }
     pool = manifest.read(layout.dataset(layout.POOL), shards=False)
     wordnet = wordnet_hash(settings)
     task = Mentions(pool.folder, listed, settings)
