@@ -11,12 +11,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stages.artifacts import layout
+from stages.artifacts.place import is_url
 
 NONE = "none"
 HERE, MISSING, UNSEEN = "here", "missing", "not looked at"
 # sections of data sets, and the keys of an item that name a path or a URL
 DATA = ("datasets", "tests")
-KEYS = ("raw", "place", "embeddings", "table")
+KEYS = ("raw", "place", "embeddings")
 LOCAL = ("file", "local")
 
 
@@ -46,7 +47,9 @@ def places(content: Mapping[str, Any], made: Iterable[str] = ()) -> list[Place]:
 def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and path of everything in the parameters that can name a path."""
     yield "classes", str(layout.classes(content["classes"]))
-    yield "fetch.archive", content["fetch"].get("archive", NONE)
+    for name, package in content["fetch"].items():
+        yield f"fetch.{name}.archive", package.get("archive", NONE)
+    yield "frequency.wordnet", content["frequency"].get("wordnet", str(layout.RAW_WORDNET))
     for section in DATA:
         for name, entry in content[section].items():
             for key in KEYS:
@@ -62,7 +65,7 @@ def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def state(path: str) -> str:
     """Whether something is at ``path``; for URLs of other schemes than file: nobody has asked."""
-    scheme, colon, rest = path.partition("://")
-    if colon and scheme not in LOCAL:
+    scheme, _, rest = path.partition("://")
+    if is_url(path) and scheme not in LOCAL:
         return UNSEEN
-    return HERE if Path(rest if colon else path).expanduser().exists() else MISSING
+    return HERE if Path(rest if is_url(path) else path).exists() else MISSING

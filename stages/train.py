@@ -5,9 +5,9 @@ the run may take it over. Out: `models/<run>`, a checkpoint, and `curves/<run>`,
 With `train.processes` above one this process becomes their torchrun (`stages.learning.distributed`
 says how several machines take part).
 
-Every run sees the same number of samples, whatever the size of its split. `reuse: encoder` takes
-the encoder's checkpoint if its recipe (data, rows, objective, seed, parameters) is the run's own,
-and trains otherwise, saying what differs.
+Every run sees the same number of samples, whatever the size of its split, unless it states its own
+`epochs`. `reuse: encoder` takes the encoder's checkpoint if its recipe (data, rows, objective,
+seed, parameters) is the run's own, and trains otherwise, saying what differs.
 """
 
 import sys
@@ -23,16 +23,30 @@ from stages.learning import curves, distributed, runs
 from stages.learning.runs import Plan, Sources
 from stages.parameters import item, section, study
 from stages.parameters.runs import NONE, Run
-from stages.parameters.train import Train
+from stages.parameters.train import Optimiser, Train
 
 ENCODER = "encoder"
 
 
-def plan(entry: Run, chosen: Split, train: Train) -> Plan:
-    """What a run of the parameters amounts to; `add_reference` of the run goes first."""
+def plan(entry: Run, chosen: Split, train: Train, reference: int = 0) -> Plan:
+    """What a run of the parameters amounts to; `add_reference` of the run goes first.
+
+    ``reference`` is the number of rows of the reference, which epochs count where it is added.
+    """
     add = train.add_reference if entry.add_reference is None else entry.add_reference
-    supervised = entry.objective == "supervised"
-    return Plan(chosen, add or supervised, entry.objective, entry.seed, train)
+    add = add or entry.objective == "supervised"
+    if entry.epochs is not None:
+        train = passes(train, entry.objective, entry.epochs, len(chosen) + reference * add)
+    return Plan(chosen, add, entry.objective, entry.seed, train)
+
+
+def passes(train: Train, objective: str, epochs: float, rows: int) -> Train:
+    """The parameters with as many samples as make ``epochs`` passes over ``rows``, in whole
+    batches."""
+    settings: Optimiser = getattr(train, objective)
+    batches = max(1, round(epochs * rows / settings.batch_size))
+    own = settings.model_copy(update={"samples_seen": batches * settings.batch_size})
+    return train.model_copy(update={objective: own})
 
 
 def reusable(sources: Sources, planned: Plan) -> Checkpoint | None:
@@ -60,7 +74,7 @@ def main(name: str) -> str:
     chosen = split.from_rows([])
     if entry.split != NONE:
         chosen = split.read_for(layout.split(entry.split), sources.pool.sha256)
-    planned = plan(entry, chosen, train)
+    planned = plan(entry, chosen, train, len(sources.reference))
     runs.check(sources, planned)
     folder, card = layout.model(name), dict(chosen.card)
     stored = reusable(sources, planned) if entry.reuse == ENCODER else None

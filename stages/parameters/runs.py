@@ -17,3 +17,5 @@ class Run(Strict):
     seed: Annotated[int, Field(ge=0)]
     reuse: Literal["none", "encoder"] = "none"  # take the encoder's model where it is the same
     add_reference: bool | None = None  # None: as `train` says
+    # passes over the run's own rows; None: the samples that `train` states, the same for all runs
+    epochs: Annotated[float, Field(gt=0.0)] | None = None
