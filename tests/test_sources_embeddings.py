@@ -7,8 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
-from stages.artifacts import dataset, in_place, manifest
+from stages import prepare
+from stages.artifacts import dataset, in_place, manifest, split
+from stages.artifacts import embeddings as stored
 from stages.parameters.sources import Embeddings
 from stages.sources.embeddings import adopt, read_embeddings, rescaled
 from tests.artifacts_samples import make_dataset, unit_vectors
@@ -201,3 +204,27 @@ def test_metadata_that_are_missing_or_damaged(tmp_path):
     path.unlink()
     with pytest.raises(ValueError, match="2 parts of vectors, 1 of metadata"):
         prepared(tmp_path, folder)
+
+
+def test_prepare_makes_a_pool_of_published_embeddings_and_embed_takes_them(tmp_path, monkeypatch):
+    folder = published(tmp_path / "laion")
+    root = Path(__file__).parents[1]
+    shown = yaml.safe_load((root / "params.yaml").read_text())
+    entry = {"source": "embeddings", "raw": "data/none", "place": str(folder)}
+    params = {
+        "versions": shown["versions"],
+        "prepare": {"image_size": 32, "shard_size": 10, "max_drop_fraction": 0.0},
+        "datasets": {"pool": entry},
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    assert prepare.main("pool") == "8 samples in 2 shards, 0 dropped"
+    pool = manifest.read(Path("data/pool"))
+    assert pool.place(1) == f"{folder}/metadata/metadata_1.parquet"
+    digests = [part.sha256 for part in adopt(folder, pool, dim=8)]
+    store = stored.adopt(tmp_path / "embeddings/clip/pool", folder, digests, pool, "encoder")
+    expected = np.concatenate([unit_vectors(5, 8, seed=0), unit_vectors(3, 8, seed=1)])
+    assert np.array_equal(store.all(), expected)
+    # a split can be made on it without an image
+    split.write(tmp_path / "splits/first", [0, 6], card={"pool": pool.sha256})
+    assert split.read_for(tmp_path / "splits/first", pool.sha256).rows.tolist() == [0, 6]

@@ -7,7 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
+from stages import prepare
 from stages.artifacts import dataset, in_place, manifest
 from stages.parameters.sources import Table
 from stages.sources.table import read_table
@@ -156,3 +158,26 @@ def test_files_that_are_no_tables(tmp_path, name, content, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         prepared(tmp_path, tmp_path / "raw", width="none", height="none")
     assert not (tmp_path / "made").exists()
+
+
+def test_prepare_makes_a_pool_of_captions(tmp_path, monkeypatch):
+    laion(tmp_path / "metadata/part-00000.parquet")
+    root = Path(__file__).parents[1]
+    shown = yaml.safe_load((root / "params.yaml").read_text())
+    entry = {"source": "table", "raw": "data/none", "place": str(tmp_path / "metadata")}
+    params = {
+        "versions": shown["versions"],
+        "prepare": {"image_size": 32, "shard_size": 10, "max_drop_fraction": 0.2},
+        "datasets": {"pool": entry},
+    }
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    assert prepare.main("pool") == "9 samples in 1 shards, 1 dropped"
+    assert manifest.read(Path("data/pool")).captions[:3] == [
+        name.replace("-", " ") for name in NAMES[:3]
+    ]
+    (tmp_path / "params.yaml").write_text(
+        yaml.safe_dump({**params, "datasets": {"pool": {**entry, "captoin": "TEXT"}}})
+    )
+    with pytest.raises(ValueError, match=r"captoin: unknown parameter; did you mean 'caption'\?"):
+        prepare.main("pool")
