@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stages import versions
-from stages.artifacts import classes, dataset, in_place, layout, metrics
+from stages.artifacts import classes, dataset, in_place, layout, metrics, place
 from stages.artifacts.dataset import Counts, Drop, Sample
 from stages.artifacts.in_place import Part
 from stages.entry import run
@@ -23,23 +23,26 @@ from stages.sources import embeddings, icons, imagefolder, table, webdataset
 from stages.sources.folder import read_folder
 
 TESTS = "tests"  # the section, and the folder, of test sets
+COPIED = ("icons", "folder", "imagefolder")
 
 
 def samples(
     source: Dataset, parameters: Prepare, raw: Path, name: str
 ) -> Iterator[Sample | Drop] | None:
-    """The samples of a source that is copied into shards, None for one that is read in place."""
+    """The samples of a source that is copied into shards, None for one that is read in place.
+
+    ``raw`` is its file or folder.
+    """
     options = source.options()
     if source.source == "icons":
         versions.check("resvg-py", "pillow")
         return icons.read_icons(raw, parameters.image_size, name)
     versions.check("pillow")
     if source.source == "folder":
-        return read_folder(raw, parameters.image_size)
+        return read_folder(raw, parameters.image_size, parameters)
     if isinstance(options, ImageFolder):
         known = classes.read(layout.classes(study.name("classes")))
-        root = raw if source.place == NONE else Path(source.place)
-        found = imagefolder.read_imagefolder(root, known, options, parameters)
+        found = imagefolder.read_imagefolder(raw, known, options, parameters)
         return progress(found, label=f"prepare {name}", unit="images")
     return None
 
@@ -49,6 +52,7 @@ def parts(source: Dataset, parameters: Prepare, name: str) -> tuple[str, Iterato
     options = source.options()
     where = source.raw if source.place == NONE else source.place
     if isinstance(options, WebDataset):
+        # of all of `prepare`, what decides a tar's part
         limits = Limits(**parameters.model_dump(include=set(Limits.model_fields)))
         found = webdataset.parts(
             where, options.shards, options.label, limits, engine.current(), name
@@ -78,14 +82,15 @@ def main(name: str) -> str:
     parameters = section("prepare", Prepare)
     kind, _, key = name.rpartition("/")
     source = item(kind or "datasets", key, Dataset)
-    raw = Path(source.raw)
-    if source.place == NONE and not raw.exists():
-        raise FileNotFoundError(f"{raw}: not found ({kind or 'datasets'}.{key}.raw in params.yaml)")
-    if source.place != NONE and source.source in ("icons", "folder"):
+    slot = "raw" if source.place == NONE else "place"
+    raw = Path(getattr(source, slot))
+    where = f"{kind or 'datasets'}.{key}.{slot} in params.yaml"
+    if source.source in COPIED and place.is_url(source.place):
         raise ValueError(
-            f"{kind or 'datasets'}.{key}.place: {source.source} is copied into shards; name its "
-            "folder as raw"
+            f"{source.place}: {source.source} reads a folder of this machine ({where})"
         )
+    if not place.is_url(source.place) and not raw.exists():
+        raise FileNotFoundError(f"{raw}: not found ({where})")
     counts, lost = write(source, parameters, raw, name)
     target = layout.dataset(name)
     if kind == TESTS and None in (labels := dataset.read(target, shards=False).labels):

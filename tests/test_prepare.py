@@ -11,7 +11,10 @@ from PIL import Image
 from stages import prepare
 from stages.artifacts import catalogue, dataset
 from stages.artifacts.dataset import Drop, Sample
+from stages.parameters.datasets import Limits
 from stages.sources.folder import read_folder
+from tests.test_sources_embeddings import published
+from tests.test_sources_table import laion
 
 SQUARE = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h2v4H0z"/></svg>'
 VERSIONS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())["versions"]
@@ -110,12 +113,18 @@ def test_a_folder_of_pictures(tmp_path):
     Image.new("RGB", (16, 16)).save(tmp_path / "mute.png")
     Image.new("RGB", (16, 16)).save(tmp_path / "latin.png")
     (tmp_path / "latin.txt").write_bytes("caf\xe9".encode("latin-1"))
-    found = list(read_folder(tmp_path, 32))
+    whole = (tmp_path / "grey_cat/one.png").read_bytes()
+    damaged = whole.replace(b"IDAT", b"ID\0T")  # Pillow has a SyntaxError for it
+    (tmp_path / "grey_cat/chunk.png").write_bytes(damaged)
+    Image.new("RGB", (16, 16)).save(tmp_path / "grey_cat/photo.png", "GIF")
+    found = list(read_folder(tmp_path, 32, Limits()))
     samples = {item.key: item for item in found if isinstance(item, Sample)}
     drops = {item.key: item.reason for item in found if isinstance(item, Drop)}
     assert drops == {
         "broken": "undecodable",
-        "tiny": "undecodable",
+        "grey_cat_chunk": "undecodable",
+        "grey_cat_photo": "undecodable",
+        "tiny": "too small",
         "mute": "no caption",
         "latin": "unreadable caption",
     }
@@ -130,7 +139,44 @@ def test_a_decompression_bomb_is_not_decoded(tmp_path):
     # 20,000 x 20,000 white pixels compress to a few hundred kilobytes
     Image.new("1", (20_000, 20_000), 1).save(tmp_path / "bomb.png")
     (tmp_path / "bomb.txt").write_text("boom")
-    (drop,) = read_folder(tmp_path, 32)
+    (drop,) = read_folder(tmp_path, 32, Limits())
     assert isinstance(drop, Drop)
-    assert drop.reason == "undecodable"
+    assert drop.reason == "too large"
     assert "pixels" in drop.detail
+
+
+def state(root: Path, **entries: dict) -> None:
+    content = yaml.safe_load((root / "params.yaml").read_text())
+    content["datasets"] |= entries
+    (root / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_tables_and_published_embeddings_are_data_sets_without_images(repository):
+    laion(repository / "meta/part-0.parquet", 6)
+    folder = published(repository / "published", sizes=(5, 3))
+    state(
+        repository,
+        meta={"source": "table", "raw": "meta"},
+        known={"source": "embeddings", "raw": "data/none", "place": str(folder)},
+    )
+    assert prepare.main("known").startswith("8 samples in 2 shards")
+    # what a table lacks is its own tests' matter
+    assert "samples in 1 shards" in prepare.main("meta")
+    for name in ("known", "meta"):
+        assert sorted(path.name for path in Path("data", name).iterdir()) == [
+            "drops.parquet",
+            "manifest.parquet",
+        ]
+        assert yaml.safe_load(Path(f"metrics/prepare/{name}.json").read_text())["lost"] == 0
+
+
+def test_a_source_that_is_copied_may_lie_anywhere_on_this_machine(repository):
+    outside = repository.parent / "photos"
+    (outside / "cat").mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (16, 16)).save(outside / "cat/one.png")
+    mine = {"source": "folder", "raw": "data/none", "place": str(outside)}
+    state(repository, mine=mine, far=mine | {"place": "s3://photos"})
+    assert prepare.main("mine") == "1 samples in 1 shards, 0 dropped"
+    assert "00000.tar" in {path.name for path in Path("data/mine").iterdir()}
+    with pytest.raises(ValueError, match=r"s3://photos: folder reads a folder of this machine"):
+        prepare.main("far")

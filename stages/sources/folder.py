@@ -5,26 +5,24 @@ An image in a sub-folder without such a file has the sub-folder's name as its la
 for underscores, as its caption.
 """
 
+import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from stages.artifacts.dataset import Drop, Sample
 from stages.icons.raster import png
+from stages.parameters.datasets import Limits
+from stages.sources import audit
+from stages.sources.audit import Fault
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-MOST_PIXELS = 64_000_000  # a picture that claims more is not decoded
-LEAST_SIDE = 8
-UNREADABLE = (
-    *(OSError, ValueError, UnidentifiedImageError),
-    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
-)
 
 
-def read_folder(folder: Path, size: int) -> Iterator[Sample | Drop]:
+def read_folder(folder: Path, size: int, limits: Limits) -> Iterator[Sample | Drop]:
     """Every image below ``folder`` in order of its path, resized to a square of ``size`` pixels.
 
     Proportions are kept, the rest is white. What cannot be used is a Drop: undecodable, too
@@ -43,10 +41,9 @@ def read_folder(folder: Path, size: int) -> Iterator[Sample | Drop]:
         if not caption:
             yield Drop(str(relative.parent), key, "no caption", f"neither {text.name} nor a folder")
             continue
-        try:
-            image = _square(path, size)
-        except UNREADABLE as error:
-            yield Drop(str(relative.parent), key, "undecodable", str(error))
+        image = _square(path, size, limits)
+        if isinstance(image, Fault):
+            yield Drop(str(relative.parent), key, image.reason, image.detail)
             continue
         yield Sample(
             key=key,
@@ -66,18 +63,16 @@ def _caption(text: Path, label: str | None) -> str:
     return (label or "").replace("_", " ")
 
 
-def _square(path: Path, size: int) -> bytes:
-    with warnings.catch_warnings():
-        # Pillow only warns of a picture of 90 to 180 million pixels; that is one too large
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        opened = Image.open(path)
-    with opened:
-        if opened.width * opened.height > MOST_PIXELS:
-            raise ValueError(
-                f"{opened.width} x {opened.height} pixels are more than {MOST_PIXELS:,}"
-            )
-        if min(opened.size) < LEAST_SIDE:
-            raise ValueError(f"{opened.width} x {opened.height} pixels are too few")
+def _square(path: Path, size: int, limits: Limits) -> bytes | Fault:
+    if (length := path.stat().st_size) > limits.most_bytes:
+        return Fault(audit.TOO_LARGE, f"{length:,} bytes are more than {limits.most_bytes:,}")
+    content = path.read_bytes()
+    # all pixels, for all are used
+    found = audit.look(content, limits.model_copy(update={"decode": "full"}))
+    if isinstance(found, Fault):
+        return found
+    with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as opened:
+        warnings.simplefilter("ignore")  # of odd EXIF data, which nobody reads
         picture = opened.convert("RGBA")
     scale = size / max(picture.size)
     sides = [max(1, round(side * scale)) for side in picture.size]
