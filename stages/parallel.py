@@ -2,11 +2,14 @@
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 In = TypeVar("In")
@@ -34,7 +37,7 @@ def ordered_map(
         return
     # forkserver: forking a process that has threads (torch, Arrow) may deadlock
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, context) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=follow) as pool:
         waiting: deque[Future[list[Out]]] = deque()
         try:
             for chunk in _chunks(items):
@@ -50,6 +53,24 @@ def ordered_map(
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def follow() -> None:
+    """In a worker: end when the process ends that started it.
+
+    Workers wait on a pipe of which they hold both ends: when the stage is killed, they would wait
+    for ever.
+    """
+    # Ctrl-C is for the stage, which ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _apply(function: Callable[[In], Out], chunk: list[In]) -> list[Out]:

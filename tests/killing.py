@@ -50,7 +50,7 @@ def computed():
 def kept():
     """The finished shards of all stages."""
     names = (cache.ARRAYS.suffix, cache.TABLE.suffix)
-    return sorted(path.name for path in SHARDS.glob("*") if path.suffix in names)
+    return sorted(path.name for path in SHARDS.rglob("*") if path.suffix in names)
 
 
 def attempt(after):

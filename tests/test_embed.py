@@ -68,7 +68,7 @@ def test_repeated_and_resumed_runs_give_the_same_bytes(here, calls):
     assert contents(FOLDER) == first
     assert calls == [0, 1, 2]
     # one part of three is lost: the others are not computed again
-    next(cache.folder().glob(f"*{cache.ARRAYS.suffix}")).unlink()
+    next(cache.folder().rglob(f"*{cache.ARRAYS.suffix}")).unlink()
     embed.main("pool")
     assert len(calls) == 4
     assert contents(FOLDER) == first

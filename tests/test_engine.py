@@ -16,6 +16,7 @@ from stages.artifacts import atomic, cache
 from stages.artifacts.cache import ARRAYS
 from stages.engine import Task, mapped, shardwise
 from stages.parameters.engine import Engine, current
+from tests.artifacts_samples import contents
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def test_nothing_is_started_where_everything_is_kept(task, shards):
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
 def test_a_damaged_entry_is_made_again(task, shards, damage):
     run(task, range(4))
-    path = shards / f"{cache.key('squares', 2)}{ARRAYS.suffix}"
+    path = cache.entry(cache.key("squares", 2), ARRAYS.suffix)
     whole = path.read_bytes()
     middle = len(whole) // 2
     flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
@@ -164,7 +165,7 @@ def test_an_exception_of_a_worker_has_the_name_of_its_shard(
         run(task, range(100), workers)
     assert "in a worker" in caught.value.__notes__[0]
     # what was finished is kept, and only that is missing which was not
-    kept = len(list(shards.iterdir()))
+    kept = len(entries(shards))
     assert kept >= 3
     computed = [line for line in task.lines() if line != "start"]
     assert len(computed) == kept
@@ -181,7 +182,7 @@ def test_a_worker_that_dies_names_its_shard_and_the_others_are_kept(tmp_path, sh
     task = Squares(tmp_path / "log", "killed", 4)
     with pytest.raises(OSError, match=r"^data/00004\.tar: the worker process that had it died"):
         run(task, range(9), workers=2)
-    assert len(list(shards.iterdir())) >= 4
+    assert len(entries(shards)) >= 4
     assert run(Squares(tmp_path / "log"), range(9), workers=2) == squares(range(9))
     computed = [line for line in task.lines() if line != "start"]
     assert sorted(computed) == sorted(map(str, range(9)))
@@ -190,16 +191,18 @@ def test_a_worker_that_dies_names_its_shard_and_the_others_are_kept(tmp_path, sh
 def test_a_full_disk_names_the_file_and_what_to_free(task, shards, monkeypatch):
     """The entries that were there stay as they were, and no half of one is added."""
     run(task, range(2))
-    before = {path.name: path.read_bytes() for path in shards.iterdir()}
+    before = contents(shards)
 
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(atomic, "_sync", full)
-    with pytest.raises(OSError, match=r"shards/[0-9a-f]{64}\.arrays: .*No space left.*free some"):
+    with pytest.raises(
+        OSError, match=r"shards/[0-9a-f]{2}/[0-9a-f]{64}\.arrays: .*No space left.*free some"
+    ):
         run(task, range(2, 4))
     monkeypatch.undo()
-    assert {path.name: path.read_bytes() for path in shards.iterdir()} == before
+    assert contents(shards) == before
 
 
 def test_ray_that_is_not_installed_is_named_before_any_work(task, shards, monkeypatch):
@@ -259,12 +262,12 @@ def test_the_workers_of_a_killed_stage_end_and_their_shards_are_kept(tmp_path, s
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(log)], cwd=Path(__file__).parents[1]
     )
-    wait_for(lambda: len(kept(shards)) >= 6)
+    wait_for(lambda: len(entries(shards)) >= 6)
     driver.kill()
     driver.wait()
     pids = {int(line) for line in log.with_suffix(".pids").read_text().split()}
     wait_for(lambda: not any(map(alive, pids)))
-    before = kept(shards)
+    before = entries(shards)
     assert len(before) < 40
     log.unlink()
     assert [int(out["item"][0]) for out in driven(log, slow=False)] == list(range(40))
@@ -272,8 +275,8 @@ def test_the_workers_of_a_killed_stage_end_and_their_shards_are_kept(tmp_path, s
     assert len(again) == 40 - len(before)
 
 
-def kept(shards):
-    return list(shards.glob(f"*{ARRAYS.suffix}"))
+def entries(shards):
+    return list(shards.rglob(f"*{ARRAYS.suffix}"))
 
 
 def alive(pid):

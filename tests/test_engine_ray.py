@@ -16,6 +16,7 @@ from stages.artifacts.cache import ARRAYS
 from stages.engine import mapped, shardwise
 from stages.engine.cluster import ray
 from stages.parameters.engine import Engine
+from tests.artifacts_samples import contents
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
@@ -84,10 +85,6 @@ def results(task, items, where):
         where=where,
         label="rows",
     )
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def local(tmp_path, monkeypatch, count):

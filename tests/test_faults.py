@@ -81,7 +81,7 @@ def test_a_shard_that_vanishes_or_changes_in_mid_run_is_named(here, after_first,
     with pytest.raises(kind, match=message):
         embed.main("pool")
     assert contents(FOLDER) == before
-    assert len(list(cache.folder().glob(f"*{cache.ARRAYS.suffix}"))) == 1
+    assert len(list(cache.folder().rglob(f"*{cache.ARRAYS.suffix}"))) == 1
     # the shard is brought back: only what is missing is done
     path.write_bytes(whole)
     done.clear()

@@ -54,6 +54,11 @@ def key(*parts: object) -> str:
     return hashlib.sha256(atomic.encode_json(list(parts))).hexdigest()
 
 
+def entry(name: str, suffix: str = "") -> Path:
+    """Where a kept result of that key lies. In 256 folders: one of 100,000 files is slow."""
+    return folder() / name[:2] / f"{name}{suffix}"
+
+
 @functools.cache
 def code(*modules: str) -> str:
     """What the modules of these dotted names do: the hash of their source.

@@ -6,7 +6,6 @@ Every worker is a pool of one process, so that the death of a process says which
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stages.engine.task import Failure, Item, Out, Task, attempted, begun, inherit, inherited
+from stages.parallel import follow
 
 AHEAD = 2  # items of a worker: one under way, one waiting, so that it never waits for the stage
 
@@ -138,9 +138,7 @@ def _dismiss(worker: _Worker) -> None:
 def _begin(task: Task[Any, Any], variables: dict[str, str]) -> int | Failure:
     """In the worker: take the task and start it."""
     global _task
-    # Ctrl-C is for the stage, which ends its workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, daemon=True).start()
+    follow()
     inherit(variables)
     failure = begun(task)
     _task = task if failure is None else None
@@ -150,14 +148,6 @@ def _begin(task: Task[Any, Any], variables: dict[str, str]) -> int | Failure:
 def _work(item: Any) -> Any:
     """In the worker: one item; nothing where the task did not start, which is reported."""
     return attempted(_task, item) if _task is not None else None
-
-
-def _follow() -> None:
-    """End with the stage: a killed one would leave its workers waiting for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _raise(failure: Failure | None) -> None:

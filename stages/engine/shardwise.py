@@ -41,7 +41,7 @@ def _results(
     where: Engine,
     label: str,
 ) -> Iterator[Out]:
-    paths = [cache.folder() / f"{key(item)}{store.suffix}" for item in items]
+    paths = [cache.entry(key(item), store.suffix) for item in items]
     # two shards with the same bytes have one result
     missing = {path: item for path, item in zip(paths, items, strict=True) if not path.exists()}
     if 0 < len(missing) < len(set(paths)):
