@@ -9,6 +9,7 @@ a pool shard is read once for every exported shard that it has rows for, hence n
 its samples fill shards, plus one.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from stages.artifacts import cache, exports, layout, manifest, metrics, samples, split
 from stages.artifacts.exports import Stats
-from stages.artifacts.manifest import Manifest
+from stages.artifacts.manifest import Manifest, uid
 from stages.artifacts.shards import digest
 from stages.artifacts.split import Split
 from stages.engine import mapped
@@ -67,10 +68,10 @@ class Exporting:
 
 def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sample]:
     """The samples of one shard, in order."""
-    for position, shard in enumerate(pool.shards):
+    for position in range(bisect_right(pool.starts, part.first) - 1, len(pool.shards)):
         start, stop = pool.starts[position : position + 2]
-        if stop <= part.first or part.last < start:
-            continue
+        if part.last < start:
+            return
         wanted_M = chosen.within(start, stop)
         wanted_M[: max(0, part.first - start)] = False
         wanted_M[part.last + 1 - start :] = False
@@ -79,7 +80,7 @@ def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sampl
         rows = pool.shard_table(position).filter(wanted_M).to_pylist()
         found = samples.originals(pool, position, wanted_M)
         for row, one in zip(rows, found, strict=True):
-            origin = {name: row[name] for name in ("uid", "source_id", "key")}
+            origin = {"source_id": row["source_id"], "shard": pool.shards[position].name}
             yield exports.Sample(
                 row=one.row,
                 extension=one.extension,
@@ -87,7 +88,7 @@ def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sampl
                 caption=row["caption"],
                 label=row["label"],
                 original=one.facts,
-                origin={**origin, "shard": shard.name},
+                origin={**origin, "key": row["key"], "uid": row["uid"] or uid(one.image)},
             )
 
 
