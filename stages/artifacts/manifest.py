@@ -33,7 +33,7 @@ from stages.artifacts.shards import Shard, check_facts, digest, images
 MANIFEST = "manifest.parquet"
 SHARDS_KEY = b"clipcause.shards"
 PLACE_KEY = b"clipcause.place"
-PART_OF = re.compile(r"#\d+$")
+PART_OF = re.compile(r"#\d+$")  # of a file that has several shards: which
 # shards of data sets that consist of captions and labels alone
 NO_IMAGES = (".parquet", ".tsv", ".csv", ".tsv.gz", ".csv.gz")
 SCHEMA = pa.schema(
@@ -104,7 +104,7 @@ class Manifest:
 
     def place(self, position: int) -> str:
         """The path or URL of a shard; of its file, where a shard is a part of one (`file#3`)."""
-        name = re.sub(r"#\d+$", "", self.shards[position].name)
+        name = PART_OF.sub("", self.shards[position].name)
         return str(self.folder / name) if self.source is None else place.join(self.source, name)
 
     def shard_table(self, position: int, columns: list[str] | None = None) -> pa.Table:
