@@ -188,7 +188,8 @@ def test_candidates_are_decided_in_bounded_pieces(monkeypatch):
 
 
 def test_many_tiles(monkeypatch):
-    monkeypatch.setattr("stages.search.pool.TILE_COLUMNS", 128)
+    monkeypatch.setattr("stages.search.pool.COLUMNS", 256)
+    monkeypatch.setattr("stages.search.engine.TILE_COLUMNS", 128)
     monkeypatch.setattr("stages.search.neighbour.TILE_COLUMNS", 192)
     monkeypatch.setattr("stages.search.pool.ROWS", 100)
     pool, query = unit(500, 24, 1, shared=0.5), unit(400, 24, 2, shared=0.5)

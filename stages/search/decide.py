@@ -13,7 +13,7 @@ bound of ``max s_j`` less the group's lowest threshold; columns are sorted by th
 one maximum serves both questions.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float32, Float64, Int
 from numpy import ndarray
 
-from stages.search.engine import GROUP, accumulation, group_maxima, half_ulp, product
+from stages.search.engine import GROUP, Also, accumulation, group_maxima, half_ulp, product
 from stages.search.vectors import Vectors, dot
 
 PAIRS = 32_768
@@ -33,9 +33,6 @@ GATHER = 512
 
 CANDIDATES = 262_144
 """(row, column) pairs held before they are decided."""
-
-Also = Callable[[torch.Tensor, int], None] | None
-"""What else looks at the fast products; see ``group_maxima``."""
 
 SLACK = np.float32(2e-6)
 """More than the rounding of the bounds' own float32 arithmetic, for values below 8."""

@@ -46,6 +46,9 @@ TILE_ROWS, TILE_COLUMNS = 1024, 4096
 DIMENSIONS = 8192
 """At most: then g < 0.001, and a norm measured in float32 is right to one part in a thousand."""
 
+Also = Callable[[torch.Tensor, int, int], None] | None
+"""What else looks at products, (columns, rows): it is told their first column and row."""
+
 In = TypeVar("In")
 Out = TypeVar("Out")
 _mkldnn: Any = torch.backends.mkldnn  # a class in the place of a module, so without types
@@ -142,35 +145,33 @@ def half_ulp(top_N: Float32[ndarray, " N"], engine: str) -> Float32[ndarray, " N
 
 
 def group_maxima(
-    row_ND: torch.Tensor,
-    column_CD: torch.Tensor,
-    engine: str,
-    also: Callable[[torch.Tensor, int], None] | None = None,
+    row_ND: torch.Tensor, column_CD: torch.Tensor, engine: str, also: Also = None
 ) -> Float32[ndarray, "G N"]:
     """Per row and group of ``GROUP`` consecutive columns, the maximum of the fast products.
 
     The number of columns is a multiple of ``GROUP``. With the bounds above, every product of the
     group is at most this value (bfloat16: or 0) plus input, accumulation and output errors.
-    ``also`` is shown every product while it is in the cache, (columns, rows), with its first row.
+    ``also`` is shown every product while it is in the cache.
     """
-    groups = len(column_CD) // GROUP
-    table_GN = torch.empty(groups, len(row_ND))
+    table_GN = torch.empty(len(column_CD) // GROUP, len(row_ND))
     tile = TILE_ROWS if engine == "bfloat16" else TILE_ROWS // 2
-    for a in range(0, len(row_ND), tile):
-        piece_ND = row_ND[a : a + tile]
-        n = len(piece_ND)
-        if engine == "float32":
-            sim_CN = product(column_CD, piece_ND)
-            table_GN[:, a : a + n] = sim_CN.view(groups, GROUP, n).amax(1)
+    for c in range(0, len(column_CD), TILE_COLUMNS):
+        part_CD = column_CD[c : c + TILE_COLUMNS]
+        groups = len(part_CD) // GROUP
+        part_GN = table_GN[c // GROUP : c // GROUP + groups]
+        for a in range(0, len(row_ND), tile):
+            piece_ND = row_ND[a : a + tile]
+            n = len(piece_ND)
+            if engine == "float32":
+                sim_CN = product(part_CD, piece_ND)
+                part_GN[:, a : a + n] = sim_CN.view(groups, GROUP, n).amax(1)
+            else:
+                sim_CN = _buffer(len(part_CD) * n).view(len(part_CD), n)
+                torch.mm(part_CD, piece_ND.T, out=sim_CN)
+                bits_GN = sim_CN.view(torch.int16).view(groups, GROUP, n).amax(1)
+                part_GN[:, a : a + n] = bits_GN.view(torch.bfloat16)
             if also is not None:
-                also(sim_CN, a)
-            continue
-        sim_CN = _buffer(len(column_CD) * n).view(len(column_CD), n)
-        torch.mm(column_CD, piece_ND.T, out=sim_CN)
-        bits_GN = sim_CN.view(torch.int16).view(groups, GROUP, n).amax(1)
-        table_GN[:, a : a + n] = bits_GN.view(torch.bfloat16)
-        if also is not None:
-            also(sim_CN, a)
+                also(sim_CN, c, a)
     if engine == "bfloat16":
         table_GN.clamp_(min=0)  # bound 4
     return table_GN.numpy()

@@ -3,7 +3,6 @@ test image, in one exact streaming pass."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -15,8 +14,13 @@ from stages.search.engine import TILE_COLUMNS, TILE_ROWS, choose, workers
 from stages.search.reverse import Reverse, arranged
 from stages.search.vectors import check, prepare
 
-ROWS = 8192
-"""Pool rows that one worker holds: their float32 copies and tables are some 40 MiB at 512-d."""
+ROWS = 12_288
+"""Pool rows that one worker holds: their copies and bounds are some 80 MiB at 512-d. The largest
+array stays below 32 MiB up to 640-d, from where on the allocator takes fresh pages each time."""
+
+COLUMNS = 4 * TILE_COLUMNS
+"""Queries whose bounds are held at once, so that a row's best of them is known before any other is
+computed: 8 MiB of bounds for each worker."""
 
 LARGEST_THRESHOLD = 1e6
 
@@ -79,8 +83,8 @@ def queries(
     whole = prepare("queries", query_QD, "float32")
     centre_D = whole.single_ND.mean(0) if engine == "bfloat16" else None
     tiles, counts = [], []
-    for a in range(0, len(index), TILE_COLUMNS):
-        part = index[a : a + TILE_COLUMNS]
+    for a in range(0, len(index), COLUMNS):
+        part = index[a : a + COLUMNS]
         vectors = prepare("queries", query_QD[part], engine, centre_D=centre_D)
         tiles.append(Columns.group(vectors, part, lowest_Q[part], centre_D))
         counts.append(len(part))
@@ -167,8 +171,13 @@ class Scan:
 
 
 def pieces(total: int, most: int, threads: int | None) -> list[slice]:
-    """Cut ``total`` rows evenly into pieces of at most ``most``, and at least one per thread."""
+    """Cut ``total`` rows evenly into pieces of at most ``most``, and at least one per thread.
+
+    Pieces are whole tiles, as far as they have one.
+    """
     threads = threads or torch.get_num_threads()
     count = max(-(-total // most), min(threads, -(-total // TILE_ROWS)), 1)
-    edges = np.linspace(0, total, count + 1).astype(int).tolist()
-    return [slice(a, b) for a, b in pairwise(edges) if b > a]
+    step = max(-(-total // count), 1)
+    if step > TILE_ROWS:
+        step = min(-(-step // TILE_ROWS) * TILE_ROWS, most)
+    return [slice(a, min(a + step, total)) for a in range(0, total, step)]

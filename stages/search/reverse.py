@@ -18,7 +18,7 @@ nominated, and no result changes.
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,18 +51,18 @@ def arranged(along_N: Float32[ndarray, " N"]) -> Int[ndarray, " N"]:
 
 @dataclass(frozen=True)
 class _Tile:
-    """What the fast pass knows of a tile's rows: x.c with its error, and between them its own."""
+    """Some consecutive rows."""
 
     rows: Vectors
+    """Of the whole piece."""
     index_N: Int[ndarray, " N"]
     """What a row is called in the answer."""
     high_N: torch.Tensor
+    """x.c, and k."""
     low_N: torch.Tensor
-
-    def part(self, a: int, n: int) -> "_Tile":
-        """Rows ``a`` to ``a + n``; ``rows`` stays whole."""
-        at = slice(a, a + n)
-        return _Tile(self.rows, self.index_N[at], self.high_N[at], self.low_N[at])
+    """x.c less k."""
+    first: int
+    """The row of the piece that is the first here."""
 
 
 class Reverse:
@@ -79,7 +79,7 @@ class Reverse:
 
     def watch(
         self, rows: Vectors, index_N: Int[ndarray, " N"]
-    ) -> Callable[[torch.Tensor, int], None]:
+    ) -> Callable[[torch.Tensor, int, int], None]:
         """What ``group_maxima`` shows the products of ``rows``, named ``index_N``, to."""
         along_N, error_N = rows.along_N, self.columns.length * (rows.error_N + self.sum_error)
         if along_N is None:
@@ -87,60 +87,59 @@ class Reverse:
         else:
             error_N = error_N + self.sum_error  # x.c has an error of its own
         high, low = torch.from_numpy(along_N + error_N), torch.from_numpy(along_N - error_N)
-        whole = _Tile(rows, index_N, high, low)
 
-        def see(sim_CN: torch.Tensor, a: int) -> None:
-            self._see(sim_CN[: self.count], whole.part(a, sim_CN.shape[1]), a)
+        def see(sim_CN: torch.Tensor, c: int, a: int) -> None:
+            columns, part = slice(c, self.count), slice(a, a + sim_CN.shape[1])
+            tile = _Tile(rows, index_N[part], high[part], low[part], a)
+            self._see(sim_CN[: self.count - c], columns, tile)
 
         return see
 
-    def _see(self, sim_CN: torch.Tensor, tile: _Tile, a: int) -> None:
-        for column_P, row_P, bound_P in self._pairs(sim_CN, tile, self.error_C, self.engine):
-            if len(column_P) <= MANY:
-                self._decide(tile, a, column_P, row_P, bound_P)
-                continue
-            rows = tile.rows.single_ND[a : a + len(tile.index_N)]
-            single_CN = product(self.columns.vectors.single_ND[: self.count], rows)
-            error_N = torch.full((len(rows),), float(self.sum_error))
-            known = _Tile(tile.rows, tile.index_N, error_N, -error_N)
-            for pairs in self._pairs(single_CN, known, np.zeros_like(self.error_C), "float32"):
-                self._decide(tile, a, *pairs)
+    def _see(self, sim_CN: torch.Tensor, columns: slice, tile: _Tile) -> None:
+        columns = slice(columns.start, columns.start + len(sim_CN))
+        pairs = self._pairs(sim_CN, columns, tile, self.error_C[columns], self.engine)
+        if len(pairs[0]) > MANY:
+            single_ND = tile.rows.single_ND[tile.first : tile.first + len(tile.index_N)]
+            error_N = torch.full((len(single_ND),), float(self.sum_error))
+            known = _Tile(tile.rows, tile.index_N, error_N, -error_N, tile.first)
+            single_CN = product(self.columns.vectors.single_ND[columns], single_ND)
+            none_C = np.zeros(len(single_CN), np.float32)
+            pairs = self._pairs(single_CN, columns, known, none_C, "float32")
+        if len(pairs[0]):
+            self._decide(tile, *pairs)
 
     def _pairs(
-        self, sim_CN: torch.Tensor, tile: _Tile, error_C: ndarray, engine: str
-    ) -> Iterator[tuple[ndarray, ndarray, ndarray]]:
+        self, sim_CN: torch.Tensor, columns: slice, tile: _Tile, error_C: ndarray, engine: str
+    ) -> tuple[ndarray, ndarray, ndarray]:
         """Columns, rows and upper bounds of the pairs that may be a column's maximum."""
-        rows = sim_CN.shape[1]
-        strips = _strips(rows)
-        high_SW = tile.high_N.view(strips, -1)
+        strips = _strips(sim_CN.shape[1])
+        width = sim_CN.shape[1] // strips
+        high_SW, low_SW = tile.high_N.view(strips, width), tile.low_N.view(strips, width)
         table_CW = _maxima(sim_CN, strips, engine)
         # h is that of the column's largest product, which is the largest h
         error_C = half_ulp(table_CW.amax(1).numpy(), engine) + error_C + SLACK
-        need_C = torch.from_numpy(self.floor_C - error_C)
-        near_CW = table_CW + high_SW.amax(0) >= need_C[:, None]
-        column_K = near_CW.any(1).nonzero()[:, 0]
-        if not len(column_K):
-            return
+        need_C = self.floor_C[columns] - error_C
+        near_K = np.flatnonzero((table_CW + high_SW.amax(0)).amax(1).numpy() >= need_C)
+        column_K = torch.from_numpy(near_K)
         table_KW = table_CW[column_K]
-        low_KW = torch.where(table_KW > 0, table_KW + tile.low_N.view(strips, -1).amin(0), -np.inf)
         # what a group certainly reaches, less the error again for what may be as large
-        reached_K = low_KW.amax(1) - 2 * torch.from_numpy(error_C)[column_K]
-        need_K = torch.maximum(need_C[column_K], reached_K)
-        at_P, group_P = (table_KW + high_SW.amax(0) >= need_K[:, None]).nonzero(as_tuple=True)
-        sim_PS = sim_CN.view(-1, strips, rows // strips)[column_K[at_P], :, group_P].float()
+        low_KW = torch.where(table_KW > 0, table_KW + low_SW.amin(0), -np.inf)
+        need_K = np.maximum(need_C[near_K], low_KW.amax(1).numpy() - 2 * error_C[near_K])
+        need = torch.from_numpy(need_K)
+        at_P, group_P = (table_KW + high_SW.amax(0) >= need[:, None]).nonzero(as_tuple=True)
+        sim_PS = sim_CN.view(-1, strips, width)[column_K[at_P], :, group_P].float()
         bound_PS = sim_PS.clamp_(min=0) + high_SW.T[group_P]
-        pair, strip = (bound_PS >= need_K[at_P, None]).nonzero(as_tuple=True)
-        column = column_K[at_P[pair]].numpy()
-        row = strip * (rows // strips) + group_P[pair]
-        yield column, row.numpy(), bound_PS[pair, strip].numpy() + error_C[column]
+        pair, strip = (bound_PS >= need[at_P, None]).nonzero(as_tuple=True)
+        column_P = near_K[at_P[pair].numpy()]
+        row_P = (strip * width + group_P[pair]).numpy()
+        bound_P = bound_PS[pair, strip].numpy() + error_C[column_P]
+        return columns.start + column_P, row_P, bound_P
 
-    def _decide(
-        self, tile: _Tile, a: int, column_P: ndarray, row_P: ndarray, bound_P: ndarray
-    ) -> None:
+    def _decide(self, tile: _Tile, column_P: ndarray, row_P: ndarray, bound_P: ndarray) -> None:
         """Float64 for the pairs that remain."""
         if len(row_P) > COPIES * len(np.unique(column_P)):
-            column_P, row_P, bound_P = _distinct(tile, a, column_P, row_P, bound_P)
-        value_P = dot(tile.rows, a + row_P, self.columns.vectors, column_P)
+            column_P, row_P, bound_P = _distinct(tile, column_P, row_P, bound_P)
+        value_P = dot(tile.rows, tile.first + row_P, self.columns.vectors, column_P)
         excess = (value_P - bound_P).max(initial=0)
         if excess > 0:
             raise RuntimeError(f"the fast pass broke its error bound by {excess:.3g}")
@@ -165,12 +164,12 @@ def _maxima(sim_CN: torch.Tensor, strips: int, engine: str) -> torch.Tensor:
 
 
 def _distinct(
-    tile: _Tile, a: int, column_P: ndarray, row_P: ndarray, bound_P: ndarray
+    tile: _Tile, column_P: ndarray, row_P: ndarray, bound_P: ndarray
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Many near rows are copies of one image: keep each query's lowest of those that are equal."""
     used = np.unique(row_P)
     used = used[np.argsort(tile.index_N[used])]
-    stored = np.ascontiguousarray(tile.rows.stored_ND[a + used])
+    stored = np.ascontiguousarray(tile.rows.stored_ND[tile.first + used])
     whole = stored.view(np.dtype((np.void, stored.shape[1] * stored.itemsize)))[:, 0]
     # `used` ascends in what rows are called, and `unique` gives the first of equal ones
     _, first, same = np.unique(whole, return_index=True, return_inverse=True)
