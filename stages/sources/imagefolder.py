@@ -38,6 +38,7 @@ from stages.parameters.sources import ImageFolder
 from stages.sources import audit
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+NO_IMAGE = "not an image"
 OBJECTNET = "objectnet"
 RED_LINE = 1  # pixels
 AHEAD = 4  # images under way for each core
@@ -163,7 +164,7 @@ def _read(
     one = partial(_one, root, known, options, limits)
     images = 0
     for result in _ahead(one, _files(folders)):
-        images += not (isinstance(result, Drop) and result.reason == OUTSIDE)
+        images += isinstance(result, Sample) or result.reason not in (OUTSIDE, NO_IMAGE)
         yield result
     if options.images and images != options.images:
         raise ValueError(
@@ -202,7 +203,7 @@ def _one(
     if label is None:
         return drop(OUTSIDE, "a class that is not in the list, or a file beside the class folders")
     if entry.is_dir() or path.suffix.lower() not in EXTENSIONS:
-        return drop("not an image", f"{key}: a folder, or another type of file")
+        return drop(NO_IMAGE, f"{key}: a folder, or another type of file")
     border = options.border
     if border is None:
         border = RED_LINE if options.layout == OBJECTNET else 0
