@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.search import decide, engine
+from stages.search import decide, device, engine, reverse
 from stages.search.decide import Best, Columns
 from stages.search.engine import accumulation, choose, half_ulp, workers
 from stages.search.neighbour import Nearest
+from stages.search.pool import Scan, queries
 from stages.search.vectors import dot, prepare
 from stages.similarity import nearest, score_pool
 
@@ -414,3 +415,144 @@ def test_memory_does_not_grow_with_the_pool(tmp_path, monkeypatch):
 
 def test_tiles_are_whole_groups():
     assert engine.TILE_COLUMNS % engine.GROUP == 0
+
+
+# the other side of the same products
+
+
+def scanned(pool, query, threshold, *, search="bfloat16", threads=2, block=None):
+    """A scan of the pool, in blocks."""
+    block = block or max(len(pool), 1)
+    scan = Scan(queries(query, threshold, search), len(pool), threads)
+    scan.read((a, pool[a : a + block]) for a in range(0, len(pool), block))
+    return scan.max_sim_N, scan.nearest_N, scan.margin_N, *scan.result()
+
+
+def on_device(pool, query, threshold, *, block=None):
+    """The path of a GPU, on what there is."""
+    block = block or max(len(pool), 1)
+    scan = device.Scan(device.queries(query, threshold, "cpu"), len(pool))
+    scan.read((a, pool[a : a + block]) for a in range(0, len(pool), block))
+    return scan.max_sim_N, scan.nearest_N, scan.margin_N, *scan.result()
+
+
+def both(pool, query, threshold):
+    """Float64, all pairs, both sides."""
+    sim = query.astype(np.float64) @ pool.astype(np.float64).T
+    return *brute(pool, query, threshold), sim.max(1), sim.argmax(1)
+
+
+WAYS = {
+    "bfloat16": lambda *given: scanned(*given),
+    "float32": lambda *given: scanned(*given, search="float32"),
+    "blocks": lambda *given: scanned(*given, block=70),
+    "device": on_device,
+    "device, blocks": lambda *given: on_device(*given, block=70),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.sampled_from(sorted(WAYS)), st.integers(1, 200), st.integers(1, 90))
+def test_one_product_answers_both_questions(seed, way, rows, count):
+    chance = np.random.default_rng(seed)
+    dim, shared = int(chance.integers(1, 70)), chance.uniform(0, 3)
+    pool, query = unit(rows, dim, seed, shared=shared), unit(count, dim, seed + 1, shared=shared)
+    # copies, so that ties are exact, on both sides
+    pool[chance.integers(0, rows, rows // 2)] = query[chance.integers(0, count)]
+    query[chance.integers(0, count, count // 3)] = query[0]
+    threshold = chance.uniform(-1, 1, count)
+    same(WAYS[way](pool, query, threshold), both(pool, query, threshold))
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_many_tiles_of_both_sides(way, monkeypatch):
+    monkeypatch.setattr("stages.search.pool.ROWS", 256)
+    monkeypatch.setattr("stages.search.pool.COLUMNS", 256)
+    monkeypatch.setattr("stages.search.engine.TILE_COLUMNS", 128)
+    monkeypatch.setattr("stages.search.engine.TILE_ROWS", 128)
+    monkeypatch.setattr("stages.search.reverse.TILE_ROWS", 128)
+    monkeypatch.setattr(device, "COLUMNS", 128)
+    monkeypatch.setattr(device, "ROWS", 200)
+    monkeypatch.setattr(device, "GROUPS", 50)
+    monkeypatch.setattr(device, "PAIRS", 30)
+    pool, query = unit(1500, 24, 1, shared=0.5), unit(400, 24, 2, shared=0.5)
+    pool[1000:1300] = pool[:300]
+    pool[1400:1450] = query[100:150]
+    query[200:300] = query[:100]
+    threshold = np.random.default_rng(0).uniform(0.5, 0.95, 400)
+    same(WAYS[way](pool, query, threshold), both(pool, query, threshold))
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+@pytest.mark.parametrize("kind", ["opposite", "identical", "one-hot", "near ties"])
+def test_adversarial_pools_from_both_sides(way, kind, monkeypatch):
+    monkeypatch.setattr(reverse, "MANY", 300)
+    query = unit(70, 32, 1, shared=2.0)
+    chance = np.random.default_rng(4)
+    steps = chance.choice([0, 2.0**-13], (300, 32), p=[0.95, 0.05])
+    pool = {
+        "opposite": -query,
+        "identical": np.repeat(query[9:10], 300, 0),
+        "one-hot": np.eye(32, dtype=np.float16),
+        # products differ by some 1e-7 or not at all
+        "near ties": (query[9:10].astype(np.float64) + steps).astype(np.float16),
+    }[kind]
+    threshold = np.linspace(-0.5, 0.5, 70)
+    same(WAYS[way](pool, query, threshold), both(pool, query, threshold))
+
+
+def test_copies_among_many_rows_are_computed_once(monkeypatch):
+    pool, query = np.repeat(unit(3, 32, 1), 500, 0), unit(20, 32, 2)
+    pairs = []
+    real = reverse.dot
+
+    def counted(x, row, y, column):
+        pairs.append(len(row))
+        return real(x, row, y, column)
+
+    monkeypatch.setattr(reverse, "dot", counted)
+    same(scanned(pool, query, np.zeros(20), threads=1), both(pool, query, np.zeros(20)))
+    assert sum(pairs) <= 3 * 20 * 2  # two tiles
+
+
+@pytest.mark.parametrize("shared", [0.0, 2.0])
+def test_rows_are_arranged_along_the_centre_and_each_once(shared):
+    along = unit(1, 2500, 1, np.float32, shared)[0]
+    order = reverse.arranged(along)
+    assert sorted(order) == list(range(2500))
+    # a group's rows are neighbours: the first tile's first group has its sixteen lowest
+    group = along[order[:1024].reshape(16, 64)[:, 0]]
+    np.testing.assert_array_equal(np.sort(group), np.sort(along[:1024])[:16])
+
+
+@pytest.mark.parametrize("side", ["reverse", "device"])
+def test_a_broken_bound_of_the_other_side_is_noticed(side, monkeypatch):
+    pool, query = unit(200, 32, 1, shared=1.0), unit(60, 32, 2, shared=1.0)
+    if side == "device":
+        monkeypatch.setattr(device, "accumulation", lambda dim: -(2.0**-12))
+        with pytest.raises(RuntimeError, match="the device broke its error bound"):
+            on_device(pool, query, np.zeros(60))
+        return
+    monkeypatch.setattr(reverse, "dot", lambda *given: dot(*given) + 0.1)
+    with pytest.raises(RuntimeError, match="the fast pass broke its error bound"):
+        scanned(pool, query, np.zeros(60))
+
+
+def test_a_device_takes_float16_unit_vectors():
+    with pytest.raises(ValueError, match="a device takes float16 vectors, got float32"):
+        device.queries(unit(3, 4, dtype=np.float32), np.zeros(3), "cpu")
+    bad = unit(200, 8, 1)
+    bad[130, 1] = np.nan
+    with pytest.raises(ValueError, match=r"pool: row 130 is not finite; .* from 100 to 199 "):
+        on_device(bad, unit(3, 8), np.zeros(3), block=100)
+    with pytest.raises(ValueError, match="queries: row 130"):
+        device.queries(bad, np.zeros(200), "cpu")
+
+
+def test_a_devices_precision_is_given_back():
+    backend = torch.backends.cuda.matmul
+    before = backend.allow_fp16_reduced_precision_reduction
+    with device._exact_products():
+        assert not backend.allow_fp16_reduced_precision_reduction
+        assert not backend.allow_tf32
+    assert backend.allow_fp16_reduced_precision_reduction == before

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float16, Float64, Int, Int64
+from jaxtyping import Bool, Float, Float16, Float64, Int, Int64
 from numpy import ndarray
 
 from stages.search.decide import SLACK
@@ -120,7 +120,7 @@ def available(name: str) -> torch.device:
 
 
 def queries(
-    query_QD: Float16[ndarray, "Q D"], threshold_Q: Float64[ndarray, " Q"], device: str
+    query_QD: Float[ndarray, "Q D"], threshold_Q: Float64[ndarray, " Q"], device: str
 ) -> Queries:
     """As ``pool.queries``, for float16 vectors only: float32 ones have no exact sums."""
     if query_QD.dtype != np.float16:
