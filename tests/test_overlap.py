@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from stages.artifacts import dataset, manifest, overlap, split
 from stages.artifacts.dataset import Sample
+from stages.artifacts.overlap import __main__ as commands
 from stages.artifacts.shards import Shard
 from tests.real_images import SIDE, drawings, encoded
 
@@ -105,7 +106,7 @@ def test_the_split_of_another_pool(days, tmp_path):
     a, b = days
     split.write(tmp_path / "s", [0], card={"pool": b.sha256})
     with pytest.raises(ValueError, match="made from pool manifest"):
-        overlap.write_projection(
+        commands.write_projection(
             "project", str(tmp_path / "s"), str(a.folder), str(b.folder), str(tmp_path / "out")
         )
 

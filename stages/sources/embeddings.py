@@ -1,9 +1,8 @@
 """`embeddings`: a clip-retrieval folder, such as LAION's published ones, instead of images.
 
-``img_emb/img_emb_0.npy`` …, ``metadata/metadata_0.parquet`` …, numbered with leading zeros or
-without. ``read_embeddings`` makes a manifest of the metadata: one shard per part, every row kept,
-because a row is its vector's position; the data set has no images. ``adopt`` compares the vectors
-with a manifest (this source's, or that of the tars that they were computed from) before `embed`
+``read_embeddings`` makes a manifest of the metadata: one shard per part, every row kept, because a
+row is its vector's position; the data set has no images. ``adopt`` compares the vectors with a
+manifest (this source's, or that of the tars that they were computed from) before `embed`
 takes them as they are.
 
 What is taken in place is float16, as published: the search's exactness rests on it. float32 and
@@ -14,15 +13,14 @@ Shapes: N rows of a part or of a block, D dimensions.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float, Float16
+from jaxtyping import Float16
 
 from stages.artifacts import place
 from stages.artifacts.dataset import Drop
@@ -31,22 +29,8 @@ from stages.artifacts.in_place import Part
 from stages.artifacts.manifest import Manifest
 from stages.artifacts.shards import Shard
 from stages.parameters.sources import Embeddings
-from stages.sources import columns, hashing
-
-VECTORS = re.compile(r"img_emb/img_emb_(\d+)\.npy")
-METADATA = re.compile(r"metadata/metadata_(\d+)\.parquet")
-BLOCK_ROWS = 1 << 13
-TYPES = (np.dtype(np.float16), np.dtype(np.float32))
-
-
-class Vectors(NamedTuple):
-    """A part: its file below the folder, its shape, and where its values begin."""
-
-    name: str
-    rows: int
-    dim: int
-    dtype: np.dtype
-    offset: int
+from stages.sources import clip_retrieval, columns, hashing
+from stages.sources.clip_retrieval import Vectors
 
 
 class PartFacts(NamedTuple):
@@ -68,8 +52,8 @@ def read_embeddings(where: str, options: Embeddings) -> Iterator[Part]:
     a remark in the ledger. Raises ``ValueError`` or ``FileNotFoundError`` with the file, for parts
     that are missing or damaged, and where metadata and vectors differ in number.
     """
-    parts = vectors(where)
-    metadata = _numbered(where, METADATA, "metadata/metadata_*.parquet")
+    parts = clip_retrieval.vectors(where)
+    metadata = clip_retrieval.metadata(where)
     if len(metadata) != len(parts):
         raise ValueError(f"{where}: {len(parts)} parts of vectors, {len(metadata)} of metadata")
     return _read(where, parts, metadata, options)
@@ -100,16 +84,6 @@ def _read(
         yield Part(shard, found.table, remarks=remarks)
 
 
-def vectors(where: str) -> list[Vectors]:
-    """The parts by number; all have one dimension, and are rows of float16 or float32."""
-    parts = [_vectors(where, name) for name in _numbered(where, VECTORS, "img_emb/img_emb_*.npy")]
-    dims = {part.dim: part.name for part in parts}
-    if len(dims) > 1:
-        found = ", ".join(f"{name} has {dim}" for dim, name in dims.items())
-        raise ValueError(f"{where}: parts differ in dimension: {found}")
-    return parts
-
-
 def adopt(
     folder: Path, manifest: Manifest, *, dim: int | None, normalise: bool = False
 ) -> list[PartFacts]:
@@ -121,7 +95,7 @@ def adopt(
     pass; their ``PartFacts`` say that they are not ``unit``, and ``rescaled`` gives them as they
     can be stored. Raises ``ValueError`` with the part, the first row and what to do.
     """
-    parts = vectors(str(folder))
+    parts = clip_retrieval.vectors(str(folder))
     if dim is not None and parts[0].dim != dim:
         raise ValueError(
             f"{folder}: vectors of {parts[0].dim} dimensions, the encoder's have {dim}; they are "
@@ -138,9 +112,9 @@ def adopt(
 
 def rescaled(folder: Path, name: str) -> Iterator[Float16[np.ndarray, "_ D"]]:
     """Blocks of a part's rows, brought to length one in float64 and rounded to float16 once."""
-    part = _vectors(str(folder), name)
+    part = clip_retrieval.one(str(folder), name)
     with (folder / name).open("rb") as stream:
-        for block_ND, _ in _blocks(stream, folder / name, part):
+        for block_ND, _ in clip_retrieval.blocks(stream, str(folder / name), part):
             wide_ND = block_ND.astype(np.float64)
             length_N1 = np.sqrt(np.einsum("nd,nd->n", wide_ND, wide_ND))[:, None]
             yield (wide_ND / length_N1).astype(np.float16)
@@ -167,7 +141,7 @@ def _check_identity(folder: Path, parts: list[Vectors], manifest: Manifest) -> N
     """Compare the metadata with what the manifest was made of, or row by row with what it says."""
     metadata = dict.fromkeys(range(len(parts)), "")
     if (folder / "metadata").is_dir():
-        found = _numbered(str(folder), METADATA, "metadata/metadata_*.parquet")
+        found = clip_retrieval.metadata(str(folder))
         if len(found) != len(parts):
             raise ValueError(f"{folder}: {len(parts)} parts of vectors, {len(found)} of metadata")
         metadata = dict(enumerate(found))
@@ -244,7 +218,7 @@ def _checked(folder: Path, part: Vectors, start: int, *, normalise: bool) -> Par
     with path.open("rb") as stream:
         sha256.update(stream.read(part.offset))
         at = 0
-        for block_ND, raw in _blocks(stream, path, part):
+        for block_ND, raw in clip_retrieval.blocks(stream, str(path), part):
             sha256.update(raw)
             wide_ND = block_ND.astype(np.float32)
             length_N = np.sqrt(np.einsum("nd,nd->n", wide_ND, wide_ND))
@@ -272,69 +246,6 @@ def _checked(folder: Path, part: Vectors, start: int, *, normalise: bool) -> Par
     size = path.stat().st_size
     digest = sha256.hexdigest()
     return PartFacts(part.name, part.rows, part.dim, str(part.dtype), size, digest, unit)
-
-
-def _blocks(
-    stream: BinaryIO, path: Path, part: Vectors
-) -> Iterator[tuple[Float[np.ndarray, "N D"], bytes]]:
-    """Rows and their bytes, from the first value on; plain reads, for mapped pages stay."""
-    stream.seek(part.offset)
-    width = part.dim * part.dtype.itemsize
-    for start in range(0, part.rows, BLOCK_ROWS):
-        count = min(BLOCK_ROWS, part.rows - start)
-        raw = stream.read(count * width)
-        if len(raw) != count * width:
-            raise ValueError(f"{path}: ends before row {start + count - 1}; fetch it again")
-        yield np.frombuffer(raw, part.dtype).reshape(count, part.dim), raw
-    if stream.read(1):
-        raise ValueError(f"{path}: has more bytes than its {part.rows} rows; fetch it again")
-
-
-def _vectors(where: str, name: str) -> Vectors:
-    path = place.join(where, name)
-    with place.opened(path) as stream:
-        try:
-            version = np.lib.format.read_magic(stream)
-            read: Any = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, fortran, dtype = read(stream)
-        except (ValueError, KeyError, EOFError) as error:
-            raise ValueError(f"{path}: not a readable array: {error}; fetch it again") from None
-        offset = stream.tell()
-    if dtype not in TYPES or len(shape) != 2 or fortran or not shape[1]:
-        order = "Fortran" if fortran else "C"
-        raise ValueError(
-            f"{path}: {dtype} of shape {shape} in {order} order, expected rows of float16 in C"
-            " order"
-        )
-    expected = offset + shape[0] * shape[1] * dtype.itemsize
-    size = place.facts(path).bytes
-    if size != expected:
-        raise ValueError(f"{path}: {size} bytes, {shape} needs {expected}; fetch it again")
-    return Vectors(name, shape[0], shape[1], dtype, offset)
-
-
-def _numbered(where: str, pattern: re.Pattern[str], shown: str) -> list[str]:
-    """Files by their number, which may have leading zeros; none may be missing or come twice."""
-    found: dict[int, str] = {}
-    for name in place.listing(where):
-        if not (match := pattern.fullmatch(name)):
-            continue
-        number = int(match[1])
-        if number in found:
-            raise ValueError(f"{where}: {found[number]} and {name} are both part {number}")
-        found[number] = name
-    if not found:
-        raise FileNotFoundError(f"{where}: no {shown}; is it a clip-retrieval folder?")
-    missing = sorted(set(range(max(found) + 1)) - found.keys())
-    if missing:
-        raise FileNotFoundError(
-            f"{where}: part {missing[0]} of {shown} is missing ({len(found)} of {max(found) + 1} "
-            "there)"
-        )
-    return [found[number] for number in sorted(found)]
 
 
 def _table(path: str, names: columns.Names) -> pa.Table:

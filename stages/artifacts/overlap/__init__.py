@@ -18,7 +18,6 @@ Shapes: N rows of A, M rows of B, K rows of a partition.
 """
 
 import binascii
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -31,9 +30,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, UInt32, UInt64
 
-from stages.artifacts import cache, manifest, split
+from stages.artifacts import cache, split
 from stages.artifacts.manifest import Manifest
-from stages.entry import run
 
 NONE = (1 << 32) - 1  # no partner
 DIGITS = 32  # of an id, hexadecimal
@@ -121,20 +119,20 @@ def project(
         "pool": b.sha256,
         "pool_rows": len(b),
         "kept": len(projected),
-        "share_of_pool": _share(len(projected), len(b)),
+        "share_of_pool": share(len(projected), len(b)),
         "projected": {
             "pool": a.sha256,
             "pool_rows": len(a),
             "card": dict(chosen.card),
             "rows": total,
             "lost": lost,
-            "lost_share": _share(lost, total),
-            "lost_share_of_all_rows": _share(overlap.counts["only_in_a"], len(a)),
+            "lost_share": share(lost, total),
+            "lost_share_of_all_rows": share(overlap.counts["only_in_a"], len(a)),
             "per_class": {
                 name: {
                     "rows": rows_of[name],
                     "lost": lost_of.get(name, 0),
-                    "lost_share": _share(lost_of.get(name, 0), rows_of[name]),
+                    "lost_share": share(lost_of.get(name, 0), rows_of[name]),
                 }
                 for name in sorted(rows_of)
             },
@@ -271,41 +269,5 @@ def _count(counts: dict[str, int], labels: pa.ChunkedArray) -> None:
         counts[entry["values"]] = counts.get(entry["values"], 0) + entry["counts"]
 
 
-def _share(part: int, whole: int) -> float:
+def share(part: int, whole: int) -> float:
     return round(part / whole, 6) if whole else 0.0
-
-
-def _open(words: str) -> Manifest:
-    """A data set by its folder or by its manifest's path; shards need not be there."""
-    path = Path(words)
-    folder = path.parent if path.name == manifest.MANIFEST else path
-    return manifest.read(folder, shards=False)
-
-
-def compare(manifest_a: str, manifest_b: str) -> str:
-    """Print what two manifests have in common."""
-    counts = match(_open(manifest_a), _open(manifest_b)).counts
-    width = max(len(f"{count:,}") for count in counts.values())
-    for name, count in counts.items():
-        of = counts["rows_b"] if name == "only_in_b" else counts["rows_a"]
-        print(f"{name:20} {count:{width},}  {_share(count, of):.4%}")
-    return f"{counts['by_source_id'] + counts['by_uid']:,} rows are in both"
-
-
-def write_projection(command: str, folder: str, manifest_a: str, manifest_b: str, out: str) -> str:
-    """Write the split in ``folder``, made on A, as a split of B, with what is lost in its card."""
-    if command != "project":
-        raise ValueError(f"unknown command {command!r}; did you mean 'project'?")
-    a, b = _open(manifest_a), _open(manifest_b)
-    chosen = split.read_for(folder, a.sha256)
-    projected, card = project(chosen, a, b, match(a, b))
-    split.write(out, projected, card=card)
-    lost = card["projected"]["lost"]
-    return (
-        f"{len(projected):,} of {len(chosen):,} rows found in {manifest_b}, {lost:,} lost "
-        f"({_share(lost, len(chosen)):.2%})"
-    )
-
-
-if __name__ == "__main__":
-    run(write_projection if sys.argv[1:2] == ["project"] else compare)
