@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -228,3 +229,18 @@ def test_prepare_makes_a_pool_of_published_embeddings_and_embed_takes_them(tmp_p
     # a split can be made on it without an image
     split.write(tmp_path / "splits/first", [0, 6], card={"pool": pool.sha256})
     assert split.read_for(tmp_path / "splits/first", pool.sha256).rows.tolist() == [0, 6]
+
+
+def test_a_folder_behind_a_url(tmp_path):
+    folder = published(tmp_path / "laion")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(folder), "/laion", recursive=True)
+    try:
+        local, remote = (
+            [part.rows for part in read_embeddings(where, Embeddings())]
+            for where in (str(folder), "memory://laion")
+        )
+    finally:
+        memory.rm("/laion", recursive=True)
+    assert len(local) == len(remote) == 2
+    assert all(a.equals(b) for a, b in zip(local, remote, strict=True))

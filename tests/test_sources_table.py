@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -181,3 +182,22 @@ def test_prepare_makes_a_pool_of_captions(tmp_path, monkeypatch):
     )
     with pytest.raises(ValueError, match=r"captoin: unknown parameter; did you mean 'caption'\?"):
         prepare.main("pool")
+
+
+def test_tables_behind_a_url(tmp_path):
+    laion(tmp_path / "raw/a.parquet")
+    with gzip.open(tmp_path / "raw/b.tsv.gz", "wt") as stream:
+        stream.write("URL\tTEXT\tWIDTH\tHEIGHT\nhttps://a.b/1\tone\t64\t48\n")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tmp_path / "raw"), "/tables", recursive=True)
+    try:
+        found = [
+            [part.rows for part in read_table(where, Table())[1]]
+            for where in (str(tmp_path / "raw"), "memory://tables")
+        ]
+        (one,) = read_table("memory://tables/b.tsv.gz", Table())[1]
+    finally:
+        memory.rm("/tables", recursive=True)
+    assert len(found[0]) == len(found[1]) == 2
+    assert all(a.equals(b) for a, b in zip(*found, strict=True))
+    assert one.rows.equals(found[0][1])

@@ -9,7 +9,7 @@ import csv
 import gzip
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -79,7 +79,7 @@ def _lacking(found: columns.Rows, shard: str) -> list[Drop]:
 
 
 def _tables(
-    path: str, stream: BinaryIO, options: Table, names: columns.Names, rows: int
+    path: str, stream: Any, options: Table, names: columns.Names, rows: int
 ) -> Iterator[tuple[pa.Table, list[Drop]]]:
     """Tables of ``rows`` rows, the last of fewer, and the lines before them that are none."""
     broken: list[Drop] = []
@@ -108,16 +108,14 @@ def _tables(
         yield table, list(broken)
 
 
-def _parquet(
-    path: str, stream: BinaryIO, names: columns.Names, rows: int
-) -> Iterator[pa.RecordBatch]:
+def _parquet(path: str, stream: Any, names: columns.Names, rows: int) -> Iterator[pa.RecordBatch]:
     file = pq.ParquetFile(stream)
     columns.check(path, file.schema_arrow.names, names)
     yield from file.iter_batches(batch_size=rows, columns=columns.wanted(names))
 
 
 def _lines(
-    path: str, stream: BinaryIO, options: Table, names: columns.Names, broken: list[Drop]
+    path: str, stream: Any, options: Table, names: columns.Names, broken: list[Drop]
 ) -> Iterator[pa.RecordBatch]:
     def odd(row: pyarrow.csv.InvalidRow) -> str:
         text = row.text[:SHOWN]
@@ -126,7 +124,7 @@ def _lines(
         return "skip"
 
     tabs = path.endswith(TSV)
-    columns.check(path, options.header or _header(path, tabs=tabs), names)
+    columns.check(path, options.header or _header(path, stream, tabs=tabs), names)
     parse = pyarrow.csv.ParseOptions(
         delimiter="\t" if tabs else ",",
         quote_char=False if tabs else '"',
@@ -148,9 +146,9 @@ def _lines(
     yield from pyarrow.csv.open_csv(source, read, parse, convert)
 
 
-def _header(path: str, *, tabs: bool) -> list[str]:
-    """The names in the first line."""
-    with place.opened(path) as stream:
-        lines = gzip.GzipFile(fileobj=stream) if path.endswith(".gz") else stream
-        line = lines.readline(BLOCK).decode("utf-8-sig", "replace").rstrip("\r\n")
+def _header(path: str, stream: Any, *, tabs: bool) -> list[str]:
+    """The names in the first line; the stream is at its start again."""
+    lines = gzip.GzipFile(fileobj=stream) if path.endswith(".gz") else stream
+    line = lines.readline(BLOCK).decode("utf-8-sig", "replace").rstrip("\r\n")
+    stream.seek(0)
     return line.split("\t") if tabs else next(csv.reader([line]), [])
