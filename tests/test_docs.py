@@ -1,0 +1,78 @@
+"""The runbook: its tables are those of the presets, and what it names exists."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks import costs
+from stages import graph
+from stages.parameters import read
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs/runbook.md").read_text()
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def test_the_tables_are_those_of_the_presets():
+    assert costs.filled(TEXT) == TEXT, "run `python -m benchmarks.costs --write`"
+
+
+def test_operations_are_those_that_the_field_counts():
+    # 27.2 G multiply-adds of the study's encoder, 4.4 and 3.0 of ViT-B/32's towers (open_clip)
+    config = costs.Architecture(name="ViT-B-16-plus-240").config()
+    assert costs.image_tower(config) / 2e9 == pytest.approx(27.2, rel=0.02)
+    config = costs.Architecture(name="ViT-B-32-quickgelu").config()
+    assert costs.image_tower(config) / 2e9 == pytest.approx(4.4, rel=0.02)
+    assert costs.text_tower(config) / 2e9 == pytest.approx(2.98, rel=0.02)
+
+
+def test_sizes_of_splits_and_runs():
+    content = read(Path("presets/laion400m.yaml"))
+    base = costs.POOLS["laion400m"].base
+    kept = {name: costs.kept(name, content["splits"], base) for name in content["splits"]}
+    assert kept["full"] == 200_000_000
+    assert kept["random-hull-sketch"] == kept["hull-sketch"] == pytest.approx(191_657_217)
+    assert kept["combined"] == pytest.approx(187_600_000)
+    assert kept["near-val-150m"] == 150_000_000
+    # about 190,000 steps of 33,600
+    assert costs.samples("full-0", content, base) / 33_600 == pytest.approx(190_000, rel=0.02)
+    content = read(Path("presets/datacomp-small.yaml"))
+    assert costs.kept("core", content["splits"], 6_200_000) == 3_100_000
+    assert costs.samples("core-0", content, 6_200_000) == 12_800_000
+
+
+def test_what_the_text_says_of_the_tables():
+    lines = {
+        line.stage: line for line in costs.costs("laion400m", read(Path("presets/laion400m.yaml")))
+    }
+    full = lines["train full"]
+    peak = dict(costs.ASSUMED.peaks)["A100"] * costs.ASSUMED.model
+    days = full.gpu / peak / 8 / 86_400
+    assert f"{days:.1f} days on the paper's eight" in TEXT
+    assert f"takes {full.cores / (days * 86_400):.0f} cores" in TEXT
+    assert f"reading {full.read / (days * 86_400) / 1e9:.2f} GB/s" in TEXT
+
+
+def test_what_the_runbook_names_exists():
+    for module in re.findall(r"python -m ([\w.]+)", TEXT):
+        assert find_spec(module), module
+    for path in re.findall(r"`((?:presets|benchmarks|docs|stages)/[\w./-]+)`", TEXT):
+        assert (ROOT / path).exists(), path
+    stages = graph.read()
+    expanded = graph.expand(stages, read(Path("presets/laion400m.yaml")))
+    for words in re.findall(r"dvc repro (?:--single-item )?([a-z0-9@ -]+)`", TEXT):
+        for word in words.split():
+            assert word in stages or word in expanded or word == "export@core", word
+    for preset in re.findall(r"PRESET=([\w-]+)", TEXT):
+        assert (ROOT / f"presets/{preset}.yaml").exists()
+    splits = yaml.safe_load((ROOT / "presets/datacomp-small.yaml").read_text())["splits"]
+    named = re.search(r"With (.*) alone", TEXT)
+    assert named
+    assert set(re.findall(r"`([\w-]+)`", named[1])) <= splits.keys()
