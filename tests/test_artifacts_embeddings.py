@@ -126,6 +126,14 @@ def test_a_value_that_is_not_finite_is_named(store, bad):
         embeddings.read(store.folder).all()
 
 
+def test_the_manifest_is_never_held_whole(tmp_path, manifest, monkeypatch):
+    def whole(self):
+        raise AssertionError("the whole table was asked for")
+
+    monkeypatch.setattr(type(manifest), "table", property(whole))
+    embeddings.write(tmp_path / "emb", parts_of(manifest, unit_vectors(7)), manifest, ENCODER)
+
+
 def test_nothing_bad_can_be_written(tmp_path, manifest):
     parts = parts_of(manifest, unit_vectors(7))
     cases = {

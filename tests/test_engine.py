@@ -15,6 +15,7 @@ import pytest
 from stages.artifacts import atomic, cache
 from stages.artifacts.cache import ARRAYS
 from stages.engine import Task, mapped, shardwise
+from stages.engine.local import gpus
 from stages.parameters.engine import Engine, current
 from tests.artifacts_samples import contents
 
@@ -203,6 +204,27 @@ def test_a_full_disk_names_the_file_and_what_to_free(task, shards, monkeypatch):
         run(task, range(2, 4))
     monkeypatch.undo()
     assert contents(shards) == before
+
+
+@dataclass(frozen=True)
+class Sees(Squares):
+    """The GPU that a worker sees; it waits until both workers have started."""
+
+    def __call__(self, item):
+        wait_for(lambda: self.lines().count("start") == 2)
+        return os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+def test_workers_share_the_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    seen = dict(mapped(Sees(tmp_path / "log"), range(4), Engine(workers=2)))
+    assert [seen[0], seen[1]] == ["3", "5"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus() == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    (tmp_path / "nvidia/0000:01:00.0").mkdir(parents=True)
+    monkeypatch.setattr("stages.engine.local.NVIDIA", tmp_path / "nvidia")
+    assert gpus() == ["0"]
 
 
 def test_ray_that_is_not_installed_is_named_before_any_work(task, shards, monkeypatch):

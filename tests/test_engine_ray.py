@@ -1,7 +1,9 @@
 """Work over shards on a Ray cluster of two nodes: the same bytes as on this machine alone."""
 
 import os
+import pickle
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from ray.cluster_utils import Cluster
 from stages.artifacts import cache
 from stages.artifacts.cache import ARRAYS
 from stages.engine import mapped, shardwise
-from stages.engine.cluster import ray
+from stages.engine.cluster import _Unpickler, ray
 from stages.parameters.engine import Engine
 from tests.artifacts_samples import contents
 
@@ -139,3 +141,14 @@ def test_a_node_that_is_killed_changes_nothing(cluster, tmp_path, shards, monkey
 def test_no_items_need_no_cluster(tmp_path):
     where = Engine(kind="ray", workers=2, address="127.0.0.1:1")
     assert list(mapped(Rows(tmp_path / "log"), [], where)) == []
+
+
+def test_a_task_of_the_module_that_is_run_is_found_under_its_name(tmp_path, monkeypatch):
+    """`python -m stages.embed` pickles its task as `__main__.Embedding`."""
+    task = Rows(tmp_path / "log")
+    monkeypatch.setattr(Rows, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Rows", Rows, raising=False)
+    blob = pickle.dumps(task)
+    monkeypatch.undo()
+    assert b"__main__" in blob
+    assert _Unpickler("tests.test_engine_ray", blob).load() == task

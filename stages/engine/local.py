@@ -1,6 +1,7 @@
 """The engine of one machine: this process, or one process for each worker.
 
 Every worker is a pool of one process, so that the death of a process says which item killed it.
+Several workers share the machine's GPUs in turns: each sees one.
 """
 
 import multiprocessing
@@ -12,12 +13,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from stages.engine.task import Failure, Item, Out, Task, attempted, begun, inherit, inherited
 from stages.parallel import follow
 
 AHEAD = 2  # items of a worker: one under way, one waiting, so that it never waits for the stage
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # which CUDA reads when it is first used
+NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 _task: Task[Any, Any] | None = None  # of this worker process
 
@@ -95,16 +100,26 @@ def _hand_out(
             if following is None:
                 return
             if number == len(crew):
-                crew.append(_engage(task))
+                crew.append(_engage(task, number))
             index, item = following
             future = crew[number].pool.submit(_work, item)
             crew[number].items.append((index, item, future))
 
 
-def _engage(task: Task[Any, Any]) -> _Worker:
+def _engage(task: Task[Any, Any], number: int) -> _Worker:
     # forkserver: forking a process that has threads (torch, Arrow) may deadlock
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("forkserver"))
-    return _Worker(pool, pool.submit(_begin, task, inherited()))
+    there = gpus()
+    sees = {VISIBLE: there[number % len(there)]} if there else {}
+    return _Worker(pool, pool.submit(_begin, task, inherited() | sees))
+
+
+def gpus() -> list[str]:
+    """The GPUs of this machine that this process may use, as CUDA names them."""
+    stated = os.environ.get(VISIBLE)
+    if stated is not None:
+        return [name for name in stated.split(",") if name]
+    return [str(number) for number in range(len(list(NVIDIA.glob("*"))))]
 
 
 def _outcome(
