@@ -18,6 +18,7 @@ from stages.parameters import nearest
 
 FILE = Path("dvc.yaml")
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
+FAST = hasattr(yaml, "CSafeLoader")  # libyaml is in most builds; dvc.yaml has thousands of lines
 OUTS = ("outs", "metrics", "plots")
 
 
@@ -39,7 +40,7 @@ def read(path: Path = FILE) -> dict[str, Any]:
 def definition(text: str, where: str) -> dict[str, Any]:
     """The stages that ``text``, the content of a `dvc.yaml`, defines."""
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=yaml.CSafeLoader) if FAST else yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from None
     if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
