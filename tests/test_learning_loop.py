@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from stages.learning import loop, models, objectives, tokens
+from stages.learning import state as state_module
+from stages.learning.distributed import ALONE
+from stages.learning.step import Step
 from stages.parameters.train import Optimiser
 from tests import learning_study
 
@@ -96,6 +99,60 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, capsys):
     assert "going on from step 4" in capsys.readouterr().err
     assert resumed == curve == seen
     assert equal(weights, same)
+
+
+def test_a_run_killed_within_a_line_of_the_curve_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOGGED", 3)  # lines of three batches
+    state = tmp_path / "run.state"
+    curve, weights, *_ = train(tmp_path)
+    batches = loop.Data.batches
+
+    def failing(data, asked, first):
+        for number, batch in enumerate(batches(data, asked, first), first):
+            if number == 5:
+                raise KeyboardInterrupt
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Data, "batches", failing)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, state=state)
+    content = torch.load(state, weights_only=True)
+    assert content["step"] == 5
+    assert content["losses"].shape == (1, 2)
+    resumed, same, *_ = train(tmp_path, state=state)
+    assert resumed == curve
+    assert equal(weights, same)
+
+
+def test_states_that_take_long_are_written_more_rarely(tmp_path, monkeypatch):
+    written = []
+    module, clip, _ = make("clip", tmp_path)
+    one = Step(
+        module,
+        clip,
+        torch.optim.SGD(module.parameters(), lr=0.1),
+        precision="fp32",
+        device=torch.device("cpu"),
+        world=ALONE,
+        accumulate=1,
+    )
+    now = [100.0]
+    monkeypatch.setattr(state_module.time, "monotonic", lambda: now[0])
+    states = state_module.States(tmp_path / "run.state", "", one, ALONE, 20.0)
+
+    def slow(content, path):
+        path.write_bytes(b"")
+        now[0] += 4.0  # a hundredth and more of the time would be lost
+        written.append(now[0])
+
+    monkeypatch.setattr(state_module.torch, "save", slow)
+    for _ in range(500):
+        now[0] += 1.0
+        states.save(state_module.Progress(1), torch.device("cpu"))
+    assert len(written) == 3
+    assert written[0] == 124.0
+    assert written[1] - written[0] == 204.0
 
 
 @pytest.mark.parametrize("content", [b"", b"not a state"])

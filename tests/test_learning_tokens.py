@@ -84,3 +84,23 @@ def test_the_file_is_the_same_bytes(tmp_path):
 def test_a_missing_vocabulary(tmp_path):
     with pytest.raises(FileNotFoundError, match="vocabulary is missing"):
         tokens.tokenizer(tmp_path / "none.gz", 8)
+
+
+def test_learning_shard_by_shard_is_the_same():
+    captions = ["arrow left", "arrow right circle", "cat", "arrow", "café 24", "left"] * 3
+    shards = [captions[:5], [], captions[5:]]
+    assert tokens.learn_shardwise(shards, 30) == tokens.learn(captions, 30)
+
+
+def test_rare_words_are_forgotten_where_there_are_too_many(monkeypatch, capsys):
+    monkeypatch.setattr(tokens, "MOST_WORDS", 4)
+    shards = [["ab ab ab cd cd cd"], ["ef gh ij"], ["ab cd"]]
+    assert tokens.learn_shardwise(shards, 30) == tokens.learn(["ab cd"] * 4, 30)
+    assert "over 4 words, those seen less than 3 times are dropped" in capsys.readouterr().err
+
+
+def test_the_published_vocabulary():
+    tokenizer = tokens.tokenizer(None, 5)
+    assert tokenizer.vocab_size == 49408
+    # start of text, "a", "cat", end of text: as every published CLIP has them
+    assert tokens.encode(tokenizer, ["a cat"]).tolist() == [[49406, 320, 2368, 49407, 0]]

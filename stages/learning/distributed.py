@@ -12,12 +12,12 @@ them. Gradients and features travel by NCCL on GPUs and gloo on CPUs; only the p
 writes. All must see the same files, those of the shard cache among them.
 """
 
-import contextlib
 import ctypes
 import os
 import shlex
 import signal
 import sys
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,19 +113,21 @@ def joined(train: Train) -> Generator[World]:
     _leave_with_parent()
     if train.device == "cuda":
         torch.cuda.set_device(local)
-    quiet = open(os.devnull, "w") if rank else None  # noqa: PTH123, SIM115
-    with quiet or contextlib.nullcontext(), contextlib.redirect_stdout(quiet or sys.stdout):
-        try:
-            distributed.init_process_group("nccl" if train.device == "cuda" else "gloo")
-            yield World(rank, size, local, distributed.new_group(backend="gloo"))
-            distributed.barrier()
-        except RuntimeError as error:
-            if not _lost(error):
-                raise
-            first = str(error).splitlines()[0]
-            raise ConnectionError(f"process {rank} of {size}: lost another one: {first}") from error
-        # not where something failed: it would wait for processes that are gone
-        distributed.destroy_process_group()
+    if rank:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for good: one of them speaks
+    # open_clip gathers by a function that torch means to replace
+    warnings.filterwarnings("ignore", message="torch.distributed.nn.functional.all_gather")
+    try:
+        distributed.init_process_group("nccl" if train.device == "cuda" else "gloo")
+        yield World(rank, size, local, distributed.new_group(backend="gloo"))
+        distributed.barrier()
+    except RuntimeError as error:
+        if not _lost(error):
+            raise
+        first = str(error).splitlines()[0]
+        raise ConnectionError(f"process {rank} of {size}: lost another one: {first}") from error
+    # not where something failed: it would wait for processes that are gone
+    distributed.destroy_process_group()
 
 
 def _lost(error: RuntimeError) -> bool:

@@ -6,6 +6,7 @@ it, in both cases. Its pieces are uint8 images and their targets on the CPU.
 Shapes: N rows of the training set, B samples of a piece, S pixels a side, L context length.
 """
 
+import multiprocessing
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -112,8 +113,7 @@ class Streamed:
             batch_size=None,
             num_workers=self.workers,
             pin_memory=asked.pinned,
-            # a copy of a process with threads can hang: begin anew
-            multiprocessing_context="forkserver" if self.workers else None,
+            multiprocessing_context=_processes() if self.workers else None,
         )
         pieces = iter(loader)
         # the loaders take turns
@@ -204,6 +204,16 @@ class _Batches(IterableDataset):
             samples = [next(reader) for reader in readers for _ in range(each)]
             images, target = self.feed.decoded(samples, asked)
             yield torch.from_numpy(images), torch.from_numpy(target)
+
+
+def _processes() -> Any:
+    """How loaders start: as copies of a process that has loaded what they need, and has no threads.
+
+    A copy of this process, which has some, could hang.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _ahead(made: Iterator[list[Piece]]) -> Iterator[list[Piece]]:

@@ -27,6 +27,7 @@ from stages.progress import progress
 __all__ = ["Data", "Line", "Run", "learning_rate", "train"]
 
 LOGGED = 100  # lines of a training curve
+SPREAD = 0x9E3779B1  # between the seeds of processes: odd, far from small
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def train(
     module.to(run.device).to(memory_format=torch.channels_last)
     objective.train()
     if run.world.rank:
-        # what is random in a model is not the same in every process
-        torch.manual_seed(run.seed + (run.world.rank << 32))
+        # what is random in a model is not the same in every process; a seed has 32 bits
+        torch.manual_seed((run.seed + run.world.rank * SPREAD) % 2**32)
     step = Step(
         objective,
         clip,

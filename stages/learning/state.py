@@ -60,9 +60,10 @@ class States:
             self._step.optimiser.load_state_dict(content["optimiser"])
             self._step.scaler.load_state_dict(content["scaler"])
             rank = self._world.rank
-            torch.set_rng_state(content["random"][rank])
+            # copies, for torch reads a view's memory from its beginning
+            torch.set_rng_state(content["random"][rank].clone())
             if device.type == "cuda":
-                torch.cuda.set_rng_state(content["random_cuda"][rank], device)
+                torch.cuda.set_rng_state(content["random_cuda"][rank].clone(), device)
             losses = list(content["losses"][rank].to(device).unbind())
             progress = Progress(content["step"], content["curve"], losses)
         steps = self._world.gathered(torch.tensor(progress.step))

@@ -11,7 +11,6 @@ Shapes: B samples of this process's batch, S pixels a side, L context length.
 """
 
 import contextlib
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -129,10 +128,8 @@ def _shared(objective: Objective, device: torch.device) -> DistributedDataParall
     # Looking for unused parameters keeps the buckets in which gradients are summed as they are. A
     # run that goes on would else sum in another order than one that was never interrupted, for
     # buckets are made anew after a process's first step.
-    warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
     return DistributedDataParallel(
         objective,
         device_ids=[device.index] if device.type == "cuda" else None,
-        broadcast_buffers=False,  # layers that have any agree on them
         find_unused_parameters=True,
     )

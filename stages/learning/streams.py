@@ -14,7 +14,6 @@ Shapes: W rows of a window.
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Int64
@@ -63,7 +62,6 @@ class Streams:
         self.seed = seed
         self.shuffle = shuffle
         self.parts = _dealt(filled, count, seed)
-        self._turn = lru_cache(maxsize=4 * count)(self._permuted)
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -89,7 +87,7 @@ class Streams:
         skip = window.number * self.shuffle
         turn = window.turn
         while True:
-            for part in self._turn(stream, turn):
+            for part in self._permuted(stream, turn):
                 if skip < part.rows:
                     yield turn, part, skip
                 skip = max(skip - part.rows, 0)
