@@ -3,9 +3,9 @@
     python -m benchmarks.engine --write benchmarks/engine.md
 
 A shard's work is hashing (one core, no memory); its result is that of a shard of 10,000 images,
-a float16 matrix of 10 MB. All engines do the same shards in one run. The time until the first
-result (processes, imports, Ray itself) is given apart, for it is paid once in a stage. Rounds of all
-engines in turns; the ratio is the median over the rounds.
+a float16 matrix of 10 MB. All engines do the same shards, in turns, in one run; the ratio is the
+median over the rounds. The time until the first result (processes, imports, Ray itself) is given
+apart, for it is paid once in a stage.
 """
 
 import argparse
