@@ -22,11 +22,11 @@ from stages.artifacts import duplicates as artifact
 from stages.artifacts import layout, metrics, split
 from stages.artifacts.embeddings import Embeddings
 from stages.entry import run
-from stages.parameters import section
+from stages.parameters import engine, section
 from stages.parameters.deduplicate import Deduplicate
 from stages.parameters.similarity import Similarity
 from stages.progress import progress
-from stages.search import stores
+from stages.search import device, stores
 from stages.search.earlier import first_above
 from stages.search.neighbour import nearest
 from stages.search.vectors import check
@@ -118,12 +118,17 @@ def centres(store: Embeddings, settings: Deduplicate) -> Float16[np.ndarray, "K 
 
 
 def assign(
-    store: Embeddings, centre_KD: Float16[np.ndarray, "K D"], block_rows: int
+    store: Embeddings, centre_KD: Float16[np.ndarray, "K D"], block_rows: int, on: str = "cpu"
 ) -> Int64[np.ndarray, " N"]:
-    """The nearest centre of every row, the lowest on ties."""
+    """The nearest centre of every row, the lowest on ties; ``on`` is the device that searches."""
     cluster_N = np.empty(len(store), np.int64)
-    blocks = -(-len(store) // block_rows)
-    for start, block_ND in progress(store.blocks(block_rows), label="assign", total=blocks):
+    total = -(-len(store) // block_rows)
+    blocks = progress(store.blocks(block_rows), label="assign", total=total)
+    if on != "cpu":
+        scan = device.Scan(device.queries(centre_KD, np.zeros(len(centre_KD)), on), len(store))
+        scan.read(blocks)
+        return scan.nearest_N.astype(np.int64)
+    for start, block_ND in blocks:
         cluster_N[start : start + len(block_ND)] = nearest(block_ND, centre_KD)[1]
     return cluster_N
 
@@ -158,9 +163,11 @@ def main() -> str:
     settings, stream = section("deduplicate", Deduplicate), section("similarity", Similarity)
     versions.check("torch", "numpy", *(["faiss"] if settings.method == "kmeans" else []))
     (store,) = stores.load(stores.encoder_name(), layout.POOL)
+    where = engine.current()
+    device.available(where.device)
     if settings.method == "kmeans":
         centre_KD = centres(store, settings)
-        cluster_N = assign(store, centre_KD, stream.block_rows)
+        cluster_N = assign(store, centre_KD, stream.block_rows, where.device)
     else:
         centre_KD = np.empty((0, store.dim), np.float16)
         cluster_N = np.zeros(len(store), np.int64)

@@ -40,7 +40,8 @@ def measure(
     ``add`` is given the scores of the pool's rows, part by part, in their order. Memory holds the
     test set, a few blocks of the pool, and the answer for a few parts.
     """
-    device.available(where.device)
+    if where.kind == "local":  # a cluster's head may have no GPU
+        device.available(where.device)
     test_QD, settings = test.all(), (block_rows, where.device, threads(where))
     thresholds = Neighbours({"test": test_QD}, *settings).among(reference, where, "thresholds")[
         "test"

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -231,3 +232,13 @@ def test_without_faiss(pool, monkeypatch):
     settings = Deduplicate(method="kmeans", threshold=0.9, clusters=5, seed=0, iterations=1)
     with pytest.raises(ValueError, match=r"install clipcause\[cpu\]"):
         deduplicate.centres(embeddings.read(layout.embeddings("tiny", "pool")), settings)
+
+
+def test_a_device_assigns_the_same_clusters(pool, monkeypatch):
+    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    stored = embeddings.read(layout.embeddings("tiny", "pool"))
+    centre_KD = stored.take(np.arange(0, 400, 9))
+    centre_KD[30] = centre_KD[4]  # of equal centres the lower
+    found = [deduplicate.assign(stored, centre_KD, 70, on) for on in ("cpu", "cuda")]
+    np.testing.assert_array_equal(*found)
+    assert found[0].dtype == found[1].dtype

@@ -83,7 +83,8 @@ def test_blocks_and_devices_do_not_matter(scored, monkeypatch, tmp_path):
     assert len(seen) == 1
 
 
-def test_parts_without_rows_of_the_split(scored):
+def test_parts_without_rows_of_the_split(scored, monkeypatch):
+    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
     split_store(scored, 0, 100, 200, 300)
     assert len(stores.load("tiny", "pool")[0].files) == 3
     split.write(layout.split("some"), np.arange(120, 140), card={})

@@ -128,6 +128,7 @@ def split_store(world, *edges):
 
 
 def test_parts_do_not_matter_and_are_searched_once(world, monkeypatch):
+    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
     whole = [getattr(one, name) for one, name in columns(*measured(70))]
     split_store(world, 0, 1, 130, 131, 300)
     calls = []
@@ -142,11 +143,22 @@ def test_parts_do_not_matter_and_are_searched_once(world, monkeypatch):
     monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
     measured(64, Engine(device="cuda"))
     assert len(calls) == 4
+    # small ones are searched together
+    for joined, times in [(130, 2), (1000, 1)]:
+        monkeypatch.setattr("stages.search.tasks.JOINED", joined)
+        calls.clear()
+        for rows in (7, 70):
+            again = [getattr(one, name) for one, name in columns(*measured(rows))]
+            for got, expected in zip(again, whole, strict=True):
+                assert got.tobytes() == expected.tobytes()
+        assert len(calls) == times
+    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
+    calls.clear()
     # a part that is changed is searched again, and no other
     world["pool"][130] = world["pool"][5]
     split_store(world, 0, 1, 130, 131, 300)
     measured(70)
-    assert len(calls) == 5
+    assert len(calls) == 1
 
 
 def columns(of_pool, of_test):
@@ -154,7 +166,8 @@ def columns(of_pool, of_test):
     return names + [(of_test, field.name) for field in dataclasses.fields(of_test)]
 
 
-def test_copies_in_two_parts_give_the_lower_row(world):
+def test_copies_in_two_parts_give_the_lower_row(world, monkeypatch):
+    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
     world["pool"][200:240] = world["val"]
     world["pool"][60:100] = world["val"]
     split_store(world, 0, 150, 300)
@@ -177,18 +190,20 @@ def test_a_part_that_is_not_the_cards_is_an_error(world, tmp_path):
 def test_a_part_that_shrinks_or_holds_no_unit_vectors(world, monkeypatch):
     split_store(world, 0, 150, 300)
     (portion, *_) = portions(stores.load("tiny", "pool")[0])
-    portion.path.write_bytes(portion.path.read_bytes()[:-2])
-    with pytest.raises(ValueError, match=r"img_emb_0000\.npy: ends before row 149"):
+    path = portion.files[1].path
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(ValueError, match=r"img_emb_0001\.npy: ends before row 299"):
         list(portion.blocks(100))
     world["pool"][10] *= np.float16(2)
     split_store(world, 0, 150, 300)
     monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
     for device in ("cpu", "cuda"):
-        with pytest.raises(ValueError, match=r"img_emb_0000\.npy: pool: row 10 has norm"):
+        with pytest.raises(ValueError, match=r"0000\.npy to .*0001\.npy: pool: row 10 has norm"):
             measured(70, LOCAL.model_copy(update={"device": device}))
 
 
-def test_two_processes_give_the_same(world):
+def test_two_processes_give_the_same(world, monkeypatch):
+    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
     split_store(world, 0, 1, 130, 131, 300)
     whole = measured(70)
     shutil.rmtree(cache.folder())

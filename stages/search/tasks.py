@@ -1,4 +1,4 @@
-"""One part of an embedding store past the queries: what `similarity` and `gap` do with a shard.
+"""Parts of an embedding store past the queries: what `similarity` and `gap` do with a shard.
 
 Results are exact, so their keys in the shard cache name the vectors, the thresholds and the code,
 and neither device, engine, threads nor blocks.
@@ -8,14 +8,13 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float16, Float64, Int64
 
 from stages.artifacts import cache
-from stages.artifacts.embeddings import Embeddings
+from stages.artifacts.embeddings import Embeddings, Part
 from stages.artifacts.split import Split
 from stages.engine import shardwise
 from stages.parameters.engine import Engine
@@ -28,20 +27,36 @@ CODE = tuple(
 )
 
 
+JOINED = 262_144
+"""Consecutive parts are searched together until they have so many rows: every search begins
+without a neighbour of any query, and the first thousands of rows cost more for that."""
+
+
 @dataclass(frozen=True)
 class Portion:
-    """One part of a store: its file, its rows, and which of them count."""
+    """Consecutive parts of a store, and which of their rows count. Tasks count rows from 0."""
 
-    path: Path
-    offset: int
-    rows: int
+    files: tuple[Part, ...]
+    identities: tuple[str, ...]
     dim: int
-    start: int
-    """The store's row that is the part's first. Tasks count from 0."""
-    identity: str
-    sha256: str | None
     kept: bytes | None = None
     """One bit a row, as ``numpy.packbits`` makes them; None where all rows count."""
+
+    @property
+    def start(self) -> int:
+        """The store's row that is the first here."""
+        return self.files[0].start
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(part.rows for part in self.files)
+
+    @property
+    def name(self) -> str:
+        """The file, or the first and the last."""
+        first, last = self.files[0].path, self.files[-1].path
+        return str(first) if first == last else f"{first} to {last.name}"
 
     def mask(self) -> Bool[np.ndarray, " N"]:
         """Which rows count."""
@@ -53,41 +68,46 @@ class Portion:
     def blocks(self, rows: int) -> Iterator[tuple[int, Float16[np.ndarray, "_ D"]]]:
         """(first row, block) in order, read into fresh memory, for mapped pages count as ours.
 
-        Raises ``ValueError`` where the file is not the one that the store's card describes.
+        Raises ``ValueError`` where a file is not the one that the store's card describes.
         """
-        digest = hashlib.sha256()
-        with self.path.open("rb") as stream:
-            digest.update(stream.read(self.offset))
-            for start in range(0, self.rows, rows):
-                block_ND = np.empty((min(rows, self.rows - start), self.dim), np.float16)
-                if stream.readinto(block_ND.data) != block_ND.nbytes:
-                    raise ValueError(f"{self.path}: ends before row {self.rows - 1}; embed again")
-                if self.sha256 is not None:
-                    digest.update(block_ND.view(np.uint8).data)
-                yield start, block_ND
-        if self.sha256 not in (None, digest.hexdigest()):
-            raise ValueError(
-                f"{self.path}: its SHA-256 is not that of the card ({self.sha256[:12]}…): it was "
-                "changed since; embed again"
-            )
+        start = filled = 0
+        block_ND = np.empty((min(rows, self.rows), self.dim), np.float16)
+        for part in self.files:
+            left, digest = part.rows, hashlib.sha256()
+            with part.path.open("rb") as stream:
+                digest.update(stream.read(part.offset))
+                while left:
+                    piece_ND = block_ND[filled : filled + left]
+                    if stream.readinto(piece_ND.data) != piece_ND.nbytes:
+                        last = part.start + part.rows - 1
+                        raise ValueError(f"{part.path}: ends before row {last}; embed again")
+                    if part.sha256 is not None:
+                        digest.update(piece_ND.view(np.uint8).data)
+                    filled, left = filled + len(piece_ND), left - len(piece_ND)
+                    if filled == len(block_ND):
+                        yield start, block_ND
+                        start, filled = start + filled, 0
+                        block_ND = np.empty((min(rows, self.rows - start), self.dim), np.float16)
+            if part.sha256 not in (None, digest.hexdigest()):
+                raise ValueError(
+                    f"{part.path}: its SHA-256 is not that of the card ({part.sha256[:12]}…): it "
+                    "was changed since; embed again"
+                )
 
 
 def portions(store: Embeddings, chosen: Split | None = None) -> Iterator[Portion]:
     """The parts of ``store`` in their order; with ``chosen`` only the split's rows count."""
+    files: list[Part] = []
+    identities: list[str] = []
     for number, part in enumerate(store.files):
-        kept = None
-        if chosen is not None:
-            kept = np.packbits(chosen.within(part.start, part.start + part.rows)).tobytes()
-        yield Portion(
-            part.path,
-            part.offset,
-            part.rows,
-            store.dim,
-            part.start,
-            store.part_id(number),
-            part.sha256,
-            kept,
-        )
+        files.append(part)
+        identities.append(store.part_id(number))
+        first, stop = files[0].start, part.start + part.rows
+        if stop - first < JOINED and number + 1 < len(store.files):
+            continue
+        kept = None if chosen is None else np.packbits(chosen.within(first, stop)).tobytes()
+        yield Portion(tuple(files), tuple(identities), store.dim, kept)
+        files, identities = [], []
 
 
 class Closest:
@@ -138,8 +158,8 @@ class Scoring:
         }
 
     def name(self, portion: Portion, /) -> str:
-        """The part's file."""
-        return str(portion.path)
+        """The part's file, or files."""
+        return portion.name
 
     def over(
         self, store: Embeddings, where: Engine, label: str
@@ -186,8 +206,8 @@ class Neighbours:
         return found
 
     def name(self, portion: Portion, /) -> str:
-        """The part's file."""
-        return str(portion.path)
+        """The part's file, or files."""
+        return portion.name
 
     def among(
         self, store: Embeddings, where: Engine, label: str, chosen: Split | None = None
@@ -223,7 +243,7 @@ def _over(
 ) -> Iterator[tuple[Portion, dict[str, np.ndarray]]]:
     def key(portion: Portion) -> str:
         kept = None if portion.kept is None else hashlib.sha256(portion.kept).hexdigest()
-        return cache.key(*decided, cache.code(*CODE), portion.identity, portion.rows, kept)
+        return cache.key(*decided, cache.code(*CODE), portion.identities, kept)
 
     found = shardwise(task, items, key=key, store=cache.ARRAYS, where=where, label=label)
     return zip(items, found, strict=True)
