@@ -1,9 +1,11 @@
 """Samples a second of our training loop against a plain loop over the same open_clip model.
 
-Both train the default model of `params.yaml` on the same images and captions in memory, in turns
-within one process, so that whatever else the machine does falls on both. The plain loop is what
-one writes first: a shuffled index, open_clip's model and loss, autocast to bfloat16, AdamW.
-Decoding and embedding are timed alone. Run with nothing else on the machine:
+All train the default model of `params.yaml` on the same images and captions, in turns within one
+process, so that whatever else the machine does falls on all of them: our loop with everything in
+memory, our loop over streams of tar shards, which are read and decoded on the way, and the plain
+loop, which has everything in memory and is what one writes first: a shuffled index, open_clip's
+model and loss, autocast to bfloat16, AdamW. Decoding and embedding are timed alone. Run with
+nothing else on the machine:
 
     python -m benchmarks.training
 
@@ -26,9 +28,12 @@ from open_clip.loss import ClipLoss
 from PIL import Image
 
 from benchmarks.machine import extensions, processor, versions
+from stages.artifacts import dataset
 from stages.learning import loop, models, objectives, pixels, tokens
-from stages.learning.loop import Data
+from stages.learning.feed import Data, Feed, Streamed
 from stages.learning.models import Clip
+from stages.learning.reading import Source
+from stages.learning.streams import Streams
 from stages.parallel import cores
 from stages.parameters import parse
 from stages.parameters.train import Train
@@ -39,18 +44,35 @@ WORDS = 2_000
 STORED = 64  # pixels a side of the stored images
 ROUNDS = 5
 DECODED = 4_000
+SHARDS = 8
+STREAMS = 4
 
 
 def make_clip(train: Train, captions: Sequence[str]) -> Clip:
     """The default model with a vocabulary learnt from ``captions``."""
+    if train.merges == "clip":
+        config, size = train.model.config(), train.image_size
+        return models.create(config, None, image_size=size, seed=0, published=train.model.named)
     with tempfile.TemporaryDirectory() as folder:
         merges = Path(folder, tokens.MERGES)
         tokens.write(merges, tokens.learn(captions, train.merges))
         return models.create(train.model.config(), merges, image_size=train.image_size, seed=0)
 
 
-def make_data(train: Train) -> tuple[Clip, Data]:
-    """A model and random images with captions of one to four made-up words."""
+def discs() -> list[bytes]:
+    """PNG images of simple shapes."""
+    side = np.arange(STORED)
+    files = []
+    for number in range(100):
+        disc = (side[:, None] - 32) ** 2 + (side - 32) ** 2 < (8 + number % 20) ** 2
+        stream = io.BytesIO()
+        Image.fromarray(np.where(disc, 0, 255).astype(np.uint8)).convert("RGB").save(stream, "PNG")
+        files.append(stream.getvalue())
+    return files
+
+
+def make_data(train: Train, folder: Path) -> tuple[Clip, Data, Streamed]:
+    """A model, and images with captions of one to four made-up words: in memory and in shards."""
     random = np.random.default_rng(0)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     words = ["".join(random.choice(letters, random.integers(3, 9))) for _ in range(WORDS)]
@@ -61,12 +83,22 @@ def make_data(train: Train) -> tuple[Clip, Data]:
         for _ in range(IMAGES)
     ]
     clip = make_clip(train, captions)
-    shape = (IMAGES, train.image_size, train.image_size, 3)
-    images = random.integers(0, 256, shape, dtype=np.uint8)
-    return clip, Data(images, tokens.encode(clip.tokenizer, captions))
+    files = discs()
+    images = np.stack([pixels.decode(file, clip.view) for file in files])
+    data = Data(images[np.arange(IMAGES) % len(files)], tokens.encode(clip.tokenizer, captions))
+    samples = (
+        dataset.Sample(
+            f"{row:06d}", files[row % len(files)], "png", caption, None, STORED, STORED, str(row)
+        )
+        for row, caption in enumerate(captions)
+    )
+    dataset.write(folder, samples, shard_size=IMAGES // SHARDS, max_drop_fraction=0.0)
+    source = Source(dataset.read(folder), None, 0, None)
+    streams = Streams(source.parts(0), STREAMS, 0, train.shuffle)
+    return clip, data, Streamed((source,), streams, clip.view, clip.tokenizer, {}, 0)
 
 
-def ours(clip: Clip, data: Data, train: Train, samples: int) -> None:
+def ours(clip: Clip, data: Feed, train: Train, samples: int) -> None:
     """Our loop, with its moves of images, its order and its curve."""
     settings = train.clip.model_copy(update={"samples_seen": samples})
     run = loop.Run(settings, 0, train.precision, torch.device("cpu"))
@@ -103,15 +135,26 @@ def rate(work: Callable[[], object], count: int) -> tuple[float, float]:
     return count / (time.perf_counter() - start), count / (time.process_time() - used)
 
 
-def rounds(clip: Clip, data: Data, train: Train, samples: int) -> Iterator[tuple[float, ...]]:
-    """Rates of our loop and of the plain one (clock, cores), in turns that change places."""
-    for loop_ in (ours, plain):
-        loop_(clip, data, train, 4 * train.clip.batch_size)  # first calls compile kernels
+def rounds(
+    clip: Clip, data: Data, streamed: Streamed, train: Train, samples: int
+) -> Iterator[tuple[tuple[float, float], ...]]:
+    """Rates (clock, cores) of our loop, of ours over streams and of the plain one, in turns.
+
+    The turns change places from round to round.
+    """
+    loops: list[Callable[[int], None]] = [
+        lambda count: ours(clip, data, train, count),
+        lambda count: ours(clip, streamed, train, count),
+        lambda count: plain(clip, data, train, count),
+    ]
+    for loop_ in loops:
+        loop_(4 * train.clip.batch_size)  # first calls compile kernels
     for number in range(ROUNDS):
         rates = {}
-        for loop_ in (ours, plain) if number % 2 else (plain, ours):
-            rates[loop_] = rate(lambda loop_=loop_: loop_(clip, data, train, samples), samples)
-        yield *rates[ours], *rates[plain]
+        for turn in range(len(loops)):
+            which = (turn + number) % len(loops)
+            rates[which] = rate(lambda which=which: loops[which](samples), samples)
+        yield tuple(rates[which] for which in range(len(loops)))
 
 
 def embedding_rate(clip: Clip, data: Data, precision: str) -> float:
@@ -129,19 +172,18 @@ def embedding_rate(clip: Clip, data: Data, precision: str) -> float:
 def decoding_rate(train: Train) -> float:
     """PNG images of simple shapes decoded and resized a second, by one thread."""
     view = pixels.View(size=train.image_size)
-    side = np.arange(STORED)
-    files = []
-    for number in range(100):
-        disc = (side[:, None] - 32) ** 2 + (side - 32) ** 2 < (8 + number % 20) ** 2
-        stream = io.BytesIO()
-        Image.fromarray(np.where(disc, 0, 255).astype(np.uint8)).convert("RGB").save(stream, "PNG")
-        files.append(stream.getvalue())
+    files = discs()
 
     def work() -> None:
         for number in range(DECODED):
             pixels.decode(files[number % len(files)], view)
 
     return rate(work, DECODED)[0]
+
+
+def spread(ratios: Sequence[float]) -> str:
+    """The median, the least and the greatest."""
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def machine() -> str:
@@ -162,27 +204,34 @@ def main() -> None:
     train = parse(yaml.safe_load(options.params.read_text())["train"], Train, str(options.params))
     train = train.model_copy(update={"threads": options.threads or train.threads})
     models.settle(train.threads, "cpu")
-    clip, data = make_data(train)
-    measured = list(rounds(clip, data, train, options.samples))
-    ratio = [by_clock / plain_by_clock for by_clock, _, plain_by_clock, _ in measured]
-    mine, mine_cpu, theirs, theirs_cpu = map(median, zip(*measured, strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        clip, data, streamed = make_data(train, Path(folder, "pool"))
+        measured = list(rounds(clip, data, streamed, train, options.samples))
+    by_clock = [tuple(by_clock for by_clock, _ in one) for one in measured]
+    ratio = [mine / plain for mine, _, plain in by_clock]
+    streaming = [streams / mine for mine, streams, _ in by_clock]
+    (mine, mine_cpu), (streams, streams_cpu), (theirs, theirs_cpu) = (
+        tuple(map(median, zip(*column, strict=True))) for column in zip(*measured, strict=True)
+    )
     packages = ("torch", "open_clip_torch", "timm", "numpy", "pillow")
     parameters = sum(values.size for values in models.weights(clip.model).values())
     size = f"{parameters / 1e6:.2f} M parameters, {train.image_size} pixels"
-    spread = f"{median(ratio):.2f} ({min(ratio):.2f} to {max(ratio):.2f})"
     text = f"""# Training the default model
 
 `python -m benchmarks.training` on {machine()}; {versions(*packages)}.
 
 Model: {size}, batch {train.clip.batch_size}, {train.precision}, {train.threads} threads.
-Medians of {ROUNDS} rounds of {options.samples:,} samples, our loop and the plain one in turns in
-one process. {options.note}
+Medians of {ROUNDS} rounds of {options.samples:,} samples, the three loops in turns in one process.
+Streams are read from {SHARDS} tar shards of {STORED}-pixel PNG and decoded by the training process
+itself; everything else is in memory. {options.note}
 
 | what | a second | a second of one core |
 |---|---:|---:|
 | our loop, samples | {mine:,.0f} | {mine_cpu:,.0f} |
+| our loop over {STREAMS} streams, samples | {streams:,.0f} | {streams_cpu:,.0f} |
 | plain loop over the same open_clip model, samples | {theirs:,.0f} | {theirs_cpu:,.0f} |
-| ratio, median (least to greatest of the rounds) | {spread} | {mine_cpu / theirs_cpu:.2f} |
+| our loop over the plain one (least to greatest) | {spread(ratio)} | {mine_cpu / theirs_cpu:.2f} |
+| streams over memory | {spread(streaming)} | {streams_cpu / mine_cpu:.2f} |
 | embedding in float32, images | {embedding_rate(clip, data, "fp32"):,.0f} | |
 | embedding in bfloat16, images | {embedding_rate(clip, data, "bf16"):,.0f} | |
 | decoding {STORED}-pixel PNG, images, one thread | {decoding_rate(train):,.0f} | |
