@@ -239,6 +239,6 @@ def test_a_device_assigns_the_same_clusters(pool, monkeypatch):
     stored = embeddings.read(layout.embeddings("tiny", "pool"))
     centre_KD = stored.take(np.arange(0, 400, 9))
     centre_KD[30] = centre_KD[4]  # of equal centres the lower
-    found = [deduplicate.assign(stored, centre_KD, 70, on) for on in ("cpu", "cuda")]
-    np.testing.assert_array_equal(*found)
-    assert found[0].dtype == found[1].dtype
+    one, other = (deduplicate.assign(stored, centre_KD, 70, on) for on in ("cpu", "cuda"))
+    np.testing.assert_array_equal(one, other)
+    assert one.dtype == other.dtype

@@ -13,23 +13,18 @@ bound of ``max s_j`` less the group's lowest threshold; columns are sorted by th
 one maximum serves both questions.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int
 from numpy import ndarray
 
-from stages.search.engine import GROUP, Also, accumulation, group_maxima, half_ulp, product
+from stages.search.engine import GROUP, Also, accumulation, group_maxima, half_ulp, products
 from stages.search.vectors import Vectors, dot
 
 PAIRS = 32_768
 """Nominated (row, group) pairs computed at once: 8 MiB of float32 products."""
-
-GATHER = 512
-"""Rows gathered for one product: 1 MiB at 512-d, which stays in the cache."""
 
 CANDIDATES = 262_144
 """(row, column) pairs held before they are decided."""
@@ -263,27 +258,6 @@ class _Improvement:
             first_C[c] = seen.setdefault(key, c)
         _, once = np.unique(row * len(first_C) + first_C[column], return_index=True)
         return row[once], first_C[column[once]], sim[once]
-
-
-def products(
-    rows: Vectors, columns: Vectors, row_P: Int[ndarray, " P"], group_P: Int[ndarray, " P"]
-) -> Iterator[tuple[slice, int, torch.Tensor]]:
-    """Float32 products of rows with groups of columns, for pairs sorted by group.
-
-    Yields which pairs, their group, and the products, (pairs, 64), which the caller may change.
-    """
-    row = torch.from_numpy(row_P)
-    gathered_PD = torch.zeros(GATHER, rows.single_ND.shape[1])
-    bounds = np.flatnonzero(np.diff(group_P, prepend=-1, append=-1)).tolist()
-    for start, stop in pairwise(bounds):
-        g = int(group_P[start])
-        group_CD = columns.single_ND[g * GROUP : (g + 1) * GROUP]
-        for a in range(start, stop, GATHER):
-            piece = slice(a, min(a + GATHER, stop))
-            n = piece.stop - a
-            torch.index_select(rows.single_ND, 0, row[piece], out=gathered_PD[:n])
-            # oneDNN compiles code for every new shape: rows are filled up to a multiple of 64
-            yield piece, g, product(gathered_PD[: -(-n // 64) * 64], group_CD)[:n]
 
 
 def _argmax(table_GN: Float32[ndarray, "G N"]) -> Int[ndarray, " N"]:

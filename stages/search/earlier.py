@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64, Int, Int64
 from numpy import ndarray
 
-from stages.search.decide import Columns, products
+from stages.search.decide import Columns
 from stages.search.engine import (
     GROUP,
     TILE_COLUMNS,
@@ -15,6 +15,7 @@ from stages.search.engine import (
     choose,
     group_maxima,
     half_ulp,
+    products,
     workers,
 )
 from stages.search.vectors import Vectors, dot, prepare

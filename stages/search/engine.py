@@ -31,17 +31,23 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int
 from numpy import ndarray
+
+from stages.search.vectors import Vectors
 
 ENGINES = ("bfloat16", "float32")
 GROUP = 64
 TILE_ROWS, TILE_COLUMNS = 1024, 4096
 """One product: 8 MiB of bfloat16, which the group maxima read back out of the cache."""
+
+GATHER = 512
+"""Rows gathered for one product: 1 MiB at 512-d, which stays in the cache."""
 
 DIMENSIONS = 8192
 """At most: then g < 0.001, and a norm measured in float32 is right to one part in a thousand."""
@@ -126,6 +132,27 @@ def product(left_MD: torch.Tensor, right_ND: torch.Tensor) -> torch.Tensor:
     if fused is None:
         return torch.mm(left_MD, right_ND.T)
     return fused(left_MD, right_ND, None, "none", [], "")
+
+
+def products(
+    rows: Vectors, columns: Vectors, row_P: Int[ndarray, " P"], group_P: Int[ndarray, " P"]
+) -> Iterator[tuple[slice, int, torch.Tensor]]:
+    """Float32 products of rows with groups of columns, for pairs sorted by group.
+
+    Yields which pairs, their group, and the products, (pairs, 64), which the caller may change.
+    """
+    row = torch.from_numpy(row_P)
+    gathered_PD = torch.zeros(GATHER, rows.single_ND.shape[1])
+    bounds = np.flatnonzero(np.diff(group_P, prepend=-1, append=-1)).tolist()
+    for start, stop in pairwise(bounds):
+        g = int(group_P[start])
+        group_CD = columns.single_ND[g * GROUP : (g + 1) * GROUP]
+        for a in range(start, stop, GATHER):
+            piece = slice(a, min(a + GATHER, stop))
+            n = piece.stop - a
+            torch.index_select(rows.single_ND, 0, row[piece], out=gathered_PD[:n])
+            # oneDNN compiles code for every new shape: rows are filled up to a multiple of 64
+            yield piece, g, product(gathered_PD[: -(-n // 64) * 64], group_CD)[:n]
 
 
 def accumulation(dim: int) -> float:

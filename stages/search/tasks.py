@@ -6,6 +6,7 @@ and neither device, engine, threads nor blocks.
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +27,8 @@ CODE = tuple(
     for name in ("decide", "device", "engine", "neighbour", "pool", "reverse", "tasks", "vectors")
 )
 
+
+Block = tuple[int, np.ndarray]
 
 JOINED = 262_144
 """Consecutive parts are searched together until they have so many rows: every search begins
@@ -147,7 +150,7 @@ class Scoring:
             if isinstance(self._queries, pool.Queries)
             else device.Scan(self._queries, portion.rows)
         )
-        scan.read(portion.blocks(self.block_rows))
+        scan.read(_ahead(portion.blocks(self.block_rows)))
         similarity_Q, row_Q = scan.result()
         return {
             "max_sim": scan.max_sim_N,
@@ -197,7 +200,7 @@ class Neighbours:
             for name, query_QD in self.sets.items()
         }
         mask_N = portion.mask()
-        for start, block_ND in portion.blocks(self.block_rows):
+        for start, block_ND in _ahead(portion.blocks(self.block_rows)):
             for search in searches.values():
                 search.update(block_ND, mask_N[start : start + len(block_ND)])
         found = {}
@@ -229,6 +232,19 @@ class Neighbours:
             name: device.queries(query_QD, np.zeros(len(query_QD)), self.device)
             for name, query_QD in self.sets.items()
         }
+
+
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks; the next one is read while one is computed."""
+
+    def read() -> Block | None:
+        return next(blocks, None)
+
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(read)
+        while (block := following.result()) is not None:
+            following = reader.submit(read)
+            yield block
 
 
 def threads(where: Engine) -> int:
