@@ -1,52 +1,26 @@
 """Two processes with half the batch each follow the one that has all of it."""
 
-import functools
-import multiprocessing
-import os
-import signal
-import socket
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-import torch
 
-from stages import train
-from stages.artifacts import cache, checkpoint, dataset, layout, split
-from stages.learning import curves, distributed, loop, models, step
+from stages.artifacts import cache
+from stages.learning import distributed, models, step
 from stages.learning.distributed import World
 from stages.parameters import parse
 from stages.parameters.train import Train
-from tests import learning_study
+from tests import learning_processes, learning_study
+from tests.learning_processes import MEMORY, STEPS, STREAM, trained
 
-ROOT = Path(__file__).parents[1]
 # float32 sums in another order; the greatest difference seen over 20 steps is 2e-6
 RELATIVE = 1e-4
-STEPS = 20
-MEMORY = {"data": "memory"}
-STREAM = {"data": "stream", "streams": 2, "shuffle": 8}
-KINDS = pytest.mark.parametrize("data", [MEMORY, STREAM], ids=["memory", "stream"])
+PLAIN = {"accumulate": 1, "gradient_checkpointing": False}
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A study with a model that is normalised layer by layer, in float32."""
     root = tmp_path_factory.mktemp("study")
-    learning_study.build(root)
-    optimiser = {**learning_study.OPTIMISER, "samples_seen": 16 * STEPS}
-    objectives = {"clip": optimiser, "supervised": optimiser}
-    learning_study.change(
-        root,
-        train={"model": learning_study.LAYER_NORM, "precision": "fp32", **objectives},
-        runs={
-            "half": {"split": "half", "objective": "clip", "seed": 0},
-            "labels": {"split": "none", "objective": "supervised", "seed": 0},
-        },
-    )
-    pool = dataset.read(root / layout.dataset("pool"))
-    card = {"pool": pool.sha256, "pool_rows": len(pool)}
-    split.write(root / layout.split("half"), range(1, 40, 2), card=card)
+    learning_processes.build(root)
     return root
 
 
@@ -55,55 +29,6 @@ def here(root, monkeypatch):
     monkeypatch.chdir(root)
     monkeypatch.setenv(cache.ENVIRONMENT, str(root / "shards"))
     return root
-
-
-def rank(root, run, number, size, port, killed_at):
-    """One of several processes, as torchrun starts them; a state is written after every step."""
-    os.chdir(root)
-    os.environ |= {"RANK": str(number), "WORLD_SIZE": str(size), "LOCAL_RANK": str(number)}
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        cache.ENVIRONMENT: "shards",
-    }
-    vars(loop)["train"] = functools.partial(loop.train, save_every_s=0.0)
-    if killed_at:
-        add = curves.Curves.add
-
-        def killing(self, line):
-            add(self, line)
-            if line["step"] == killed_at and number == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        curves.Curves.add = killing
-    train.main(run)
-
-
-def started(root, run, size, killed_at=None):
-    """Run all ranks; their exit codes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "torch._dynamo"])  # which DDP loads
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    ranks = [
-        context.Process(target=rank, args=(root, run, number, size, port, killed_at))
-        for number in range(size)
-    ]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(120)
-    return [process.exitcode for process in ranks]
-
-
-def trained(root, run, size, changes):
-    learning_study.change(root, train={"accumulate": 1, **changes, "processes": size})
-    if size == 1:
-        train.main(run)
-    else:
-        assert started(root, run, size) == [0] * size
-    return checkpoint.read(root / layout.model(run))
 
 
 def losses(stored):
@@ -116,52 +41,16 @@ def losses(stored):
         ("half", MEMORY),
         ("half", STREAM),
         ("labels", MEMORY),
-        ("half", {**MEMORY, "accumulate": 2}),
+        ("half", {**MEMORY, "accumulate": 2, "gradient_checkpointing": True}),
     ],
     ids=["memory", "stream", "supervised", "accumulated"],
 )
 def test_two_processes_follow_the_curve_of_one(here, run, changes):
-    alone = losses(trained(here, run, 1, {**changes, "accumulate": 1}))
-    together = losses(trained(here, run, 2, changes))
+    alone = losses(trained(here, run, 1, changes | PLAIN))
+    together = losses(trained(here, run, 2, PLAIN | changes))
     assert len(alone) == STEPS
     assert together == pytest.approx(alone, rel=RELATIVE)
     assert alone[-1] < alone[0]
-
-
-@KINDS
-@pytest.mark.parametrize("size", [1, 2])
-def test_a_killed_run_goes_on_to_the_same_bits(here, data, size, capsys):
-    whole = trained(here, "half", size, data)
-    codes = started(here, "half", size, killed_at=7)
-    assert codes[0] == -signal.SIGKILL
-    assert all(code not in (0, None) for code in codes)
-    (left,) = (here / "shards").glob("*.state")
-    assert torch.load(left, weights_only=True)["step"] == 6
-    again = trained(here, "half", size, data)
-    assert again.fingerprint == whole.fingerprint
-    assert again.log() == whole.log()
-    assert not left.exists()
-    if size == 1:
-        assert "going on from step 6" in capsys.readouterr().err
-
-
-def test_torchrun_is_started_and_one_process_speaks(here):
-    learning_study.change(here, train={"processes": 2, "accumulate": 1, **STREAM, "workers": 1})
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.train", "half"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("train half: models/half, clip on 20 rows of the pool")
-    assert done.stdout.count("\n") == 1
-    learning_study.change(here, train={"workers": 0})
-    stored = checkpoint.read(layout.model("half"))
-    # loaders are in no recipe, for they change no bit
-    assert stored.fingerprint == trained(here, "half", 2, STREAM).fingerprint
-    assert "workers" not in stored.card["training"]["parameters"]
 
 
 def settings(**changes):

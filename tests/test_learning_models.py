@@ -9,6 +9,7 @@ from PIL import Image
 
 from stages.artifacts import checkpoint
 from stages.learning import models, tokens
+from stages.learning.pixels import View
 from tests import learning_study
 
 CONFIG = learning_study.PARAMS["train"]["model"]
@@ -118,3 +119,20 @@ def test_a_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="no GPU"):
         models.settle(1, "cuda")
+
+
+def test_a_model_of_the_published_vocabulary_is_given_back(tmp_path):
+    clip = models.create(CONFIG, None, image_size=32, seed=0, published=True)
+    checkpoint.write(
+        tmp_path / "model",
+        models.weights(clip.model),
+        model_config=clip.config,
+        preprocess=clip.preprocess,
+        training={},
+        split={},
+    )
+    found = models.load(tmp_path / "model")
+    assert torch.equal(found.tokenizer(["a red zebra"]), clip.tokenizer(["a red zebra"]))
+    assert found.view == clip.view == View(size=32, interpolation="bicubic")
+    assert found.preprocess["mean"] == clip.preprocess["mean"]
+    assert np.array_equal(encode(found), encode(clip))

@@ -111,14 +111,15 @@ def joined(train: Train) -> Generator[World]:
         return
     rank, local = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     _leave_with_parent()
-    if train.device == "cuda":
-        torch.cuda.set_device(local)
+    gpu = torch.device("cuda", local) if train.device == "cuda" else None
+    if gpu is not None:
+        torch.cuda.set_device(gpu)
     if rank:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for good: one of them speaks
     # open_clip gathers by a function that torch means to replace
     warnings.filterwarnings("ignore", message="torch.distributed.nn.functional.all_gather")
     try:
-        distributed.init_process_group("nccl" if train.device == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if gpu else "gloo", device_id=gpu)
         yield World(rank, size, local, distributed.new_group(backend="gloo"))
         distributed.barrier()
     except RuntimeError as error:

@@ -8,6 +8,7 @@ image that it takes. Everything that is stored can be loaded by open_clip alone:
 Shapes: N images of S x S pixels, L context length, D dimensions.
 """
 
+import functools
 import json
 import logging
 import os
@@ -77,8 +78,7 @@ class Clip:
         """Bytes to the model's floats, where they are, channels last in memory."""
         images = pixels.permute(0, 3, 1, 2).float()
         mean, std = (
-            torch.tensor(self.preprocess[name], device=pixels.device).view(1, 3, 1, 1) * 255.0
-            for name in ("mean", "std")
+            _levels(tuple(self.preprocess[name]), pixels.device) for name in ("mean", "std")
         )
         return images.sub_(mean).div_(std)
 
@@ -255,6 +255,12 @@ def settle(threads: int, device: str, local: int | None = None) -> torch.device:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     return torch.device(device) if device == "cpu" else torch.device(device, local or 0)
+
+
+@functools.lru_cache(maxsize=8)
+def _levels(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Shares of white as byte levels of three channels; a GPU would wait for each new copy."""
+    return torch.tensor(values, device=device).view(1, 3, 1, 1) * 255.0
 
 
 def _preprocess(model: Any) -> dict[str, Any]:

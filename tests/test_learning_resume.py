@@ -1,0 +1,67 @@
+"""Killed runs go on to the same weights; torchrun starts several processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages.artifacts import cache, checkpoint, layout
+from tests import learning_processes, learning_study
+from tests.learning_processes import MEMORY, STREAM, started, trained
+
+ROOT = Path(__file__).parents[1]
+KINDS = pytest.mark.parametrize("data", [MEMORY, STREAM], ids=["memory", "stream"])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study")
+    learning_processes.build(root)
+    return root
+
+
+@pytest.fixture
+def here(root, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setenv(cache.ENVIRONMENT, str(root / "shards"))
+    return root
+
+
+@KINDS
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_killed_run_goes_on_to_the_same_bits(here, data, size, capsys):
+    whole = trained(here, "half", size, data)
+    codes = started(here, "half", size, killed_at=7)
+    assert codes[0] == -signal.SIGKILL
+    assert all(code not in (0, None) for code in codes)
+    (left,) = (here / "shards").glob("*.state")
+    assert torch.load(left, weights_only=True)["step"] == 6
+    again = trained(here, "half", size, data)
+    assert again.fingerprint == whole.fingerprint
+    assert again.log() == whole.log()
+    assert not left.exists()
+    if size == 1:
+        assert "going on from step 6" in capsys.readouterr().err
+
+
+def test_torchrun_is_started_and_one_process_speaks(here):
+    learning_study.change(here, train={"processes": 2, "accumulate": 1, **STREAM, "workers": 1})
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.train", "half"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("train half: models/half, clip on 20 rows of the pool")
+    assert done.stdout.count("\n") == 1
+    learning_study.change(here, train={"workers": 0})
+    stored = checkpoint.read(layout.model("half"))
+    # loaders are in no recipe, for they change no bit
+    assert stored.fingerprint == trained(here, "half", 2, STREAM).fingerprint
+    assert "workers" not in stored.card["training"]["parameters"]
