@@ -200,6 +200,35 @@ def test_a_published_encoder_is_no_run(here, capsys):
     assert "the encoder was not trained here" in capsys.readouterr().err
 
 
+def test_streams_serve_the_encoder_and_every_objective(here, capsys):
+    """No column of a whole data set is read where data are streamed."""
+    streamed = {"data": "stream", "streams": 2, "shuffle": 8}
+    learning_study.change(here, train=streamed)
+    with pytest.MonkeyPatch.context() as patch:
+        for column in ("table", "captions", "labels"):
+            patch.delattr(dataset.Manifest, column)
+        encoder.main()
+        assert "the encoder's" in train.main("full-0")
+        assert "clip on 20 rows" in train.main("half-0")
+        train.main("supervised-0")
+    stored = checkpoint.read(layout.model("supervised-0"))
+    assert stored.file("classes.json") == b'["ball", "sky", "wall"]'
+    recipe = checkpoint.read(layout.model("half-0")).card["training"]["parameters"]
+    assert {name: recipe[name] for name in streamed} == streamed
+    learning_study.change(here, train={"streams": 8})
+    with pytest.raises(ValueError, match=r"train\.streams is 8, and only 5 shards have rows"):
+        train.main("half-0")
+
+
+def test_recipes_have_only_what_is_on(here):
+    """Checkpoints that were made before a parameter existed keep fitting."""
+    parameters = section("train", Train).deciding()
+    assert set(parameters) == {
+        "device", "image_size", "merges", "model", "precision", "reference_caption", "threads"
+    }  # fmt: skip
+    assert "name" not in parameters["model"]
+
+
 @pytest.mark.parametrize("source", ["checkpoint", "pretrained"])
 def test_an_encoder_without_a_name(here, source):
     learning_study.change(here, encoder={"source": source})
