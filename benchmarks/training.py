@@ -46,6 +46,7 @@ ROUNDS = 5
 DECODED = 4_000
 SHARDS = 8
 STREAMS = 4
+SHUFFLE = 512  # rows of a window: filling the first ones is no small part of a short run
 
 
 def make_clip(train: Train, captions: Sequence[str]) -> Clip:
@@ -94,7 +95,7 @@ def make_data(train: Train, folder: Path) -> tuple[Clip, Data, Streamed]:
     )
     dataset.write(folder, samples, shard_size=IMAGES // SHARDS, max_drop_fraction=0.0)
     source = Source(dataset.read(folder), None, 0, None)
-    streams = Streams(source.parts(0), STREAMS, 0, train.shuffle)
+    streams = Streams(source.parts(0), STREAMS, 0, SHUFFLE)
     return clip, data, Streamed((source,), streams, clip.view, clip.tokenizer, {}, 0)
 
 
