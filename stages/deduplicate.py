@@ -163,18 +163,19 @@ def main() -> str:
     settings, stream = section("deduplicate", Deduplicate), section("similarity", Similarity)
     versions.check("torch", "numpy", *(["faiss"] if settings.method == "kmeans" else []))
     (store,) = stores.load(stores.encoder_name(), layout.POOL)
-    where = engine.current()
-    device.available(where.device)
+    on = device.here(engine.current())
     if settings.method == "kmeans":
         centre_KD = centres(store, settings)
-        cluster_N = assign(store, centre_KD, stream.block_rows, where.device)
+        cluster_N = assign(store, centre_KD, stream.block_rows, on)
     else:
         centre_KD = np.empty((0, store.dim), np.float16)
         cluster_N = np.zeros(len(store), np.int64)
     found = Duplicates(*first_above(store.take, cluster_N, settings.threshold))
     kept = len(found.kept)
     stated = settings.used
-    split.write(layout.split("all"), np.arange(len(store)), card=card(store, "all", {}, len(store)))
+    split.write(
+        layout.split("all"), split.everything(len(store)), card=card(store, "all", {}, len(store))
+    )
     split.write(layout.split("dedup"), found.kept, card=card(store, "deduplicate", stated, kept))
     artifact.write(layout.deduplicate(), table(found), centre_KD)
     numbers = {"pool": len(store), "kept": kept, "removed": len(store) - kept}

@@ -119,6 +119,21 @@ def test_too_many_drops_fail_and_leave_nothing(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["edge", "pool"]
 
 
+def test_images_outside_the_class_list_do_not_make_room_for_damage(tmp_path):
+    outside = [dataset.Drop("images/x", f"o{n}", dataset.OUTSIDE, "") for n in range(50)]
+    damaged = [dataset.Drop("images/y", f"d{n}", "undecodable", "") for n in range(4)]
+    samples = [sample(n) for n in range(6)]
+    with pytest.raises(ValueError, match="4 of 10 samples dropped"):
+        dataset.write(
+            tmp_path / "x", [*samples, *outside, *damaged], shard_size=9, max_drop_fraction=0.3
+        )
+    counts = dataset.write(
+        tmp_path / "x", [*samples, *outside, *damaged], shard_size=9, max_drop_fraction=0.4
+    )
+    assert (counts.samples, counts.dropped) == (6, 4)
+    assert dataset.read_drops(tmp_path / "x").num_rows == 54
+
+
 def test_nothing_usable_is_an_error_at_any_drop_fraction(tmp_path):
     with pytest.raises(ValueError, match="no usable sample among 0"):
         dataset.write(tmp_path / "pool", [], shard_size=1, max_drop_fraction=1.0)

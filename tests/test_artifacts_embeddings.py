@@ -84,6 +84,13 @@ def test_every_way_of_reading_gives_the_same_rows(store):
         store.take(np.array([0, 7]))
 
 
+def test_rows_are_taken_in_any_order_and_number(store):
+    chance = np.random.default_rng(0)
+    for count in (0, 1, 3, 20):
+        wanted = chance.integers(0, 7, count)
+        np.testing.assert_array_equal(store.take(wanted), store.all()[wanted])
+
+
 def test_float32_parts_are_rounded_once_and_bytes_repeat(tmp_path, manifest):
     vectors = unit_vectors(7).astype(np.float32)
     for name in ("a", "b"):
@@ -252,6 +259,12 @@ def test_a_published_store_is_adopted_where_it_lies(tmp_path, manifest):
     assert [store.part_id(number) for number in range(4)] == digests
     again = embeddings.read(tmp_path / "emb", encoder=ENCODER, dataset=manifest.sha256)
     assert (again.dim, len(again)) == (8, 7)
+    first = there / "img_emb/img_emb_0.npy"
+    taken = (tmp_path / "emb/card.json").stat().st_mtime_ns
+    os.utime(first, ns=(taken + 1, taken + 1))
+    with pytest.raises(ValueError, match=r"img_emb_0\.npy: changed since .*emb was made from it"):
+        embeddings.read(tmp_path / "emb")
+    os.utime(first, ns=(taken, taken))
     np.save(there / "img_emb/img_emb_4.npy", unit_vectors(1))
     with pytest.raises(ValueError, match=r"the card has 4 parts, .*there has 5"):
         embeddings.read(tmp_path / "emb")

@@ -14,6 +14,8 @@ from stages.artifacts import atomic, embeddings, layout, split
 from stages.artifacts import duplicates as artifact
 from stages.deduplicate import duplicates, keep_first
 from stages.parameters.deduplicate import Deduplicate
+from stages.parameters.engine import Engine
+from stages.search import device, earlier
 from tests.test_search import ENGINES, unit
 
 
@@ -105,6 +107,24 @@ def test_bytes_do_not_depend_on_tiles_threads_or_engine(monkeypatch):
         got = duplicates(x, cluster, 0.6, engine=search, threads=threads)
         assert got.of_N.tobytes() == whole.of_N.tobytes()
         assert got.similarity_N.tobytes() == whole.similarity_N.tobytes()
+
+
+@pytest.mark.parametrize("held", [0, 1000])
+def test_a_cluster_is_read_once_where_it_fits(monkeypatch, held):
+    monkeypatch.setattr(earlier, "TILE_COLUMNS", 64)
+    monkeypatch.setattr(earlier, "HELD", held)
+    x = unit(300, 8, 5, np.float16)
+    clusters = np.arange(300) % 2
+    asked = []
+
+    def take(rows):
+        asked.append(len(rows))
+        return x[rows]
+
+    first_N, _ = earlier.first_above(take, clusters, 0.6, threads=1)
+    expected, _ = brute(x, clusters, 0.6)
+    np.testing.assert_array_equal(first_N, expected)
+    assert asked == [150, 150] if held else len(asked) > 6
 
 
 def test_bad_input():
@@ -242,3 +262,10 @@ def test_a_device_assigns_the_same_clusters(pool, monkeypatch):
     one, other = (deduplicate.assign(stored, centre_KD, 70, on) for on in ("cpu", "cuda"))
     np.testing.assert_array_equal(one, other)
     assert one.dtype == other.dtype
+
+
+def test_a_clusters_head_without_a_gpu_searches_by_itself(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device.here(Engine(kind="ray", device="cuda", gpus=1.0)) == "cpu"
+    with pytest.raises(ValueError, match="finds no GPU here"):
+        device.here(Engine(device="cuda"))

@@ -189,6 +189,14 @@ def test_a_worker_that_dies_names_its_shard_and_the_others_are_kept(tmp_path, sh
     assert sorted(computed) == sorted(map(str, range(9)))
 
 
+def test_a_worker_that_dies_while_its_result_is_kept_names_its_shard(tmp_path, shards):
+    task = Squares(tmp_path / "log", fail="killed", at=2)
+    found = mapped(task, range(9), Engine(workers=2))
+    with pytest.raises(OSError, match=r"data/00002\.tar: the worker process that had it died"):  # noqa: PT012
+        for _ in found:
+            time.sleep(0.5)  # the stage is busy, and the worker dies with one item waiting
+
+
 def test_a_full_disk_names_the_file_and_what_to_free(task, shards, monkeypatch):
     """The entries that were there stay as they were, and no half of one is added."""
     run(task, range(2))

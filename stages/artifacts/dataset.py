@@ -44,9 +44,8 @@ __all__ = [
 DROPS = "drops.parquet"
 DROPS_SCHEMA = pa.schema([(name, pa.string()) for name in ("shard", "key", "reason", "detail")])
 REASONS_SHOWN = 3
-# a drop that is no damage: it does not count against max_drop_fraction
+# a reason that is no damage: the data set shall not have such an image, and it is not counted
 OUTSIDE = "outside the class list"
-OUTSIDE = "outside the class list"  # a reason that is no damage: the data set shall not have it
 
 
 @dataclass(frozen=True)
@@ -206,10 +205,9 @@ def check_drops(folder: Path, ledger: Path, counts: Counts, most: float) -> None
 
     The ledger is copied beside the folder then, so that a person can read what went wrong.
     """
-    damaged = counts.dropped - counts.reasons.get(OUTSIDE, 0)
-    total = counts.samples + damaged
+    total = counts.samples + counts.dropped
     beside = ledger_of(folder)
-    if counts.samples and damaged <= most * total:
+    if counts.samples and counts.dropped <= most * total:
         beside.unlink(missing_ok=True)
         return
     with atomic.file(beside) as temporary:
@@ -220,7 +218,7 @@ def check_drops(folder: Path, ledger: Path, counts: Counts, most: float) -> None
         f"{drop['key'] or drop['shard']}: {drop['reason']} ({drop['detail']})" for drop in shown
     )
     what = (
-        f"{damaged} of {total} samples dropped, more than max_drop_fraction {most}"
+        f"{counts.dropped} of {total} samples dropped, more than max_drop_fraction {most}"
         if counts.samples
         else f"no usable sample among {counts.dropped}"
     )

@@ -11,11 +11,13 @@ Shapes: N rows, D dimensions.
 """
 
 import hashlib
+import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +102,15 @@ class Embeddings:
             )
         taken_KD = np.empty((len(rows), self.dim), np.float16)
         part_K = np.searchsorted(self._starts, rows, side="right") - 1
-        for index in np.unique(part_K):
-            part = self.files[index]
-            mine_K = np.flatnonzero(part_K == index)
-            whole_ND = np.load(part.path, mmap_mode="r")  # kept open, 40,000 would be too many
-            taken_KD[mine_K] = whole_ND[rows[mine_K] - part.start]
-            self._check(part, taken_KD[mine_K])
+        order_K = np.argsort(part_K, kind="stable")
+        edges = np.flatnonzero(np.diff(part_K[order_K], prepend=-1, append=-1)).tolist()
+        for first, last in pairwise(edges):
+            mine_K = order_K[first:last]
+            part = self.files[part_K[mine_K[0]]]
+            taken_KD[mine_K] = _few(part, rows[mine_K] - part.start, self.dim)
+        if len(bad := unfit(taken_KD)):
+            part = self.files[part_K[bad[0]]]
+            self._check(part, taken_KD[part_K == part_K[bad[0]]])
         return taken_KD
 
     def metadata(self) -> pa.Table:
@@ -166,6 +171,8 @@ def read(folder: Path, *, encoder: str | None = None, dataset: str | None = None
     digests = card.get("parts") or [None] * len(files)
     if len(digests) != len(files):
         raise ValueError(f"{folder}: the card has {len(digests)} parts, {place} has {len(files)}")
+    if place != folder:
+        _check_unchanged(folder, files)
     parts: list[Part] = []
     dims: dict[int, Path] = {}
     for path, digest in zip(files, digests, strict=True):
@@ -183,6 +190,23 @@ def read(folder: Path, *, encoder: str | None = None, dataset: str | None = None
     _check_source(folder, "encoder", store.encoder, encoder)
     _check_source(folder, "data set", store.dataset, dataset)
     return store
+
+
+def _few(part: Part, row_K: Integer[np.ndarray, " K"], dim: int) -> Float16[np.ndarray, "K D"]:
+    """Some rows of a part, by their position in it.
+
+    A pool's clusters have a few rows in every one of thousands of parts: a read a row costs less
+    than a map of the file, and leaves nothing open.
+    """
+    taken_KD = np.empty((len(row_K), dim), np.float16)
+    descriptor = os.open(part.path, os.O_RDONLY)
+    try:
+        for row, taken_D in zip(row_K.tolist(), taken_KD, strict=True):
+            if os.preadv(descriptor, [taken_D.data], part.offset + row * dim * 2) != taken_D.nbytes:
+                raise ValueError(f"{part.path}: ends before row {part.start + row}; embed again")
+    finally:
+        os.close(descriptor)
+    return taken_KD
 
 
 def _part_paths(folder: Path) -> list[Path]:
@@ -222,6 +246,17 @@ def _header(path: Path) -> tuple[tuple[int, int], int]:
         )
     rows, dim = mapped.shape
     return (rows, dim), int(mapped.offset)
+
+
+def _check_unchanged(folder: Path, files: list[Path]) -> None:
+    """DVC does not watch what is read in place: raise where a part is newer than the card."""
+    taken = (folder / CARD).stat().st_mtime_ns
+    for path in files:
+        if path.stat().st_mtime_ns > taken:
+            raise ValueError(
+                f"{path}: changed since {folder} was made from it; embed the data set again "
+                "(`dvc repro --force --single-item` with its embed stage)"
+            )
 
 
 def _check_card(store: Embeddings, card: dict[str, Any]) -> None:

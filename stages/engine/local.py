@@ -102,8 +102,17 @@ def _hand_out(
             if number == len(crew):
                 crew.append(_engage(task, number))
             index, item = following
-            future = crew[number].pool.submit(_work, item)
-            crew[number].items.append((index, item, future))
+            crew[number].items.append((index, item, _given(crew[number].pool, item)))
+
+
+def _given(pool: ProcessPoolExecutor, item: Any) -> Future[Any]:
+    """An item in a worker's queue. One that died meanwhile answers for all that it was given."""
+    try:
+        return pool.submit(_work, item)
+    except BrokenProcessPool as error:
+        future: Future[Any] = Future()
+        future.set_exception(error)
+        return future
 
 
 def _engage(task: Task[Any, Any], number: int) -> _Worker:

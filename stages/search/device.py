@@ -29,6 +29,7 @@ import torch
 from jaxtyping import Bool, Float, Float16, Float64, Int, Int64
 from numpy import ndarray
 
+from stages.parameters.engine import Engine
 from stages.search.decide import SLACK
 from stages.search.engine import GROUP, accumulation
 from stages.search.pool import distinct
@@ -117,6 +118,17 @@ def available(name: str) -> torch.device:
             f"{torch.version.cuda or 'CPU only'}); set engine.device to cpu"
         )
     return device
+
+
+def here(where: Engine) -> str:
+    """The device for what this process does itself: a Ray cluster's head may have no GPU.
+
+    Raises ``ValueError`` as ``available`` does for the local engine.
+    """
+    if where.kind == "ray" and not torch.cuda.is_available():
+        return "cpu"
+    available(where.device)
+    return where.device
 
 
 def queries(

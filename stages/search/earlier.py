@@ -23,6 +23,11 @@ from stages.search.vectors import Vectors, dot, prepare
 PAIRS = 8192
 """(row, group) pairs computed in float32 at once; all their columns may be candidates."""
 
+HELD = 32_768
+"""A cluster of at most so many rows is read once; of a larger one a tile whenever it is needed."""
+
+Span = tuple[int, int]
+
 
 def first_above(
     take: Callable[[ndarray], ndarray],
@@ -43,12 +48,14 @@ def first_above(
     engine = choose(engine)
     first_N, similarity_N = np.full(len(clusters_N), -1, np.int64), np.zeros(len(clusters_N))
 
-    def work(task: tuple[ndarray, int, int]) -> None:
-        members, a, b = task
-        found, value = _tile(take, members, a, b, threshold, engine)
-        rows = members[a:b]
-        first_N[rows] = np.where(found < 0, -1, members[found])
-        similarity_N[rows] = value
+    def work(task: tuple[ndarray, list[Span]]) -> None:
+        members, spans = task
+        near = _held(take, members) if len(spans) > 1 else take
+        for a, b in spans:
+            found, value = _tile(near, members, a, b, threshold, engine)
+            rows = members[a:b]
+            first_N[rows] = np.where(found < 0, -1, members[found])
+            similarity_N[rows] = value
 
     with workers(threads) as over:
         for _ in over(work, _tasks(clusters_N)):
@@ -56,14 +63,22 @@ def first_above(
     return first_N, similarity_N
 
 
-def _tasks(clusters_N: ndarray) -> Iterator[tuple[ndarray, int, int]]:
-    """Tiles of rows of one cluster, in pool order within the cluster."""
+def _tasks(clusters_N: ndarray) -> Iterator[tuple[ndarray, list[Span]]]:
+    """The rows of a cluster in pool order, and those of its tiles that are one piece of work."""
     order = np.argsort(clusters_N, kind="stable")
     edges = np.flatnonzero(np.diff(clusters_N[order])) + 1
     for a, b in pairwise([0, *edges.tolist(), len(order)]):
         members = order[a:b]
-        for start in range(0, len(members), TILE_COLUMNS):
-            yield members, start, min(start + TILE_COLUMNS, len(members))
+        size = len(members)
+        spans = [(c, min(c + TILE_COLUMNS, size)) for c in range(0, size, TILE_COLUMNS)]
+        for together in [spans] if size <= HELD else [[span] for span in spans]:
+            yield members, together
+
+
+def _held(take: Callable[[ndarray], ndarray], members: ndarray) -> Callable[[ndarray], ndarray]:
+    """``take`` for the rows ``members``, which ascend, from memory."""
+    vectors = take(members)
+    return lambda rows: vectors[np.searchsorted(members, rows)]
 
 
 def _tile(
