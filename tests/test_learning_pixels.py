@@ -1,4 +1,5 @@
 import io
+import resource
 
 import numpy as np
 import pytest
@@ -6,10 +7,12 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from stages.artifacts import cache, dataset
-from stages.learning import pixels
+from stages.artifacts import cache, dataset, in_place
+from stages.learning import ahead, pixels
 from stages.learning.pixels import View
-from tests import learning_study
+from stages.parameters.datasets import Limits
+from stages.sources import webdataset
+from tests import learning_study, web_tars
 
 
 @pytest.fixture
@@ -36,6 +39,63 @@ def test_pixels_are_those_of_open_clip(shape, interpolation):
     expected = (theirs * 255).round().byte().permute(1, 2, 0).numpy()
     found = pixels.decode(encoded(array), View(size=32, interpolation=interpolation))
     assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("size", [(8, 200), (300, 20), (4, 90), (500, 33), (9, 10_000)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_of_a_long_image_only_the_middle_is_resized(size, interpolation):
+    width, height = size
+    array = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    view = View(size=24, interpolation=interpolation)
+    picture = Image.fromarray(array)
+    whole = [int(24 * side / min(size)) for side in size]
+    large = picture.resize((whole[0], whole[1]), pixels.FILTERS[interpolation])
+    left, top = (round((side - 24) / 2.0) for side in whole)
+    expected = np.asarray(large.crop((left, top, left + 24, top + 24)), np.int64)
+    assert np.abs(pixels.decode(encoded(array), view) - expected).max() <= 1
+
+
+def test_a_very_long_image_takes_no_memory():
+    stream = io.BytesIO()
+    Image.new("1", (8, 2_000_000), 1).save(stream, "PNG")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert pixels.decode(stream.getvalue(), View(size=96)).min() == 255
+    # at its whole length it would have 96 x 24,000,000 pixels
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 << 10
+
+
+def test_a_shard_with_other_rows_is_decoded_again(tmp_path, monkeypatch):
+    """One tar, prepared with other limits: as many rows, but not the same ones."""
+    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "shards"))
+    content = {
+        f"{n}": {"png": web_tars.encoded(np.full((side, side, 3), n * 60, np.uint8), "PNG"),
+                 "txt": b"x"}
+        for n, side in enumerate((10, 32, 200))
+    }  # fmt: skip
+    where = web_tars.put(str(tmp_path / "tars"), {"0.tar": web_tars.tar_of(content)})
+    values = []
+    for limits in (Limits(most_pixels=2000), Limits(least_side=16)):
+        task = webdataset.Audit(where, limits, "none")
+        (item,) = webdataset.tars(where, "*.tar")
+        part = webdataset.read_tar(task, item)
+        in_place.write(tmp_path / "pool", where, [part], max_drop_fraction=1.0)
+        found = pixels.shard(dataset.read(tmp_path / "pool"), 0, View(size=16))
+        values.append(found[:, 8, 8, 0].tolist())
+    assert values == [[0, 60], [60, 120]]
+
+
+def test_an_image_of_a_pool_in_place_is_named_by_its_place(tmp_path):
+    content = {"a": {"png": web_tars.images(1, "png")[0][:-30], "txt": b"x"}}
+    where = web_tars.put(str(tmp_path / "tars"), {"0.tar": web_tars.tar_of(content)})
+    (item,) = webdataset.tars(where, "*.tar")
+    part = webdataset.read_tar(webdataset.Audit(where, Limits(decode="header"), "none"), item)
+    in_place.write(tmp_path / "pool", where, [part], max_drop_fraction=0.0)
+    pool = dataset.read(tmp_path / "pool")
+    message = rf"{where}/0\.tar: a: cannot be decoded: .* with prepare\.decode full, which leaves"
+    with pytest.raises(ValueError, match=message):
+        pixels.shard(pool, 0, View(size=16), keep=False)
+    with pytest.raises(ValueError, match=message):
+        list(ahead.batches(pool, 0, View(size=16), size=4, decoders=1))
 
 
 def test_what_is_transparent_is_white():

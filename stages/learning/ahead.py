@@ -12,10 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
-from PIL import Image
 
 from stages.artifacts.manifest import Manifest
-from stages.learning.pixels import Pixels, View, decode
+from stages.learning.pixels import UNDECODABLE, Pixels, View, decode, undecodable
 
 AHEAD = 3  # batches: one that is read, one that is decoded, one that is ready
 
@@ -54,9 +53,6 @@ def batches(
 def _decoded(image: bytes, view: View, manifest: Manifest, position: int, row: int) -> np.ndarray:
     try:
         return decode(image, view)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        keys = manifest.shard_table(position, ["key"])["key"]
-        raise ValueError(
-            f"{manifest.place(position)}: {keys[row - manifest.starts[position]]}: cannot be "
-            f"decoded: {error}; prepare the data set again, which leaves such images out"
-        ) from None
+    except UNDECODABLE as error:
+        index = row - manifest.starts[position]
+        raise undecodable(manifest, position, index, error) from None

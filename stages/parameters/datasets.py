@@ -17,6 +17,7 @@ class Limits(Strict):
     least_side: Annotated[int, Field(ge=1)] = 8  # pixels
     # Pillow itself refuses twice 89,478,485
     most_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 64_000_000
+    most_ratio: Annotated[float, Field(ge=1.0)] = 50.0  # of the longer side to the shorter
     most_bytes: Annotated[int, Field(ge=1, le=1 << 31)] = 1 << 26  # of a member of a tar
     # how an image is tried out: header alone; draft, all of its bytes but a JPEG at an eighth of
     # its size; full, all of its pixels

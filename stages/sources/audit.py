@@ -27,6 +27,7 @@ DRAFT = 8  # the JPEG decoder can leave out all but an eighth of both sides
 UNDECODABLE = "undecodable"
 TOO_SMALL = "too small"
 TOO_LARGE = "too large"
+TOO_LONG = "too long"
 
 
 class Fault(NamedTuple):
@@ -60,6 +61,14 @@ def look(content: bytes, limits: Limits) -> Look | Fault:
             return Fault(UNDECODABLE, said[:200])
 
 
+def too_long(width: int, height: int, limits: Limits) -> Fault | None:
+    """What is wrong with an image's proportions; at a model's size one side would stay huge."""
+    if max(width, height) <= limits.most_ratio * min(width, height):
+        return None
+    most = limits.most_ratio
+    return Fault(TOO_LONG, f"{width} x {height} pixels, the sides' ratio is at most {most:g}")
+
+
 def _look(content: bytes, limits: Limits) -> Look | Fault:
     try:
         picture = Image.open(io.BytesIO(content), formats=OPENED)
@@ -76,6 +85,8 @@ def _look(content: bytes, limits: Limits) -> Look | Fault:
             )
         if min(width, height) < limits.least_side:
             return Fault(TOO_SMALL, f"{width} x {height} pixels, the least is {limits.least_side}")
+        if fault := too_long(width, height, limits):
+            return fault
         extension = FORMATS[picture.format]
         scans = content.count(START_OF_SCAN) if extension == "jpg" else 0
         if scans > MOST_SCANS:

@@ -245,6 +245,8 @@ def stored(path: Path, border: int, resize: int, limits: Limits) -> Picture | au
         return audit.Fault(
             audit.TOO_SMALL, f"{width} x {height} pixels, {border} cut off each side"
         )
+    if fault := audit.too_long(width - 2 * border, height - 2 * border, limits):
+        return fault
     try:
         picture = Image.open(io.BytesIO(content), formats=audit.OPENED)
         cut = picture.crop((border, border, width - border, height - border))
