@@ -1,6 +1,8 @@
 """prepare: icons and folders become shards; what cannot be used is in the ledger."""
 
 import io
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +145,21 @@ def test_a_decompression_bomb_is_not_decoded(tmp_path):
     assert isinstance(drop, Drop)
     assert drop.reason == "too large"
     assert "pixels" in drop.detail
+
+
+def test_names_that_are_not_utf8_and_long_pictures_are_drops(tmp_path):
+    Image.new("RGB", (9, 1000)).save(tmp_path / "long.png")
+    (tmp_path / "long.txt").write_text("long")
+    odd = os.fsencode(tmp_path) + b"/caf\xe9"
+    Path(os.fsdecode(odd)).mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "fine.png")
+    (tmp_path / "fine.txt").write_text("fine")
+    shutil.copyfile(tmp_path / "fine.png", os.fsdecode(odd + b"/a.png"))
+    made = read_folder(tmp_path, 32, Limits())
+    counts = dataset.write(tmp_path / "made", made, shard_size=4, max_drop_fraction=0.9)
+    assert counts.reasons == {"name is not UTF-8": 1, "too long": 1}
+    drops = dataset.read_drops(tmp_path / "made").to_pylist()
+    assert (drops[0]["shard"], drops[0]["key"]) == ("caf\\xe9", "caf\\xe9/a.png")
 
 
 def state(root: Path, **entries: dict) -> None:

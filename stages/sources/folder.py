@@ -6,6 +6,7 @@ for underscores, as its caption.
 """
 
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,15 @@ def read_folder(folder: Path, size: int, limits: Limits) -> Iterator[Sample | Dr
     """
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS):
         relative = path.relative_to(folder)
+        try:
+            os.fsencode(relative).decode()
+        except UnicodeDecodeError:
+            shown, parent = (
+                os.fsencode(name).decode("utf-8", "backslashreplace")
+                for name in (relative, relative.parent)
+            )
+            yield Drop(parent, shown, "name is not UTF-8", "it would be the sample's key")
+            continue
         key = str(relative.with_suffix("")).replace("/", "_").replace(".", "_")
         label = relative.parts[0] if len(relative.parts) > 1 else None
         text = path.with_suffix(".txt")
