@@ -77,6 +77,8 @@ JPEG = web_tars.images(3)[-1]
         ({"jpg": None, "png": png(7, 40)}, "too small"),
         ({"jpg": None, "png": png(20_000, 20_000)}, "too large"),
         ({"jpg": None, "png": png(9_000, 9_000)}, "too large"),
+        ({"jpg": None, "png": png(8, 401)}, "too long"),
+        ({"jpg": None, "png": png(1_000_000, 8)}, "too long"),
         ({"jpg": bytes(200_000)}, "too large"),
         ({"jpg": None}, "no image"),
         ({"txt": None, "json": None}, "no caption"),
@@ -130,6 +132,31 @@ def test_a_duplicate_key_within_a_tar_is_dropped_and_the_first_counts(tmp_path):
     dropped = audited(tmp_path / "three", members_tar([*broken, *b, *a]))
     assert keys(dropped) == ["b"]
     assert lines(dropped.drops) == [("a", "undecodable"), ("a", "duplicate key")]
+
+
+def test_of_a_run_of_images_only_the_first_is_held():
+    """The names of one extension in other cases would each be read, up to the limit."""
+    reading = samples.Reading("0.tar", Limits(), "none")
+    good = web_tars.sample(0)
+    for name in ("a.jpg", "a.JPG", "a.Png", "b.jpg", "a.jpg"):
+        wanted = reading.is_read(name, 1 << 20)
+        assert wanted == (name in ("a.jpg", "b.jpg") and not reading.rows)
+        content = good["jpg"] if wanted else None
+        reading.add(webdataset.tar.Member(name, "file", 1 << 20, content))
+        if name == "a.Png":
+            reading.add(webdataset.tar.Member("a.txt", "file", 1, b"x"))
+    reading.end(damaged=False)
+    assert [row.key for row in reading.rows] == ["a"]
+    assert [(drop.key, drop.reason) for drop in reading.drops] == [
+        ("b", "no caption"), ("a", "duplicate key"),
+    ]  # fmt: skip
+
+
+def test_the_most_that_a_side_may_be_longer():
+    assert isinstance(audit.look(png(8, 400), Limits()), Look)
+    assert isinstance(audit.look(png(8, 401), Limits(most_ratio=51)), Look)
+    fault = audit.look(png(8, 401), Limits())
+    assert fault == Fault("too long", "8 x 401 pixels, the sides' ratio is at most 50")
 
 
 def test_members_out_of_order_are_no_sample(tmp_path):

@@ -12,13 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.artifacts import dataset, manifest, overlap, split
+from stages.artifacts import dataset, in_place, manifest, overlap, split
 from stages.artifacts.dataset import Sample
 from stages.artifacts.overlap import __main__ as commands
 from stages.artifacts.shards import Shard
+from stages.parameters.datasets import Limits
+from stages.sources import webdataset
+from tests import web_tars
 from tests.real_images import SIDE, drawings, encoded
 
 IMAGES = [encoded(pixels, "PNG") for _, pixels in drawings(12)]
+Ids = tuple[str | None, str | None]  # source_id and uid
 AGAIN = [encoded(pixels, "JPEG") for _, pixels in drawings(12)]  # the same, encoded again
 
 
@@ -65,6 +69,7 @@ def test_source_id_comes_first_and_uid_second(days, tmp_path):
     assert found.counts == {
         "rows_a": 12, "rows_b": 7, "by_source_id": 4, "by_uid": 2, "same_bytes": 3,
         "ambiguous_source_id": 0, "ambiguous_uid": 0, "only_in_a": 6, "only_in_b": 1,
+        "no_source_id_a": 0, "no_source_id_b": 0,
     }  # fmt: skip
     assert list((tmp_path / "scratch").iterdir()) == []
 
@@ -123,7 +128,7 @@ def test_equal_ids_match_in_row_order(tmp_path):
     assert (found.counts["only_in_a"], found.counts["only_in_b"]) == (3, 1)
 
 
-def by_hand(a: list[tuple[str, str | None]], b: list[tuple[str, str | None]]) -> list[int]:
+def by_hand(a: list[Ids], b: list[Ids]) -> list[int]:
     """The rule, row by row: k-th of an id with the k-th, source_id first."""
     partner = [overlap.NONE] * len(a)
     for column in (0, 1):
@@ -151,7 +156,7 @@ class Rows(manifest.Manifest):
         )
 
 
-def rows(ids: list[tuple[str, str | None]], size: int) -> Rows:
+def rows(ids: list[Ids], size: int) -> Rows:
     """A manifest of these ids in shards of ``size`` rows."""
     sizes = [min(size, len(ids) - start) for start in range(0, len(ids), size)]
     shards = tuple(Shard(f"{place}", "", 0, count) for place, count in enumerate(sizes))
@@ -163,7 +168,7 @@ def rows(ids: list[tuple[str, str | None]], size: int) -> Rows:
 # few ids, some of which differ in one half alone, so that every tie and every collision comes up
 HALVES = ("0" * 16, "f" * 16, "0123456789abcdef")
 IDS = st.sampled_from([first + second for first in HALVES for second in HALVES])
-SIDE_ROWS = st.lists(st.tuples(IDS, st.none() | IDS), max_size=24)
+SIDE_ROWS = st.lists(st.tuples(st.none() | IDS, st.none() | IDS), max_size=24)
 
 
 @settings(deadline=None, max_examples=200)
@@ -176,11 +181,13 @@ def test_matches_are_those_of_the_rule(tmp_path_factory, a, b, size, at_once):
     pairs = [(row, other) for row, other in enumerate(expected) if other != overlap.NONE]
     assert len({other for _, other in pairs}) == len(pairs)  # every row has at most one partner
     counts = found.counts
-    by_source = sum(a[row][0] == b[other][0] for row, other in pairs)
+    by_source = sum(a[row][0] == b[other][0] is not None for row, other in pairs)
     assert counts["by_source_id"] == by_source
     assert counts["by_source_id"] + counts["by_uid"] == len(pairs)
     assert counts["only_in_a"] == len(a) - len(pairs)
     assert counts["only_in_b"] == len(b) - len(pairs)
+    without = [sum(source is None for source, _ in side) for side in (a, b)]
+    assert [counts["no_source_id_a"], counts["no_source_id_b"]] == without
 
 
 @settings(deadline=None)
@@ -188,8 +195,29 @@ def test_matches_are_those_of_the_rule(tmp_path_factory, a, b, size, at_once):
 def test_a_manifest_is_all_of_itself(tmp_path_factory, a, size):
     scratch = tmp_path_factory.getbasetemp()
     found = overlap.match(rows(a, size), rows(a, size + 1), scratch, 4)
-    assert found.partner_N.tolist() == list(range(len(a)))
-    assert found.counts["by_source_id"] == len(a)
+    known = [any(ids) for ids in a]
+    assert (found.partner_N != overlap.NONE).tolist() == known
+    if all(source is not None for source, _ in a):
+        assert found.partner_N.tolist() == list(range(len(a)))
+    assert found.counts["by_source_id"] == sum(source is not None for source, _ in a)
+
+
+def test_shards_and_keys_of_one_name_are_no_match(tmp_path):
+    """Every pool has a 00000.tar with a sample 000000000."""
+    pools = []
+    for name, start in (("x", 0), ("y", 4)):
+        content = {f"{n}": web_tars.sample(start + n, json=None) for n in range(4)}
+        where = web_tars.put(str(tmp_path / name), {"0.tar": web_tars.tar_of(content)})
+        (item,) = webdataset.tars(where, "*.tar")
+        part = webdataset.read_tar(webdataset.Audit(where, Limits(), "none"), item)
+        in_place.write(tmp_path / f"pool-{name}", where, [part], max_drop_fraction=0.0)
+        pools.append(manifest.read(tmp_path / f"pool-{name}"))
+    a, b = pools
+    counts = overlap.match(a, b, tmp_path / "scratch").counts
+    assert (counts["by_source_id"], counts["by_uid"]) == (0, 0)
+    assert (counts["no_source_id_a"], counts["no_source_id_b"]) == (4, 4)
+    same = overlap.match(a, a, tmp_path / "scratch").counts
+    assert (same["by_source_id"], same["by_uid"]) == (0, 4)
 
 
 @pytest.mark.parametrize("bad", ["xyz", "0" * 31, "0" * 33, "g" * 32, "0" * 30 + "é"])

@@ -85,8 +85,7 @@ def test_every_row_stays_where_its_vector_is(tmp_path):
     assert made.captions[:5] == ["one", "", "", "four", "five"]
     rows = made.table.to_pylist()
     assert [row["key"] for row in rows][3:6] == ["000000003", "000000004", "000000000"]
-    where = "metadata/metadata_0.parquet/000000003"
-    assert rows[3]["source_id"] == dataset.source_id(where, "four")
+    assert {row["source_id"] for row in rows} == {None}  # nobody knows where they are from
     ledger = dataset.read_drops(tmp_path / "made").to_pylist()
     assert [(line["key"], line["reason"]) for line in ledger] == [
         ("000000001", "no caption"), ("000000002", "no caption"),
@@ -97,6 +96,24 @@ def test_every_row_stays_where_its_vector_is(tmp_path):
         ValueError, match=r"metadata_0\.parquet: not the file that .*made is made of"
     ):
         adopt(folder, made, dim=None)
+
+
+def test_rows_without_a_source_id_are_compared_by_what_they_have(tmp_path):
+    made = make_dataset(tmp_path / "tars", 7, shard_size=3)
+    rows = made.table.select(["source_id", "uid", "key"])
+    nothing = pa.nulls(7, pa.string())
+    folder = published(tmp_path / "clip", (7,))
+    path = folder / "metadata/metadata_0.parquet"
+    for column in ("uid", "key"):
+        right = {"source_id": nothing, column: rows[column]}
+        pq.write_table(pa.table(right), path)
+        assert [part.rows for part in adopt(folder, made, dim=8)] == [7]
+        pq.write_table(pa.table({**right, column: rows[column].to_pylist()[::-1]}), path)
+        with pytest.raises(ValueError, match=f"row 0 is {column} .* of other data"):
+            adopt(folder, made, dim=8)
+    # other tools' uid is another number
+    pq.write_table(pa.table({"uid": ["x"] * 7, "key": rows["key"]}), path)
+    assert len(adopt(folder, made, dim=8)) == 1
 
 
 def test_vectors_of_tars_may_be_cut_into_other_parts(tmp_path):

@@ -94,6 +94,7 @@ def test_captions_of_imagenet_as_tsv_and_csv(tmp_path):
         "wnid\ttext\tfile",
         'n01440764\ta "big" fish, caught\t1.JPEG',
         "n04507155\tumbrella\t2",
+        "\tno class\t",
     ]
     (tmp_path / "a").mkdir()
     (tmp_path / "a/captions.tsv").write_text("\n".join(lines) + "\n")
@@ -104,15 +105,16 @@ def test_captions_of_imagenet_as_tsv_and_csv(tmp_path):
         "height": "none",
     }  # fmt: skip
     made, _ = prepared(tmp_path, tmp_path / "a", most=0.0, **options)
-    assert made.captions == ['a "big" fish, caught', "umbrella", 'two\nlines, "quoted"']
-    assert made.labels == ["n01440764", "n04507155", "n01440764"]
+    quoted = 'two\nlines, "quoted"'
+    assert made.captions == ['a "big" fish, caught', "umbrella", "no class", quoted]
+    assert made.labels == ["n01440764", "n04507155", None, "n01440764"]
     rows = made.table.to_pylist()
-    assert [row["key"] for row in rows] == ["1.JPEG", "2", "3"]
-    # without a URL: where the row is
-    assert rows[1]["source_id"] == dataset.source_id("captions.tsv/2", "umbrella")
+    assert [row["key"] for row in rows] == ["1.JPEG", "2", "000000002", "3"]
+    # the place of a row is that of rows of any other table
+    assert {row["source_id"] for row in rows} == {None}
     # one file, by its name
     one, _ = prepared(tmp_path, tmp_path / "a/captions.tsv", most=0.0, **options)
-    assert len(one) == 2
+    assert len(one) == 3
 
 
 def test_lines_that_are_none_go_to_the_ledger(tmp_path):
@@ -148,6 +150,11 @@ def test_strings_of_parquet_that_are_no_utf8(tmp_path):
             "a.csv.gz",
             gzip.compress(b"TEXT,URL\n" + b"a,b\n" * 999)[:40],
             "cannot be read to its end",
+        ),
+        (
+            "a.tsv.gz",
+            gzip.compress(b"TEXT\tURL\n" + b"a\tb\n" * 9)[:12] + b"\xff" * 40,
+            r"a\.tsv\.gz: cannot be read to its end",
         ),
         ("a.parquet", b"PAR1 and no more", "cannot be read to its end"),
         ("a.txt", b"", "no tables there"),

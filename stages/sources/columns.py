@@ -43,11 +43,12 @@ def wanted(names: Names) -> list[str]:
     return list(dict.fromkeys(name for name in names.values() if name != NONE))
 
 
-def rows(table: pa.Table, names: Names, file: str, start: int = 0) -> Rows:
+def rows(table: pa.Table, names: Names, start: int = 0) -> Rows:
     """The rows of a table; ``start`` is the number of its first row in its file.
 
     A row without a key is called by its number. Its ``source_id`` is the hash of URL and caption,
-    of file and key where it has no URL. What is no UTF-8 is null, and an empty caption is "".
+    null where it has no URL: names of files and numbers of rows are the same in unrelated tables.
+    What is no UTF-8 and an empty label are null, and an empty caption is "".
     """
     bad: set[int] = set()
     count = table.num_rows
@@ -58,14 +59,16 @@ def rows(table: pa.Table, names: Names, file: str, start: int = 0) -> Rows:
     captions = [(caption or "").strip() for caption in values["caption"]]
     keys = [key or f"{start + place:09d}" for place, key in enumerate(values["key"])]
     identities = [
-        source_id(url or f"{file}/{key}", caption)
-        for url, key, caption in zip(values["url"], keys, captions, strict=True)
+        source_id(url, caption) if url else None
+        for url, caption in zip(values["url"], captions, strict=True)
     ]
+    # text files have no other way to say that there is none
+    labels = [label if label and label.strip() else None for label in values["label"]]
     sizes = (
         [None] * count if names.get(side, NONE) == NONE else numbers(table[names[side]])
         for side in ("width", "height")
     )
-    columns = [keys, [None] * count, identities, captions, values["label"], *sizes]
+    columns = [keys, [None] * count, identities, captions, labels, *sizes]
     made = [pa.array(column, field.type) for column, field in zip(columns, PART, strict=True)]
     empty = [place for place, caption in enumerate(captions) if not caption and place not in bad]
     return Rows(pa.table(made, schema=PART), sorted(bad), empty)

@@ -71,7 +71,7 @@ def _read(
                 f"{path}: {table.num_rows} rows, {part.name} has {part.rows} vectors; "
                 "fetch both again"
             )
-        found = columns.rows(table, names, name)
+        found = columns.rows(table, names)
         keys = found.table["key"]
         reasons = ((found.not_text, "not UTF-8"), (found.empty, "no caption"))
         remarks = [
@@ -164,27 +164,38 @@ def _check_identity(folder: Path, parts: list[Vectors], manifest: Manifest) -> N
             raise ValueError(f"{path}: {file.metadata.num_rows} rows, {part.name} has {part.rows}")
         there = file.schema_arrow.names
         for column, ours in COMPARED:
-            if column in there:
-                _compare(path, file.read([column])[column], expected[ours], column)
+            # other tools' `uid` is not the hash of the image
+            if column not in there or (column == "uid" and "source_id" not in there):
+                continue
+            if _compare(path, file.read([column])[column], expected[ours], column):
                 break
 
 
 # columns of metadata, the surest first, and of the manifest
-COMPARED = (("source_id", "source_id"), ("image_path", "key"), ("key", "key"))
+COMPARED = (("source_id", "source_id"), ("uid", "uid"), ("image_path", "key"), ("key", "key"))
 
 
-def _compare(path: str, found: pa.ChunkedArray, expected: pa.ChunkedArray, column: str) -> None:
+def _compare(path: str, found: pa.ChunkedArray, expected: pa.ChunkedArray, column: str) -> int:
+    """The number of rows of which both sides know the identity; raises where one differs."""
     bad: set[int] = set()
+    compared = 0
     for row, (theirs, ours) in enumerate(
         zip(columns.texts(found, bad), expected.to_pylist(), strict=True)
     ):
         # clip-retrieval gives a path where it read files, a key where it read tars
-        if theirs is None or theirs == ours or PurePosixPath(theirs).stem == ours:
+        if theirs is None or ours is None:
+            continue
+        compared += 1
+        if theirs == ours or PurePosixPath(theirs).stem == ours:
             continue
         raise ValueError(
             f"{path}: row {row} is {column} {theirs!r}, the manifest's is {ours!r}; the vectors "
             "are of other data, or in another order"
         )
+    return compared
+
+
+IDENTITIES = ("source_id", "uid", "key")
 
 
 class _Rows:
@@ -192,7 +203,7 @@ class _Rows:
 
     def __init__(self, manifest: Manifest) -> None:
         self._tables = (
-            manifest.shard_table(position, ["source_id", "key"])
+            manifest.shard_table(position, list(IDENTITIES))
             for position in range(len(manifest.shards))
         )
         self._left: pa.Table | None = None
@@ -202,9 +213,7 @@ class _Rows:
         while sum(table.num_rows for table in held) < count:
             held.append(next(self._tables))
         if not held:
-            return pa.table(
-                {"source_id": pa.array([], pa.string()), "key": pa.array([], pa.string())}
-            )
+            return pa.table({name: pa.array([], pa.string()) for name in IDENTITIES})
         whole = pa.concat_tables(held)
         self._left = whole.slice(count)
         return whole.slice(0, count)

@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
     key: str
     uid: str
-    source_id: str
+    source_id: str | None  # None where the JSON has no URL
     caption: str
     label: str | None
     width: int
@@ -68,9 +68,11 @@ class Reading:
 
     def is_read(self, name: str, size: int) -> bool:
         """Whether a member's content is needed, and small enough to be held."""
-        extension = split_name(name)[1].lower()
-        if extension in IMAGES:
-            return size <= self._limits.most_bytes
+        key, extension = split_name(name)
+        if extension.lower() in IMAGES:
+            # the first image of the first run of a key is the sample's, others are names alone
+            another = key == self._key and _image(self._run) is not None
+            return size <= self._limits.most_bytes and not another and key not in self._seen
         return extension in TEXTS and size <= LONGEST_TEXT
 
     def add(self, member: Member) -> None:
@@ -151,18 +153,12 @@ class Reading:
         return Row(
             key=self._key,
             uid=dataset.uid(member.content),
-            source_id=self._source_id(facts.get("url"), caption),
+            source_id=_source_id(facts.get("url"), caption),
             caption=caption,
             label=label,
             width=seen.width,
             height=seen.height,
         )
-
-    def _source_id(self, url: Any, caption: str) -> str:
-        """Of URL and caption where the URL is known, else of shard and key. Nothing opens a URL."""
-        if isinstance(url, str) and url:
-            return dataset.source_id(printable(url), caption)
-        return dataset.source_id(f"{self._shard}/{self._key}", "")
 
     def _json(self, member: Member | None) -> dict[str, Any]:
         """What a sample's JSON says; where it cannot be read, nothing and a remark."""
@@ -194,6 +190,15 @@ class Reading:
 def printable(name: str) -> str:
     """A name as text that can be stored: bytes that are not UTF-8 as escapes."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _source_id(url: Any, caption: str) -> str | None:
+    """Of URL and caption; None without a URL, which nothing opens.
+
+    Shard and key are no substitute: every pool has a `00000.tar` with a `000000000`, so they
+    would make samples of two unrelated pools one.
+    """
+    return dataset.source_id(printable(url), caption) if isinstance(url, str) and url else None
 
 
 def _image(run: dict[str, Member]) -> tuple[str, Member] | None:

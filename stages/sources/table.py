@@ -7,6 +7,7 @@ into shards of 262,144 rows, so that memory holds one of these. TSV has no quote
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -63,7 +64,7 @@ def _parts(base: str, files: dict[str, Facts], options: Table, rows: int) -> Ite
         with place.opened(path) as stream:
             for number, (table, broken) in enumerate(_tables(path, stream, options, names, rows)):
                 shard = f"{name}#{number}"
-                found = columns.rows(table, names, name, start)
+                found = columns.rows(table, names, start)
                 drops = [*broken, *_lacking(found, shard)]
                 kept = columns.without(found, sorted({*found.not_text, *found.empty}))
                 yield Part(Shard(shard, sha256, facts.bytes, kept.num_rows), kept, drops)
@@ -97,7 +98,7 @@ def _tables(
                 yield table.slice(0, rows), list(broken)
                 broken.clear()
                 waiting = table.slice(rows).to_batches()
-    except (pa.ArrowInvalid, EOFError, OSError) as error:
+    except (pa.ArrowInvalid, EOFError, OSError, zlib.error) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise ValueError(f"{path}: cannot be read to its end: {error}; fetch it again") from None

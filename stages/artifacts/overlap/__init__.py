@@ -1,10 +1,10 @@
 """Two manifests of one pool, downloaded on different days: which rows are the same samples?
 
 Links rot and images are encoded again, so neither rows nor bytes stay. A row of A and a row of B
-are the same sample if they have one `source_id` (the hash of URL and caption); of the rows that
-find no partner so, if they have one `uid` (the hash of the image's bytes). An id that several rows
-have matches its k-th row in A, in row order, with its k-th row in B; what one side has more of
-stays without a partner. Every row has at most one.
+are the same sample if they have one `source_id` (the hash of URL and caption, null without a URL);
+of the rows that find no partner so, if they have one `uid` (the hash of the image's bytes). An id
+that several rows have matches its k-th row in A, in row order, with its k-th row in B; what one
+side has more of stays without a partner. Every row has at most one.
 
     python -m stages.artifacts.overlap data/pool other/data/pool
     python -m stages.artifacts.overlap project splits/core data/pool other/data/pool splits/core-b
@@ -46,7 +46,8 @@ class Overlap:
 
     Counts: rows_a, rows_b; by_source_id, by_uid (pairs); same_bytes (pairs by source_id whose uid
     is the same too), ambiguous_source_id, ambiguous_uid (pairs whose id more rows have, on either
-    side); only_in_a, only_in_b.
+    side); only_in_a, only_in_b; no_source_id_a, no_source_id_b (rows whose URL nobody knows, which
+    only their uid can match).
     """
 
     partner_N: UInt32[np.ndarray, " N"]
@@ -73,10 +74,12 @@ def match(a: Manifest, b: Manifest, scratch: Path | None = None, at_once: int = 
     partner_N = np.full(len(a), NONE, np.uint32)
     met_M = np.zeros(len(b), bool)
     counts = {"rows_a": len(a), "rows_b": len(b)}
+    without = [0, 0]
     for column, other in (("source_id", "uid"), ("uid", None)):
         found = same = ambiguous = 0
         free_N = partner_N == NONE
-        for pairs in _joined((a, b), (free_N, ~met_M), column, other, scratch, at_once):
+        lacking = [0, 0]
+        for pairs in _joined((a, b), (free_N, ~met_M), column, other, scratch, at_once, lacking):
             partner_N[pairs.a_K] = pairs.b_K
             met_M[pairs.b_K] = True
             found += len(pairs.a_K)
@@ -85,8 +88,10 @@ def match(a: Manifest, b: Manifest, scratch: Path | None = None, at_once: int = 
         counts |= {f"by_{column}": found, f"ambiguous_{column}": ambiguous}
         if other is not None:
             counts["same_bytes"] = same
+            without = lacking
     both = counts["by_source_id"] + counts["by_uid"]
     counts |= {"only_in_a": len(a) - both, "only_in_b": len(b) - both}
+    counts |= {"no_source_id_a": without[0], "no_source_id_b": without[1]}
     return Overlap(partner_N, counts)
 
 
@@ -149,8 +154,12 @@ def _joined(
     other: str | None,
     scratch: Path | None,
     at_once: int,
+    lacking: list[int],
 ) -> Iterator[Pairs]:
-    """The pairs of all rows that are free, partition by partition."""
+    """The pairs of all rows that are free, partition by partition.
+
+    The free rows of either side that have no id are counted in ``lacking``.
+    """
     most = max(int(rows.sum()) for rows in free)
     bits = min(MOST_PARTITIONS, max(1, -(-most // at_once)) - 1).bit_length()
     where = cache.folder() if scratch is None else scratch
@@ -160,8 +169,10 @@ def _joined(
             [stack.enter_context(tempfile.TemporaryFile(dir=where)) for _ in range(1 << bits)]
             for _ in sides
         ]
-        for one, rows, partitions in zip(sides, free, files, strict=True):
+        for side, (one, rows, partitions) in enumerate(zip(sides, free, files, strict=True)):
+            lacking[side] = int(rows.sum())
             for record_K in _records(one, rows, column, other):
+                lacking[side] -= len(record_K)
                 _spread(record_K, partitions, bits)
         for a_file, b_file in zip(*files, strict=True):
             yield join(_whole(a_file), _whole(b_file))

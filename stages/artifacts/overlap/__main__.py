@@ -26,7 +26,7 @@ def compare(manifest_a: str, manifest_b: str) -> str:
     counts = match(_open(manifest_a), _open(manifest_b)).counts
     width = max(len(f"{count:,}") for count in counts.values())
     for name, count in counts.items():
-        of = counts["rows_b"] if name == "only_in_b" else counts["rows_a"]
+        of = counts["rows_b"] if name in ("only_in_b", "no_source_id_b") else counts["rows_a"]
         print(f"{name:20} {count:{width},}  {share(count, of):.4%}")
     return f"{counts['by_source_id'] + counts['by_uid']:,} rows are in both"
 
