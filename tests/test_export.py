@@ -8,6 +8,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
@@ -25,7 +26,10 @@ from stages.artifacts import (
     split,
 )
 from stages.artifacts.shards import Shard
+from stages.parameters.datasets import Limits
 from stages.parameters.exports import Export, load, load_all
+from stages.sources import webdataset
+from tests import web_tars
 from tests.artifacts_samples import contents, make_dataset, sample
 
 ROWS = [0, 1, 4, 5, 6, 7, 8, 12, 19]
@@ -263,6 +267,81 @@ def test_a_sample_whose_json_cannot_be_read_is_counted(house, monkeypatch, conte
     assert (card["samples"], card["described"]) == (9, 8)
     facts = json.loads(members(layout.export("small") / "00000.tar")["0000000004.json"])
     assert sorted(facts) == ["clipcause", "uid"]
+
+
+def audited(content: bytes, folder: Path) -> dataset.Manifest:
+    """The pool of one tar, read in place, and a split of all of it."""
+    where = web_tars.put(str(folder), {"0.tar": content})
+    (item,) = webdataset.tars(where, "*.tar")
+    part = webdataset.read_tar(webdataset.Audit(where, Limits(), "none"), item)
+    in_place.write(layout.dataset("pool"), where, [part], max_drop_fraction=1.0)
+    pool = dataset.read(layout.dataset("pool"))
+    split.write(layout.split("some"), range(len(pool)), card={"pool": pool.sha256})
+    return pool
+
+
+def exported() -> dict[str, dict]:
+    export.main("small")
+    found = members(layout.export("small") / "00000.tar")
+    return {name: json.loads(text) for name, text in found.items() if name.endswith("json")}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b'{"similarity": NaN, "x": [-Infinity, 1e999, 0.5]}', {"similarity": None,
+                                                              "x": [None, None, 0.5]}),
+        (b'{"title": "half \\ud83d", "\\udc00": 1}', {"title": "half \\ud83d", "\\udc00": 1}),
+    ],
+)  # fmt: skip
+def test_json_that_cannot_be_written_as_it_is(house, tmp_path, content, expected):
+    samples = {"a": web_tars.sample(0), "b": web_tars.sample(1, json=content)}
+    pool = audited(web_tars.tar_of(samples), tmp_path / "tars")
+    facts = exported()["0000000001.json"]
+    assert {name: facts[name] for name in expected} == expected
+    assert facts["clipcause"]["source_id"] is None
+    assert pool.table["source_id"].null_count == 1
+
+
+def test_what_cannot_be_written_is_named(house, tmp_path, monkeypatch):
+    audited(web_tars.tar_of({"a": web_tars.sample(0)}), tmp_path / "tars")
+    monkeypatch.setattr(samples, "_decoded", lambda content: {"x": float("nan")})
+    with pytest.raises(ValueError, match=r"0\.tar: a \(row 0\): cannot be written"):
+        export.main("small")
+
+
+def test_a_duplicate_that_was_dropped_gives_nothing_to_the_first(house, tmp_path):
+    a, b = web_tars.flat({"a": web_tars.sample(0)}), web_tars.flat({"b": web_tars.sample(1)})
+    other = web_tars.flat({"a": web_tars.sample(2)})
+    for number, content in enumerate(([*a, *other, *b], [*a, *b, *other])):
+        pool = audited(web_tars.members_tar(content), tmp_path / f"tars{number}")
+        assert len(pool) == 2
+        assert exported()["0000000000.json"]["url"] == "https://example.com/0.jpg"
+
+
+def test_sizes_that_headers_declare_are_not_believed(house, tmp_path):
+    header = tarfile.TarInfo("a.png")
+    header.size = 1 << 45
+    good = web_tars.members_tar(web_tars.flat({"a": web_tars.sample(0)})).rstrip(b"\0")
+    good += bytes(-len(good) % 512)
+    huge = header.tobuf(tarfile.GNU_FORMAT) + bytes(5000)
+    audited(good + huge, tmp_path / "one")  # of the same key, behind the image
+    assert list(exported()) == ["0000000000.json"]
+    # one that takes the place of a row's image, which no audit would have let pass
+    path, size = tmp_path / "one/0.tar", len(good + huge)
+    before = path.stat()
+    path.write_bytes((huge[:512] + good + huge[512:])[:size])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    pool = dataset.read(layout.dataset("pool"))
+    with pytest.raises(ValueError, match=r"0\.tar: cut off inside 'a\.png'"):
+        list(samples.originals(pool, 0, np.ones(1, bool)))
+
+
+def test_an_image_that_is_too_large_to_be_held_is_named(house, tmp_path, monkeypatch):
+    pool = audited(web_tars.tar_of({"a": web_tars.sample(0)}), tmp_path / "tars")
+    monkeypatch.setattr(samples, "LARGEST_IMAGE", 100)
+    with pytest.raises(ValueError, match=r"0\.tar: a: its image has .* by its header"):
+        list(samples.originals(pool, 0, np.ones(1, bool)))
 
 
 def test_splits_of_other_pools_are_refused(house):

@@ -107,7 +107,13 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Stats:
         with ShardWriter(temporary) as tar:
             for one in samples:
                 key, facts = f"{one.row:0{DIGITS}d}", one.facts
-                tar.add(key, one.extension, one.image, one.caption, one.label, facts)
+                try:
+                    tar.add(key, one.extension, one.image, one.caption, one.label, facts)
+                except (ValueError, TypeError, RecursionError) as error:
+                    origin = f"{one.origin['shard']}: {one.origin['key']}"
+                    raise ValueError(
+                        f"{origin} (row {one.row}): cannot be written: {error}"
+                    ) from None
                 rows.append(one.row)
                 labelled += one.label is not None
                 described += one.original is not None

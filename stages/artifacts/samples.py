@@ -4,8 +4,8 @@
 """
 
 import json
-from collections.abc import Iterator
-from itertools import groupby
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from stages.artifacts.manifest import Manifest, uid
 from stages.artifacts.shards import IMAGES, check_facts, split_name
 
 LONGEST_JSON = 1 << 20  # bytes; what a downloader writes of a sample takes some hundred
+LARGEST_IMAGE = 1 << 31  # bytes; no audit lets a larger one pass
 
 
 class Original(NamedTuple):
@@ -30,6 +31,7 @@ class Original(NamedTuple):
 class _Found(NamedTuple):
     key: str
     extension: str
+    size: int  # bytes that the image's header declares
     image: bytes | None
     facts: bytes | None
 
@@ -53,14 +55,19 @@ def originals(
     with place.opened(path) as stream:
         reader = tar.Reader(stream, hashed=True)
         try:
-            for found in _found(reader, chosen):
+            for found in _found(reader, chosen, min(shard.bytes, LARGEST_IMAGE)):
                 if at == len(key_M) or found.key != key_M[at]:
                     if manifest.source is not None:
                         continue  # it was dropped
                     raise ValueError(f"{path}: {found.key!r} is not in the manifest at its place")
                 index, at = at, at + 1
-                if not wanted_M[index] or found.image is None:
+                if not wanted_M[index]:
                     continue
+                if found.image is None:
+                    raise ValueError(
+                        f"{path}: {found.key}: its image has {found.size:,} bytes by its header, "
+                        "more than can be held; prepare the data set again"
+                    )
                 if uid_M[index] not in (None, uid(found.image)):
                     raise ValueError(
                         f"{path}: {found.key}: the image is not the one that the manifest is of; "
@@ -85,34 +92,82 @@ def originals(
         )
 
 
-def _found(reader: tar.Reader, chosen: set[str]) -> Iterator[_Found]:
-    """The samples of a tar that have an image; contents of the chosen keys only."""
+def _found(reader: tar.Reader, chosen: set[str], most: int) -> Iterator[_Found]:
+    """The samples of a tar that have an image; contents of the chosen keys only.
+
+    A sample is what the audit takes for one: a run of members of one key, none of an extension
+    that the run has already. What comes of a key after its run is no sample. Of a run's images the
+    first is read, where it has at most ``most`` bytes. A damage is raised after the last run.
+    """
+    key, run = "", dict[str, tar.Member]()
+    over: set[str] = set()
 
     def is_read(name: str, size: int) -> bool:
-        key, extension = split_name(name)
-        if key not in chosen:
+        of, extension = split_name(name)
+        if of not in chosen or of in over:
             return False
-        return extension.lower() in IMAGES or (extension == "json" and size <= LONGEST_JSON)
+        begun = run if of == key else {}
+        if extension in begun:
+            return False
+        if extension.lower() in IMAGES:
+            return size <= most and _image(begun) is None
+        return extension == "json" and size <= LONGEST_JSON
 
-    files = (one for one in tar.members(reader, is_read) if one.kind == "file")
-    for key, members in groupby(files, lambda member: split_name(member.name)[0]):
-        image: tuple[str, bytes | None] | None = None
-        facts = None
-        for member in members:
-            extension = split_name(member.name)[1]
-            if extension.lower() in IMAGES:
-                image = image or (extension, member.content)
-            elif extension == "json":
-                facts = member.content
-        if image is not None:
-            yield _Found(key, *image, facts)
+    damage: tar.TarError | None = None
+    try:
+        for member in tar.members(reader, is_read):
+            of, extension = split_name(member.name)
+            if member.kind != "file" or not extension or not of.rpartition("/")[2]:
+                continue
+            if of != key or extension in run:
+                if key not in over:
+                    yield from _whole(key, run)
+                over.add(key)
+                key, run = of, {}
+            run[extension] = member
+    except tar.TarError as error:
+        damage = error
+    if key not in over:
+        yield from _whole(key, run)
+    if damage is not None:
+        raise damage
+
+
+def _image(run: Mapping[str, tar.Member]) -> str | None:
+    """The extension of the first image of a run."""
+    return next((extension for extension in run if extension.lower() in IMAGES), None)
+
+
+def _whole(key: str, run: Mapping[str, tar.Member]) -> Iterator[_Found]:
+    """The sample of a run, none where it has no image."""
+    extension = _image(run)
+    if extension is not None:
+        image, facts = run[extension], run.get("json")
+        yield _Found(key, extension, image.size, image.content, facts and facts.content)
 
 
 def _decoded(content: bytes | None) -> dict[str, Any] | None:
+    """A JSON object that can be written again: what JSON has no number for (NaN, 1e999) is None,
+    half of a character of two is its escape."""
     if content is None:
         return None
     try:
-        facts = json.loads(content)
+        facts = _storable(json.loads(content, parse_constant=lambda _: None, parse_float=_finite))
     except (ValueError, RecursionError):
         return None
     return facts if isinstance(facts, dict) else None
+
+
+def _finite(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return value
