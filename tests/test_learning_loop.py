@@ -229,3 +229,35 @@ def test_the_supervised_loss_by_hand(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     with pytest.raises(ValueError, match="training diverged"):
         train(tmp_path, learning_rate=1e30, warmup=0.0)
+
+
+@pytest.mark.parametrize(("every", "wrong"), [(3, "loss"), (3, "weight"), (1, "weight")])
+def test_what_is_not_finite_does_not_replace_the_last_good_state(
+    tmp_path, monkeypatch, every, wrong
+):
+    """Once, in step 5: within a line of the curve the mean of its losses is not looked at yet."""
+    monkeypatch.setattr(loop, "LOGGED", math.ceil(8 / every))
+    state, count = tmp_path / "run.state", 0
+    whole, *_ = train(tmp_path)
+    step = Step.__call__
+
+    def once(self, images, target):
+        nonlocal count
+        count += 1
+        loss = step(self, images, target)
+        if count == 5 and wrong == "loss":
+            return loss * math.nan
+        if count == 5:
+            with torch.no_grad():
+                next(iter(self.objective.parameters())).fill_(math.inf)
+        return loss
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Step, "__call__", once)
+        said = {"loss": "loss is not finite at step 5", "weight": "weights are not finite after"}
+        with pytest.raises(ValueError, match=f"{said[wrong]}.*diverged.* is kept: {state};"):
+            train(tmp_path, state=state)
+    assert torch.load(state, weights_only=True)["step"] == 4
+    # a passing fault of the machine: the run goes on from there to the end that it would have had
+    resumed, *_ = train(tmp_path, state=state)
+    assert resumed == whole

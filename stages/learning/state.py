@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 
 from stages.artifacts import atomic
 from stages.learning.distributed import World
@@ -77,20 +78,26 @@ class States:
         return progress
 
     def save(self, progress: Progress, device: torch.device) -> None:
-        """Write the state, if it is time."""
+        """Write the state, if it is time.
+
+        Raises ``ValueError`` where a loss since the last line, or a weight, is not finite: what is
+        not finite once stays so, and would take the place of the only good state.
+        """
         if self.path is None:
             return
         due = time.monotonic() - self._saved >= self._wait_s
         if not self._world.agreed(flag=due):
             return
         began = time.monotonic()
+        losses = self._world.gathered(_stacked(progress.losses))
+        self._check_finite(progress.step, losses)
         content = {
             "code": self._code,
             "objective": self._step.objective.state_dict(),
             "optimiser": self._step.optimiser.state_dict(),
             "scaler": self._step.scaler.state_dict(),
             "random": self._world.gathered(torch.get_rng_state()),
-            "losses": self._world.gathered(_stacked(progress.losses)),
+            "losses": losses,
             "step": progress.step,
             "curve": progress.curve,
         }
@@ -101,6 +108,20 @@ class States:
                 torch.save(content, temporary)
         self._saved = time.monotonic()
         self._wait_s = self._every_s * max(1.0, (self._saved - began) / CHEAP_S)
+
+    def _check_finite(self, step: int, losses: Float[torch.Tensor, "P K"]) -> None:
+        """``losses`` are those of all processes in the last steps before ``step``."""
+        wrong = (~losses.isfinite()).any(0).nonzero().flatten().tolist()
+        if wrong:
+            what = f"the loss is not finite at step {step - losses.shape[1] + wrong[0] + 1}"
+        elif not all(w.detach().isfinite().all() for w in self._step.objective.parameters()):
+            what = f"weights are not finite after step {step}"
+        else:
+            return
+        kept = "there is no state from before"
+        if self.path and self.path.exists():
+            kept = f"the last good state is kept: {self.path}"
+        raise ValueError(f"{what}: training diverged, and {kept}; lower the learning rate")
 
     def _read(self) -> dict[str, Any] | None:
         path = self.path
