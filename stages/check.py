@@ -22,7 +22,7 @@ from stages.parameters.datasets import Dataset, Prepare
 from stages.parameters.deduplicate import Deduplicate
 from stages.parameters.embed import Embed
 from stages.parameters.encoder import Encoder
-from stages.parameters.engine import Engine
+from stages.parameters.engine import SECTION, Engine
 from stages.parameters.evaluate import Evaluate
 from stages.parameters.fetch import Fetch
 from stages.parameters.frequency import Frequency
@@ -30,7 +30,7 @@ from stages.parameters.icons import Icons
 from stages.parameters.report import Report
 from stages.parameters.runs import Run
 from stages.parameters.similarity import Similarity
-from stages.parameters.train import Train
+from stages.parameters.train import Train, divided
 from stages.parameters.versions import Versions
 from stages.paths import HERE, Place
 
@@ -88,6 +88,7 @@ def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
             raise ValueError(f"{path}: {name}: expected a mapping of named items")
         for key, values in content[name].items():
             parse(values, model, f"{path}: {name}.{key}")
+    check_loaders(content, path)
     splits.load_all(path)
     exports.load_all(path)
     if not preset:
@@ -130,6 +131,16 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
                 raise ValueError(f"{where}: a supervised run learns from the reference: say none")
         elif entry["split"] not in content["splits"]:
             raise unknown("split", entry["split"], content["splits"], where)
+
+
+def check_loaders(content: Mapping[str, Any], path: Path) -> None:
+    """Processes and their loaders share out the streams of the training data."""
+    where = parse(content.get(SECTION, {}), Engine, f"{path}: {SECTION}")
+    train = parse(content["train"], Train, f"{path}: train")
+    try:
+        divided(train, where.loaders)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def check_classes(content: Mapping[str, Any], path: Path) -> None:

@@ -15,9 +15,9 @@ from stages.entry import run
 from stages.learning import curves, distributed, models, runs
 from stages.learning.models import Clip
 from stages.learning.runs import Plan, Sources
-from stages.parameters import section, study
+from stages.parameters import engine, section, study
 from stages.parameters.encoder import NONE, Encoder
-from stages.parameters.train import Train
+from stages.parameters.train import Train, divided
 
 NAME = "encoder"
 
@@ -29,17 +29,19 @@ def trained(encoder: Encoder) -> str:
         dataset.read(layout.dataset(study.name("reference"))),
         classes.read(layout.classes(study.name("classes"))),
     )
-    train = section("train", Train)
+    train, where = section("train", Train), engine.current()
+    divided(train, where.loaders)
     everything = split.everything(len(sources.pool))
     plan = Plan(everything, train.add_reference, "clip", encoder.seed, train)
     card = {"rule": "none", "base": "all", "kept": len(sources.pool), "pool": sources.pool.sha256}
     runs.check(sources, plan)
-    distributed.launch(train, "stages.encoder")
+    distributed.launch(train, where.launcher, "stages.encoder")
     with (
         distributed.joined(train) as world,
         curves.opened(layout.curves(NAME), write=world.first) as curve,
     ):
-        return runs.fit(layout.model(NAME), sources, plan, card, curve.add, world)
+        folder = layout.model(NAME)
+        return runs.fit(folder, sources, plan, card, curve.add, world, where.loaders)
 
 
 def published(encoder: Encoder) -> Clip:

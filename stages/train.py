@@ -3,7 +3,7 @@
 In: pool and reference (manifests and shards), the run's split, and the encoder's checkpoint where
 the run may take it over. Out: `models/<run>`, a checkpoint, and `curves/<run>`, its training curve.
 With `train.processes` above one this process becomes their torchrun (`stages.learning.distributed`
-says how several machines take part).
+says how several machines take part, by `engine.launcher`).
 
 Every run sees the same number of samples, whatever the size of its split, unless it states its own
 `epochs`. `reuse: encoder` takes the encoder's checkpoint if its recipe (data, rows, objective,
@@ -21,9 +21,9 @@ from stages.artifacts.split import Split
 from stages.entry import run
 from stages.learning import curves, distributed, runs
 from stages.learning.runs import Plan, Sources
-from stages.parameters import item, section, study
+from stages.parameters import engine, item, section, study
 from stages.parameters.runs import NONE, Run
-from stages.parameters.train import Optimiser, Train
+from stages.parameters.train import Optimiser, Train, divided
 
 ENCODER = "encoder"
 
@@ -66,6 +66,8 @@ def main(name: str) -> str:
     """Train the run ``name`` of the section `runs`."""
     versions.check(*versions.LEARNING)
     entry, train = item("runs", name, Run), section("train", Train)
+    where = engine.current()
+    divided(train, where.loaders)
     sources = Sources(
         dataset.read(layout.dataset(layout.POOL)),
         dataset.read(layout.dataset(study.name("reference"))),
@@ -80,12 +82,12 @@ def main(name: str) -> str:
     stored = reusable(sources, planned) if entry.reuse == ENCODER else None
     if stored:
         return f"{folder}, the encoder's, fingerprint {_adopted(name, stored, card)[:12]}"
-    distributed.launch(train, "stages.train", name)
+    distributed.launch(train, where.launcher, "stages.train", name)
     with (
         distributed.joined(train) as world,
         curves.opened(layout.curves(name), write=world.first) as curve,
     ):
-        fingerprint = runs.fit(folder, sources, planned, card, curve.add, world)
+        fingerprint = runs.fit(folder, sources, planned, card, curve.add, world, where.loaders)
     how = f"{entry.objective} on {len(chosen):,} rows of the pool"
     return f"{folder}, {how}, fingerprint {fingerprint[:12]}"
 

@@ -62,12 +62,25 @@ RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none"}
         (("train", "clip", "batch_siz"), 3, r"batch_siz: unknown parameter; .*'batch_size'"),
         (("tests",), {}, "expected a mapping"),
         (("engine",), {"kind": "rai"}, r"engine.kind: 'rai' is not valid; did you mean 'ray'\?"),
+        (("engine", "launcher"), 3, r"engine\.launcher"),
+        (("train", "workers"), 3, r"train\.workers: unknown parameter"),
         (("exports",), {"x": {"split": "ful", "shard_size": 9}}, r"'ful'; did you mean 'full'\?"),
     ],
 )
 def test_what_does_not_fit_is_named(study, path, value, message):
     file = study(*path, value=value)
     with pytest.raises(ValueError, match=message):
+        check.check(file)
+
+
+def test_loaders_divide_the_streams(study):
+    file = study("engine", "loaders", value=3)
+    check.check(file)  # in memory there are none
+    content = yaml.safe_load(file.read_text())
+    content["train"] |= {"data": "stream", "streams": 2}
+    file.write_text(yaml.safe_dump(content))
+    names = r"engine\.loaders is 3, train\.processes 1 and train\.streams 2"
+    with pytest.raises(ValueError, match=rf"{file}: {names}"):
         check.check(file)
 
 

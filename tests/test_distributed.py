@@ -4,11 +4,12 @@ import sys
 
 import pytest
 
+from stages import encoder
 from stages.artifacts import cache
 from stages.learning import distributed, models, step
 from stages.learning.distributed import World
 from stages.parameters import parse
-from stages.parameters.train import Train
+from stages.parameters.train import Train, divided
 from tests import learning_processes, learning_study
 from tests.learning_processes import MEMORY, STEPS, STREAM, trained
 
@@ -67,16 +68,16 @@ def settings(**changes):
 def test_how_processes_are_launched(monkeypatch, launcher, expected):
     called = []
     monkeypatch.setattr(distributed.os, "execvp", lambda file, words: called.append(words))
-    distributed.launch(settings(), "stages.train", "x")
+    distributed.launch(settings(), "none", "stages.train", "x")
     assert not called
-    distributed.launch(settings(processes=4, launcher=launcher), "stages.train", "x")
+    distributed.launch(settings(processes=4), launcher, "stages.train", "x")
     (words,) = called
     assert words[: len(expected)] == expected
     assert words[-3:] == ["-m", "stages.train", "x"]
     assert ("--nproc-per-node=4" in words) == (launcher == "none")
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    distributed.launch(settings(processes=4), "stages.train", "x")
+    distributed.launch(settings(processes=4), launcher, "stages.train", "x")
     assert len(called) == 1
     assert not distributed.first()
 
@@ -95,7 +96,7 @@ def test_as_many_processes_as_the_parameters_say(monkeypatch):
     ("changes", "message"),
     [
         ({"processes": 3}, r"train\.clip: .* 3 parts .*: take batch_size 15 or 18"),
-        ({"data": "stream", "streams": 3, "processes": 2}, r"train\.streams: .*2 processes with 1"),
+        ({"workers": 2}, r"train\.workers: unknown parameter"),
         ({"data": "stream", "streams": 6}, r"take batch_size 12 or 18"),
         ({"accumulate": 32}, "take batch_size 0 or 32"),
         ({"precision": "fp16"}, r"train\.device: .*fp16 needs device cuda"),
@@ -109,6 +110,32 @@ def test_as_many_processes_as_the_parameters_say(monkeypatch):
 def test_parameters_that_do_not_go_together(changes, message):
     with pytest.raises(ValueError, match=message):
         settings(**changes)
+
+
+@pytest.mark.parametrize(("loaders", "processes", "streams"), [(0, 2, 3), (3, 1, 4), (4, 2, 4)])
+def test_loaders_that_do_not_divide_the_streams(here, loaders, processes, streams):
+    batches = {
+        name: {**learning_study.OPTIMISER, "batch_size": 24, "samples_seen": 48}
+        for name in ("clip", "supervised")
+    }
+    changes = {"data": "stream", "processes": processes, "streams": streams, **batches}
+    message = (
+        rf"engine\.loaders is {loaders}, train\.processes {processes} and train\.streams {streams}"
+    )
+    with pytest.raises(ValueError, match=message):
+        divided(settings(**changes), loaders)
+    divided(settings(**changes | MEMORY), loaders)
+
+
+def test_training_says_it_before_it_begins(here):
+    learning_study.change(here, engine={"loaders": 3})
+    try:
+        with pytest.raises(ValueError, match=r"engine\.loaders is 3"):
+            trained(here, "half", 1, {**STREAM, **PLAIN})
+        with pytest.raises(ValueError, match=r"engine\.loaders is 3"):
+            encoder.main()
+    finally:
+        learning_study.change(here, engine={"loaders": 0})
 
 
 @pytest.fixture

@@ -12,9 +12,16 @@ import torch
 from stages.artifacts import cache, checkpoint, layout
 from tests import learning_processes, learning_study
 from tests.learning_processes import MEMORY, STREAM, started, trained
+from tests.learning_study import LAYER_NORM
 
 ROOT = Path(__file__).parents[1]
-KINDS = pytest.mark.parametrize("data", [MEMORY, STREAM], ids=["memory", "stream"])
+# random in the model: what reads the data may draw nothing from its generator
+DROPOUT = {**LAYER_NORM, "vision_cfg": {**LAYER_NORM["vision_cfg"], "patch_dropout": 0.5}}
+KINDS = pytest.mark.parametrize(
+    "data",
+    [{**MEMORY, "model": LAYER_NORM}, {**STREAM, "model": DROPOUT}],
+    ids=["memory", "stream"],
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +56,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(here, data, size, capsys):
 
 
 def test_torchrun_is_started_and_one_process_speaks(here):
-    learning_study.change(here, train={"processes": 2, "accumulate": 1, **STREAM, "workers": 1})
+    learning_study.change(
+        here, train={"processes": 2, "accumulate": 1, **STREAM}, engine={"loaders": 1}
+    )
     done = subprocess.run(
         [sys.executable, "-m", "stages.train", "half"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -60,8 +69,8 @@ def test_torchrun_is_started_and_one_process_speaks(here):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("train half: models/half, clip on 20 rows of the pool")
     assert done.stdout.count("\n") == 1
-    learning_study.change(here, train={"workers": 0})
+    learning_study.change(here, engine={"loaders": 0})
     stored = checkpoint.read(layout.model("half"))
     # loaders are in no recipe, for they change no bit
     assert stored.fingerprint == trained(here, "half", 2, STREAM).fingerprint
-    assert "workers" not in stored.card["training"]["parameters"]
+    assert not {"loaders", "workers"} & stored.card["training"]["parameters"].keys()

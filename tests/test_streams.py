@@ -4,6 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,9 +164,9 @@ def asked(world=ALONE, **changes):
     return Asked(settings, 3, world, pinned=False)
 
 
-def feed(sources, workers=0):
+def feed(sources, loaders=0):
     view = pixels.View(size=32)
-    return Streamed(sources, order_of(sources, 4, seed=3), view, WORDS, {}, workers)
+    return Streamed(sources, order_of(sources, 4, seed=3), view, WORDS, {}, loaders)
 
 
 def batches(feed, asked, first=0):
@@ -192,9 +193,16 @@ def test_processes_share_out_the_batch_of_one(sources, changes):
 
 def test_loaders_change_nothing(sources):
     whole = list(batches(feed(sources), asked()))
-    loaded = list(batches(feed(sources, workers=2), asked()))
+    loaded = list(batches(feed(sources, loaders=2), asked()))
     assert len(loaded) == 4
     assert all(equal(a, b) for a, b in zip(whole, loaded, strict=True))
+
+
+@pytest.mark.parametrize("loaders", [0, 1])
+def test_reading_draws_nothing_from_the_generator_of_the_model(sources, loaders):
+    before = torch.get_rng_state()
+    next(batches(feed(sources, loaders), asked()))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_feed_goes_on_from_any_batch(sources):
@@ -217,13 +225,13 @@ def test_images_are_moved_as_in_memory(sources):
     assert np.array_equal(images, augment.shifted(plain, shift_B2, 2))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_image_names_shard_and_key(tmp_path, workers):
+@pytest.mark.parametrize("loaders", [0, 1])
+def test_a_damaged_image_names_shard_and_key(tmp_path, loaders):
     made = learning_study.samples(8, 0, labelled=False)
     made[5] = dataclasses.replace(made[5], image=made[5].image[:60])
     folder = tmp_path / layout.dataset("pool").name
     dataset.write(folder, made, shard_size=4, max_drop_fraction=0.0)
     source = (Source(dataset.read(folder), None, 0, None),)
-    streamed = Streamed(source, order_of(source, 1), pixels.View(size=32), WORDS, {}, workers)
+    streamed = Streamed(source, order_of(source, 1), pixels.View(size=32), WORDS, {}, loaders)
     with pytest.raises(ValueError, match=r"00001\.tar: s0005: cannot be decoded: .*prepare"):
         list(batches(streamed, asked(samples_seen=24)))

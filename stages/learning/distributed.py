@@ -7,7 +7,7 @@ joins the others:
     torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
         -m stages.train RUN
 
-on every machine, or the words before `-m stages.train` as `train.launcher`, so that DVC starts
+on every machine, or the words before `-m stages.train` as `engine.launcher`, so that DVC starts
 them. Gradients and features travel by NCCL on GPUs and gloo on CPUs; only the process of rank 0
 writes. All must see the same files, those of the shard cache among them.
 """
@@ -26,7 +26,8 @@ from typing import Any
 import torch
 from torch import distributed
 
-from stages.parameters.train import NONE, Train
+from stages.parameters.engine import NONE
+from stages.parameters.train import Train
 
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
@@ -65,17 +66,18 @@ class World:
 ALONE = World()
 
 
-def launch(train: Train, module: str, *words: str) -> None:
+def launch(train: Train, launcher: str, module: str, *words: str) -> None:
     """Become the launcher of ``train.processes`` processes of a stage, unless this is one of them.
 
-    Returns where there is nothing to launch; else this process is replaced.
+    ``launcher`` is that of the section `engine`: none is this machine's torchrun. Returns where
+    there is nothing to launch; else this process is replaced.
     """
-    if started() or (train.processes == 1 and train.launcher == NONE):
+    if started() or (train.processes == 1 and launcher == NONE):
         return
     here = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command = [*here, f"--nproc-per-node={train.processes}"]
-    if train.launcher != NONE:
-        command = shlex.split(train.launcher)
+    if launcher != NONE:
+        command = shlex.split(launcher)
     # torchrun would set it to 1, and say so
     os.environ.setdefault("OMP_NUM_THREADS", str(train.threads))
     sys.stdout.flush()

@@ -96,24 +96,26 @@ class Data:
 
 @dataclass(frozen=True)
 class Streamed:
-    """Streams of shards, read and decoded by ``workers`` processes, or by this one."""
+    """Streams of shards, read and decoded by ``loaders`` processes, or by this one."""
 
     sources: tuple[Source, ...]
     streams: Streams
     view: View
     tokenizer: Any  # None: texts are classes
     classes: Mapping[str, int]
-    workers: int
+    loaders: int
 
     def batches(self, asked: Asked, first: int) -> Iterator[list[Piece]]:
         """See ``Feed``; the order is that of ``streams.Streams``."""
-        loaders = max(self.workers, 1)
+        loaders = max(self.loaders, 1)
         loader = DataLoader(
             _Batches(self, asked, first, loaders),
             batch_size=None,
-            num_workers=self.workers,
+            num_workers=self.loaders,
             pin_memory=asked.pinned,
-            multiprocessing_context=_processes() if self.workers else None,
+            multiprocessing_context=_processes() if self.loaders else None,
+            # else it draws a seed from the generator of the model's dropout, in every start anew
+            generator=torch.Generator(),
         )
         pieces = iter(loader)
         # the loaders take turns

@@ -89,10 +89,12 @@ def fit(
     split_card: Mapping[str, Any],
     watch: Callable[[Line], None] = lambda _: None,
     world: World = ALONE,
+    loaders: int = 0,
 ) -> str:
     """Train a run, write its checkpoint to ``folder`` and return the fingerprint.
 
-    In several processes the first one writes; the others return an empty string.
+    ``loaders`` processes read for each process that trains; with 0 it reads for itself. In several
+    processes the first one writes; the others return an empty string.
     """
     check(sources, plan)
     train = plan.train
@@ -108,7 +110,7 @@ def fit(
     curve = loop.train(
         objective,
         clip,
-        training_set.feed(sources, plan, clip),
+        training_set.feed(sources, plan, clip, loaders),
         loop.Run(
             optimiser=getattr(train, plan.objective),
             seed=plan.seed,

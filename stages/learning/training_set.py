@@ -126,10 +126,10 @@ def model(sources: Sources, plan: Plan) -> Clip:
         )
 
 
-def feed(sources: Sources, plan: Plan, clip: Clip) -> Feed:
-    """The training set of a run for a model."""
+def feed(sources: Sources, plan: Plan, clip: Clip, loaders: int = 0) -> Feed:
+    """The training set of a run for a model; streams are read by ``loaders`` processes."""
     if plan.streamed:
-        return _streamed(sources, plan, clip)
+        return _streamed(sources, plan, clip, loaders)
     if plan.objective == SUPERVISED:
         classes = {label: index for index, label in enumerate(sources.reference_classes)}
         target = np.array([classes[label] for label in _labels(sources)], np.int64)
@@ -147,7 +147,7 @@ def feed(sources: Sources, plan: Plan, clip: Clip) -> Feed:
     return Data(images, tokens.encode(clip.tokenizer, captions))
 
 
-def _streamed(sources: Sources, plan: Plan, clip: Clip) -> Streamed:
+def _streamed(sources: Sources, plan: Plan, clip: Clip, loaders: int) -> Streamed:
     train = plan.train
     count = len(sources.pool)
     chosen: list[Source] = []
@@ -163,7 +163,7 @@ def _streamed(sources: Sources, plan: Plan, clip: Clip) -> Streamed:
     parts = [part for number, source in enumerate(chosen) for part in source.parts(number)]
     streams = Streams(parts, train.streams, plan.seed, train.shuffle)
     tokenizer = None if plan.objective == SUPERVISED else clip.tokenizer
-    return Streamed(tuple(chosen), streams, clip.view, tokenizer, classes, train.workers)
+    return Streamed(tuple(chosen), streams, clip.view, tokenizer, classes, loaders)
 
 
 def _labels(sources: Sources) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""Parameters of `engine`: where the stages that work shard by shard do it.
+"""Parameters of `engine`: where the stages that work shard by shard do it, and how training is
+started and fed.
 
 None of it changes a byte of a result, so DVC does not track the section, and may be without one.
 """
@@ -11,6 +12,7 @@ from pydantic import Field
 from stages.parameters import FILE, Strict, parse, read
 
 SECTION = "engine"
+NONE = "none"
 
 
 class Engine(Strict):
@@ -22,6 +24,8 @@ class Engine(Strict):
     gpus: Annotated[float, Field(ge=0.0)] = 0.0  # that each Ray actor takes; 0.5 puts two on one
     cpus: Annotated[float, Field(ge=0.0)] = 1.0  # that each Ray actor takes
     address: str = "local"  # of a Ray cluster (`auto`, `ray://…`); local starts one for the stage
+    loaders: Annotated[int, Field(ge=0)] = 0  # processes that read for one in training; 0: itself
+    launcher: str = NONE  # none: this machine's torchrun; else the words before `-m stages.train`
 
 
 def current(path: Path = FILE) -> Engine:

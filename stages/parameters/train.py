@@ -139,10 +139,8 @@ class Train(Strict):
     add_reference: bool
     reference_caption: str  # of a reference image; {name} is its class's name
     processes: Count = 1  # under torchrun, of all machines together; one on each GPU
-    launcher: str = NONE  # none: this machine's torchrun; else the words before `-m stages.train`
     data: Literal["memory", "stream"] = "memory"  # all images decoded at once, or shard by shard
-    workers: Annotated[int, Field(ge=0)] = 0  # loader processes of every process; 0: itself
-    streams: Annotated[Count, Field(validate_default=True)] = 1  # of which the order is made
+    streams: Count = 1  # of which the order is made
     shuffle: Count = 4096  # rows that a stream holds and draws from
     gradient_checkpointing: bool = False  # activations are computed again, not kept
     accumulate: Count = 1  # parts in which a process's batch goes through the model
@@ -164,17 +162,6 @@ class Train(Strict):
             raise ValueError("precision fp16 needs device cuda; bf16 is for both")
         return device
 
-    @field_validator("streams")
-    @classmethod
-    def _divided(cls, streams: int, info: Any) -> int:
-        processes, workers = info.data.get("processes", 1), max(info.data.get("workers", 0), 1)
-        if info.data.get("data") == "stream" and streams % (processes * workers):
-            raise ValueError(
-                f"{processes} processes with {workers} loaders each do not divide it: every loader "
-                "takes as many streams as another"
-            )
-        return streams
-
     @field_validator("clip", "supervised")
     @classmethod
     def _shared_out(cls, settings: Optimiser, info: Any) -> Optimiser:
@@ -195,8 +182,7 @@ class Train(Strict):
 
         A parameter that did not exist, and is off, changes no recipe of an earlier model.
         """
-        off = {"workers", "launcher"}  # they change no bit
-        off |= {
+        off = {
             name
             for name in ("processes", "data", "gradient_checkpointing", "accumulate")
             if getattr(self, name) == type(self).model_fields[name].default
@@ -209,6 +195,20 @@ class Train(Strict):
         if not self.model.named:
             del content["model"]["name"]
         return content
+
+
+def divided(train: Train, loaders: int) -> None:
+    """Raise ``ValueError`` where streams cannot be shared out evenly among all loaders.
+
+    ``loaders`` are those of each process, `engine.loaders`; 0 is the process itself.
+    """
+    readers = train.processes * max(loaders, 1)
+    if train.data == "stream" and train.streams % readers:
+        raise ValueError(
+            f"engine.loaders is {loaders}, train.processes {train.processes} and train.streams "
+            f"{train.streams}: processes times loaders do not divide the streams, of which every "
+            "loader takes as many as another; engine.loaders alone changes no result"
+        )
 
 
 def _known(tower: dict[str, Any] | None, known: frozenset[str]) -> dict[str, Any] | None:
