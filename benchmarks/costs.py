@@ -33,6 +33,7 @@ REMOVED = {
     "objectnet": 266_025, "combined": 12_400_000,
 }  # fmt: skip
 STUDIED = 200_000_000
+JOINED = 262_144  # rows of a search whose neighbours `similarity` and `gap` keep
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ def costs(name: str, content: Mapping[str, Any]) -> list[Cost]:
         run: pool.stored * seen[run] / (sizes[content["runs"][run]["split"]] + REFERENCE)
         for run in seen
     }
+    nearest = 16.0 * queries * pairs / JOINED  # a similarity and a row of each, in 64 bits
+    pixels = 3.0 * settings.image_size**2 * queries  # of the test sets, decoded once for all runs
     search = ASSUMED.search
     return [
         Cost("prepare", cores=pairs / ASSUMED.audited, read=pool.stored, written=150.0 * pairs),
@@ -155,11 +158,11 @@ def costs(name: str, content: Mapping[str, Any]) -> list[Cost]:
         ),
         Cost(
             "similarity, six test sets", gpu=2.0 * dim * pairs * queries, share=search,
-            read=len(TESTS) * vectors * pairs, written=2 * 12.0 * len(TESTS) * pairs,
+            read=len(TESTS) * vectors * pairs, written=2 * 12.0 * len(TESTS) * pairs + nearest,
         ),
         Cost(
             f"gap, {len(sizes)} splits", gpu=2.0 * dim * sum(sizes.values()) * queries,
-            share=search, read=len(sizes) * vectors * pairs,
+            share=search, read=len(sizes) * vectors * pairs, written=len(sizes) * nearest,
         ),
         Cost(
             f"train {longest.removesuffix('-0')}", gpu=seen[longest] * sample,
@@ -173,7 +176,7 @@ def costs(name: str, content: Mapping[str, Any]) -> list[Cost]:
         ),
         Cost(
             f"evaluate, {len(seen)} runs", gpu=len(seen) * queries * image_tower(model),
-            cores=len(seen) * queries / ASSUMED.decoded, read=25e9 * len(seen),
+            cores=len(seen) * queries / ASSUMED.decoded, read=pixels * len(seen), written=pixels,
         ),
     ]  # fmt: skip
 

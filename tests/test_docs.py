@@ -10,6 +10,7 @@ import yaml
 from benchmarks import costs
 from stages import graph
 from stages.parameters import read
+from stages.search import tasks
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/runbook.md").read_text()
@@ -57,6 +58,10 @@ def test_what_the_text_says_of_the_tables():
     days = full.gpu / peak / 8 / 86_400
     assert f"{days:.1f} days on the paper's eight" in TEXT
     assert f"takes {full.cores / (days * 86_400):.0f} cores" in TEXT
+    kept = lines["gap, 31 splits"].written
+    assert kept / 31 == pytest.approx(4.1e9, rel=0.03)
+    assert kept / 31 == pytest.approx(16 * 166_963 * 413e6 / tasks.JOINED)
+    assert f"{lines['evaluate, 31 runs'].written / 1e9:.0f} GB of decoded test images" in TEXT
     assert f"reading {full.read / (days * 86_400) / 1e9:.2f} GB/s" in TEXT
 
 
