@@ -136,7 +136,7 @@ def export(name: str, settings: Export, where: Engine) -> dict[str, Any]:
 def main(name: str) -> str:
     """Write the export ``name`` and its metrics."""
     settings = load(name)
-    card = export(name, settings, engine.current())
+    card = export(name, settings, engine.current().without_gpu())
     counts = ("samples", "shards", "labelled", "described", "located", "bytes")
     metrics.write(layout.metrics("export", name), {count: card[count] for count in counts})
     return f"{card['samples']} samples of {settings.split} in {card['shards']} shards"

@@ -107,7 +107,7 @@ def shard_matches(
         range(len(pool.shards)),
         key=lambda position: cache.key(*made_by, position),
         store=cache.ARRAYS,
-        where=engine.current(),
+        where=engine.current().without_gpu(),
         label="frequency",
     )
 

@@ -55,7 +55,7 @@ def parts(source: Dataset, parameters: Prepare, name: str) -> tuple[str, Iterato
         # of all of `prepare`, what decides a tar's part
         limits = Limits(**parameters.model_dump(include=set(Limits.model_fields)))
         found = webdataset.parts(
-            where, options.shards, options.label, limits, engine.current(), name
+            where, options.shards, options.label, limits, engine.current().without_gpu(), name
         )
         return where, found  # shows its own progress
     if isinstance(options, Table):

@@ -244,6 +244,13 @@ def test_ray_that_is_not_installed_is_named_before_any_work(task, shards, monkey
     assert task.lines() == []
 
 
+def test_work_without_a_gpu_takes_none():
+    where = Engine(kind="ray", workers=8, device="cuda", gpus=1.0, cpus=12.0)
+    plain = where.without_gpu()
+    assert (plain.kind, plain.workers, plain.device) == ("ray", 8, "cpu")
+    assert (plain.gpus, plain.cpus) == (0.0, 1.0)
+
+
 def test_parameters(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("embed: {}\n")

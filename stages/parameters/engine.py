@@ -27,6 +27,10 @@ class Engine(Strict):
     loaders: Annotated[int, Field(ge=0)] = 0  # processes that read for one in training; 0: itself
     launcher: str = NONE  # none: this machine's torchrun; else the words before `-m stages.train`
 
+    def without_gpu(self) -> "Engine":
+        """For work that has one thread and no GPU: its actors leave both to others."""
+        return self.model_copy(update={"device": "cpu", "gpus": 0.0, "cpus": 1.0})
+
 
 def current(path: Path = FILE) -> Engine:
     """The section ``engine`` of the parameters, or the defaults where there is none."""
