@@ -148,12 +148,12 @@ def test_strings_of_parquet_that_are_no_utf8(tmp_path):
         ("a.tsv", b"url\ttext\nx\ty\n", r"no column 'TEXT' for caption; .*or say none"),
         (
             "a.csv.gz",
-            gzip.compress(b"TEXT,URL\n" + b"a,b\n" * 999)[:40],
+            gzip.compress(b"TEXT,URL\n" + b"a,b\n" * 999, mtime=0)[:40],
             "cannot be read to its end",
         ),
         (
             "a.tsv.gz",
-            gzip.compress(b"TEXT\tURL\n" + b"a\tb\n" * 9)[:12] + b"\xff" * 40,
+            gzip.compress(b"TEXT\tURL\n" + b"a\tb\n" * 9, mtime=0)[:12] + b"\xff" * 40,
             r"a\.tsv\.gz: cannot be read to its end",
         ),
         ("a.parquet", b"PAR1 and no more", "cannot be read to its end"),
