@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.costs import TESTS
 from stages import check, graph, train
 from stages.artifacts import split
 from stages.parameters import parse
@@ -15,14 +16,6 @@ from stages.parameters.train import Train
 from stages.paths import MISSING
 
 ROOT = Path(__file__).parents[1]
-TESTS = {
-    "val": 50_000,
-    "v2": 10_000,
-    "sketch": 50_889,
-    "r": 30_000,
-    "a": 7_500,
-    "objectnet": 18_574,
-}
 LARGE = ("laion400m", "datacomp-small")
 
 
