@@ -78,6 +78,26 @@ def predictions(run: str) -> Path:
     return Path("predictions") / run
 
 
+def features(run: str) -> Path:
+    """The folder of a run's image features before normalisation, one file per test set."""
+    return Path("features") / run
+
+
+def probes(name: str) -> Path:
+    """What a probe of a model says about the test sets."""
+    return Path("probes") / name
+
+
+def relevance(classes: str) -> Path:
+    """How close captions are to the definitions of the classes that they mention."""
+    return Path("relevance") / classes
+
+
+def intraclass(name: str) -> Path:
+    """How alike the images of a class are in a split of the pool."""
+    return Path("intraclass") / name
+
+
 def gap(split: str) -> Path:
     """Nearest similarities of every test image to a split."""
     return Path("gap") / split
