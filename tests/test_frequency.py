@@ -1,6 +1,7 @@
 """frequency: the stage on a real small pool, its artifact, the plain function for notebooks."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stages import frequency as stage
 from stages.artifacts import classes, dataset, frequency, layout
@@ -131,6 +134,41 @@ def test_matches_that_do_not_fit_are_not_written(tmp_path, row, owner, message):
     with pytest.raises(ValueError, match=message):
         frequency.write(tmp_path / "f", some(), [part], {})
     assert not (tmp_path / "f").exists()
+
+
+PARTS = [([0, 0, 3], [0, 1, 0]), ([], []), ([5, 6, 9], [1, 0, 1]), ([], [])]
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Six matches of two classes and one that nothing mentions, in four parts."""
+    found = Frequency(("b", "a", "none"), ("x", "y", "z"), np.array([3, 3, 0]))
+    parts = [(np.array(row, np.int64), np.array(owner, np.int64)) for row, owner in PARTS]
+    frequency.write(tmp_path / "f", found, parts, {})
+    return tmp_path / "f"
+
+
+@given(st.integers(0, 12), st.integers(0, 12))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_matches_of_a_range_of_rows(stored, start, stop):
+    opened = pickle.loads(pickle.dumps(frequency.matches(stored)))
+    row_M, class_M = opened.between(start, stop)
+    listed = [(m["row"], m["class"]) for m in frequency.read_matches(stored).to_pylist()]
+    named = [opened.classes[owner] for owner in class_M]
+    assert list(zip(row_M.tolist(), named, strict=True)) == [
+        pair for pair in listed if start <= pair[0] < stop
+    ]
+    assert len(opened) == len(listed) == 6
+
+
+@given(st.sets(st.integers(0, 12)))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_counts_of_some_rows(stored, rows):
+    found = frequency.of_rows(stored, np.array(sorted(rows), np.int64))
+    listed = frequency.read_matches(stored).to_pylist()
+    assert found.of(["a", "b", "none"]).tolist() == [
+        sum(m["row"] in rows and m["class"] == key for m in listed) for key in ("a", "b", "none")
+    ]
 
 
 def test_a_class_that_comes_twice_is_an_error(tmp_path):

@@ -8,8 +8,9 @@ joined by them and never by position.
 Shapes: C classes, M matches.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Frequency:
 def write(
     folder: Path,
     found: Frequency,
-    matches: Iterable[tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " M"]]],
+    matches: Iterable[tuple[Int64[np.ndarray, " _"], Int64[np.ndarray, " _"]]],
     card: Mapping[str, Any],
 ) -> None:
     """Write counts, and matches part by part: pool rows and positions in ``found.classes``.
@@ -87,6 +88,87 @@ def read(folder: Path) -> Frequency:
     table = atomic.read_parquet(folder / COUNTS, COUNTS_SCHEMA)
     classes, names = table["class"].to_pylist(), table["name"].to_pylist()
     return _checked(str(folder / COUNTS), classes, names, table["count"].to_numpy())
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The matches on disk, of which a range of pool rows is read at a time."""
+
+    folder: Path
+    classes: tuple[str, ...]  # those of the counts, which `class_M` counts in
+
+    def __len__(self) -> int:
+        return self._parquet.metadata.num_rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an open file is not for other processes
+        return (Matches, (self.folder, self.classes))
+
+    def between(
+        self, start: int, stop: int
+    ) -> tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " M"]]:
+        """Pool rows from ``start`` to ``stop - 1`` and positions of classes, sorted.
+
+        Memory holds the parts of the file that have such rows, a part being a shard of the pool.
+        """
+        least_P, most_P = self._bounds
+        parts = np.flatnonzero((least_P < stop) & (most_P >= start)).tolist()
+        if not parts:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        row_M, class_M = self._columns(self._parquet.read_row_groups(parts))
+        inside = slice(*np.searchsorted(row_M, (start, stop)))
+        return row_M[inside], class_M[inside]
+
+    def parts(self) -> Iterator[tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " M"]]]:
+        """All matches in order, part by part."""
+        for number in range(self._parquet.num_row_groups):
+            yield self._columns(self._parquet.read_row_group(number))
+
+    def _columns(self, table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        column = table["class"].unify_dictionaries().combine_chunks()
+        at_D = np.array([self._place[key] for key in column.dictionary.to_pylist()], np.int64)
+        row_M, code_M = table["row"].to_numpy(), column.indices.to_numpy()
+        return row_M, at_D[code_M] if len(code_M) else np.empty(0, np.int64)
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {key: at for at, key in enumerate(self.classes)}
+
+    @cached_property
+    def _parquet(self) -> pq.ParquetFile:
+        return atomic.open_parquet(self.folder / MATCHES)
+
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest row of every part; a part without rows has none within."""
+        footer = self._parquet.metadata
+        found = [
+            footer.row_group(number).column(0).statistics for number in range(footer.num_row_groups)
+        ]
+        pairs = [(s.min, s.max) if s is not None and s.has_min_max else (0, -1) for s in found]
+        return np.array([p[0] for p in pairs], np.int64), np.array([p[1] for p in pairs], np.int64)
+
+
+def matches(folder: Path) -> Matches:
+    """Open the matches. Raises ``FileNotFoundError`` or ``ValueError`` naming the file."""
+    opened = Matches(folder, read(folder).classes)
+    path = folder / MATCHES
+    atomic.check_schema(path, atomic.open_parquet(path).schema_arrow, MATCHES_SCHEMA)
+    return opened
+
+
+def of_rows(folder: Path, row_K: Int64[np.ndarray, " K"]) -> Frequency:
+    """How many of these pool rows (ascending, such as a split's) mention each class.
+
+    In the order of the class list, a class that none mentions with 0. Memory holds a part.
+    """
+    whole = read(folder)
+    count_C = np.zeros(len(whole.classes), np.int64)
+    for row_M, class_M in matches(folder).parts():
+        if len(row_M):
+            inside_K = row_K[slice(*np.searchsorted(row_K, (row_M[0], row_M[-1] + 1)))]
+            count_C += np.bincount(class_M[np.isin(row_M, inside_K)], minlength=len(count_C))
+    return Frequency(whole.classes, whole.names, count_C)
 
 
 def read_matches(folder: Path) -> pa.Table:

@@ -4,7 +4,7 @@
 match of the frequency whose class has a definition, sorted) and ``card.json``: the hash of the
 pool's manifest, where the definitions are from (``definitions``: `wordnet`, or `none` for an empty
 artifact), the classes that have one, the encoder's fingerprint and the WordNet. LAIONet keeps the
-images whose caption is similar enough to a definition (arXiv 2306.15769, section 3).
+images whose caption is similar enough to a definition (arXiv 2306.15769, section 2).
 
 Shapes: M matches, R rows of the pool that have a match.
 """
