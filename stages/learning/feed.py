@@ -18,20 +18,20 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from stages.learning import augment, pixels, tokens
+from stages.learning import augment, pixels, tokens, views
 from stages.learning.distributed import World
 from stages.learning.order import Order, steps
 from stages.learning.pixels import View
 from stages.learning.reading import Reader, Sample, Source
 from stages.learning.streams import Streams
-from stages.parameters.train import Optimiser
+from stages.parameters.train import Dino, Optimiser
 
 
 class Piece(NamedTuple):
     """Samples in the order of the batch."""
 
     pixels: torch.Tensor  # uint8 [B, S, S, 3]
-    target: torch.Tensor  # int64 [B, L] or [B]
+    target: torch.Tensor  # int64 [B, L] or [B]; of views, the small ones: uint8 [V, L, L, 3]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,13 @@ class Asked:
         """The samples of the global batch of a step: first, and the one after the last."""
         size = self.optimiser.batch_size
         return step * size, min((step + 1) * size, self.optimiser.samples_seen)
+
+    def share(self, step: int) -> tuple[int, int]:
+        """Those of them that this process learns from."""
+        start, stop = self.bounds(step)
+        count = (stop - start) // self.world.size
+        start += count * self.world.rank
+        return start, start + count
 
 
 @runtime_checkable
@@ -77,11 +84,8 @@ class Data:
         return _ahead(made) if asked.pinned else made
 
     def _batch(self, asked: Asked, order: Order, step: int) -> list[Piece]:
-        start, stop = asked.bounds(step)
-        share = (stop - start) // asked.world.size
-        start += share * asked.world.rank
         settings = asked.optimiser
-        row_B, epoch_B = order.samples(start, start + share)
+        row_B, epoch_B = order.samples(*asked.share(step))
         images = self.pixels[row_B]
         if settings.crop:
             corners_B4 = augment.crops(asked.seed, epoch_B, row_B, settings.crop, images.shape[1:3])
@@ -92,6 +96,31 @@ class Data:
         if asked.pinned:
             return [Piece(moved.pin_memory(), target.pin_memory())]
         return [Piece(moved, target)]
+
+
+@dataclass(frozen=True)
+class Views:
+    """Images in memory, of which several views are seen: two large ones, and small ones.
+
+    ``settings`` are those that a run's ``Asked`` has as its optimiser.
+    """
+
+    pixels: UInt8[np.ndarray, "N S S 3"]
+    settings: Dino
+
+    def batches(self, asked: Asked, first: int) -> Iterator[list[Piece]]:
+        """See ``Feed``; a piece has the views of its samples view by view."""
+        order = Order(len(self.pixels), asked.seed)
+        made = (self._batch(asked, order, step) for step in range(first, asked.total))
+        return _ahead(made) if asked.pinned else made
+
+    def _batch(self, asked: Asked, order: Order, step: int) -> list[Piece]:
+        row_B, epoch_B = order.samples(*asked.share(step))
+        made = views.made(self.pixels[row_B], asked.seed, epoch_B, row_B, self.settings)
+        large, small = (torch.from_numpy(part) for part in made)
+        if asked.pinned:
+            return [Piece(large.pin_memory(), small.pin_memory())]
+        return [Piece(large, small)]
 
 
 @dataclass(frozen=True)

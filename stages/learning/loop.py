@@ -56,6 +56,8 @@ def train(
 ) -> list[Line]:
     """Train ``objective`` in place and return its curve: step, samples, loss, scale, lr.
 
+    The scale is left out where the objective has none, and what it observes comes beside these.
+
     ``state`` is a file outside every output, named by what decides the run: it is written now and
     then, a run that finds one goes on from it, and the caller removes it once the result is safe.
     One that is damaged or was made by other code than ``code`` is not used, which is said.
@@ -97,11 +99,17 @@ def train(
         rate = learning_rate(number, total, settings)
         for group in step.optimiser.param_groups:
             group["lr"] = rate
+        objective.begin(number, total)
         done.losses.append(step(*_on_device(clip, pieces, run.device)))
+        objective.finish()
+        for name, value in objective.observed().items():
+            done.observed.setdefault(name, []).append(
+                torch.as_tensor(value, dtype=torch.float32, device=run.device)
+            )
         done.step = number + 1
         if done.step % every == 0 or done.step == total:
             done.curve.append(_line(done, rate, objective, run))
-            done.losses = []
+            done.losses, done.observed = [], {}
             watch(done.curve[-1])
         if done.step < total:
             states.save(done, run.device)
@@ -124,12 +132,16 @@ def learning_rate(step: int, total: int, settings: Optimiser) -> float:
 def _on_device(
     clip: Clip, pieces: list[Piece], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch in one: images as the model takes them, and targets."""
-    images = [piece.pixels.to(device, non_blocking=True) for piece in pieces]
-    target = [piece.target.to(device, non_blocking=True) for piece in pieces]
-    if len(pieces) == 1:
-        return clip.floats(images[0]), target[0]
-    return clip.floats(torch.cat(images)), torch.cat(target)
+    """A batch in one: images as the model takes them, and targets, which may be images too."""
+    images = _joined([piece.pixels.to(device, non_blocking=True) for piece in pieces])
+    target = _joined([piece.target.to(device, non_blocking=True) for piece in pieces])
+    if target.dtype == torch.uint8:
+        target = clip.floats(target)
+    return clip.floats(images), target
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _optimiser(objective: Objective, settings: Optimiser) -> torch.optim.AdamW:
@@ -154,10 +166,15 @@ def _line(done: Progress, rate: float, objective: Objective, run: Run) -> Line:
         raise ValueError(
             f"the loss is {loss} at step {done.step}: training diverged; lower the learning rate"
         )
-    return {
+    line: Line = {
         "step": done.step,
         "samples": min(done.step * settings.batch_size, settings.samples_seen),
         "loss": loss,
-        "scale": objective.log_scale.detach().exp().item(),
-        "lr": rate,
     }
+    if objective.log_scale is not None:
+        line["scale"] = objective.log_scale.detach().exp().item()
+    line["lr"] = rate
+    for name, values in sorted(done.observed.items()):
+        mean = torch.stack(values).double().mean().cpu()
+        line[name] = run.world.gathered(mean).mean().item()
+    return line

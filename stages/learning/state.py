@@ -32,6 +32,8 @@ class Progress:
     step: int = 0  # the next one
     curve: list[Line] = field(default_factory=list)
     losses: list[torch.Tensor] = field(default_factory=list)  # since the last line
+    # what the objective saw, by name, since then
+    observed: dict[str, list[torch.Tensor]] = field(default_factory=dict)
 
 
 class States:
@@ -66,7 +68,11 @@ class States:
             if device.type == "cuda":
                 torch.cuda.set_rng_state(content["random_cuda"][rank].clone(), device)
             losses = list(content["losses"][rank].to(device).unbind())
-            progress = Progress(content["step"], content["curve"], losses)
+            observed = {
+                name: list(values[rank].to(device).unbind())
+                for name, values in content["observed"].items()
+            }
+            progress = Progress(content["step"], content["curve"], losses, observed)
         steps = self._world.gathered(torch.tensor(progress.step))
         if len(steps.unique()) > 1:
             raise ValueError(
@@ -98,6 +104,10 @@ class States:
             "scaler": self._step.scaler.state_dict(),
             "random": self._world.gathered(torch.get_rng_state()),
             "losses": losses,
+            "observed": {
+                name: self._world.gathered(_stacked(values))
+                for name, values in sorted(progress.observed.items())
+            },
             "step": progress.step,
             "curve": progress.curve,
         }

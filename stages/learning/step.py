@@ -23,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from stages.learning import models, objectives
+from stages.learning.dino import Dino
 from stages.learning.distributed import World
 from stages.learning.models import Clip
 from stages.learning.objectives import Contrastive, Objective, Others
@@ -74,6 +75,11 @@ class Step:
         world: World,
         accumulate: int,
     ) -> None:
+        if accumulate > 1 and isinstance(objective, Dino):
+            raise ValueError(
+                f"train.accumulate is {accumulate}, and a dino run learns from whole batches, "
+                "over which its targets are balanced; set it to 1"
+            )
         self.objective = objective
         self.optimiser = optimiser
         self.parts = accumulate
@@ -113,7 +119,7 @@ class Step:
                 features = [self.objective.features(*piece) for piece in pieces]
         losses = []
         for index, piece in enumerate(pieces):
-            others = Others(index, self.parts, features)
+            others = Others(index, self.parts, features, target)
             # gradients are exchanged once, with those of the last part
             with contextlib.nullcontext() if others.last else self._alone():
                 losses.append(self._backward(*piece, others))

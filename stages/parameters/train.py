@@ -11,9 +11,11 @@ from pydantic import Field, field_validator
 from stages.parameters import Strict, nearest
 
 NONE = "none"
+LEAST_TEMPERATURE = 0.03
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Range = Annotated[list[Share], Field(min_length=2, max_length=2)]
 Precision = Literal["bf16", "fp32", "fp16"]
 Device = Literal["cpu", "cuda"]
 # the fields of open_clip's CLIPVisionCfg and CLIPTextCfg, as data: open_clip takes seconds to load
@@ -126,6 +128,45 @@ class Optimiser(Strict):
         return crop
 
 
+class Dino(Optimiser):
+    """Self-distillation (Caron et al. 2021); what is not said takes that paper's values.
+
+    The views of an image are crops, so that there is no shift and no crop beside them.
+    """
+
+    shift: Literal[0] = 0
+    crop: None = None
+    local_crops: Annotated[int, Field(ge=0)] = 6  # views that only the student sees, beside two
+    local_size: Count  # pixels a side of those; the tower must take images of that size
+    # least and greatest share of an image's area that a view shows
+    global_area: Range = Field(default_factory=lambda: [0.4, 1.0])
+    local_area: Range = Field(default_factory=lambda: [0.05, 0.4])
+    flip: bool = True  # half of the views are mirrored
+    jitter: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2  # of brightness, contrast and colours
+    prototypes: Annotated[int, Field(ge=2)] = 4096  # outputs of the head; a run may draw from them
+    hidden: Count = 512  # width of the head's two layers
+    bottleneck: Count = 128  # dimensions in which features are compared with prototypes
+    teacher_momentum: Share = 0.996  # of the first step; it goes to 1 by a cosine
+    teacher_temperature: Positive = 0.04
+    student_temperature: Positive = 0.1
+    sinkhorn_iterations: Count = 3
+
+    @field_validator("global_area", "local_area")
+    @classmethod
+    def _areas(cls, areas: list[float]) -> list[float]:
+        if not 0.0 < areas[0] <= areas[1]:
+            raise ValueError("expected two shares above 0, the lesser first")
+        return areas
+
+    @field_validator("teacher_temperature")
+    @classmethod
+    def _finite(cls, temperature: float) -> float:
+        # Sinkhorn-Knopp divides exponentials of up to ±1 / temperature, in float32
+        if temperature < LEAST_TEMPERATURE:
+            raise ValueError(f"{temperature} is too cold: take {LEAST_TEMPERATURE} at least")
+        return temperature
+
+
 class Train(Strict):
     """What all runs share."""
 
@@ -147,6 +188,7 @@ class Train(Strict):
     accumulate_batchnorm: bool = False  # let the parts of a batch be normalised apart
     clip: Optimiser
     supervised: Optimiser
+    dino: Dino | None = None  # None: there are no such runs
 
     @field_validator("reference_caption")
     @classmethod
@@ -162,10 +204,12 @@ class Train(Strict):
             raise ValueError("precision fp16 needs device cuda; bf16 is for both")
         return device
 
-    @field_validator("clip", "supervised")
+    @field_validator("clip", "supervised", "dino")
     @classmethod
-    def _shared_out(cls, settings: Optimiser, info: Any) -> Optimiser:
+    def _shared_out(cls, settings: Optimiser | None, info: Any) -> Optimiser | None:
         given = info.data
+        if settings is None:
+            return None
         if not {"processes", "streams", "accumulate", "data"} <= given.keys():
             return settings  # one of them is wrong, and that is said
         parts = given["processes"] * given["accumulate"]
@@ -191,7 +235,7 @@ class Train(Strict):
             off |= {"streams", "shuffle"}
         if "accumulate" in off:
             off.add("accumulate_batchnorm")
-        content = self.model_dump(exclude={"clip", "supervised", "add_reference", *off})
+        content = self.model_dump(exclude={"clip", "supervised", "dino", "add_reference", *off})
         if not self.model.named:
             del content["model"]["name"]
         return content
