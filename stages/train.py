@@ -6,8 +6,9 @@ With `train.processes` above one this process becomes their torchrun (`stages.le
 says how several machines take part, by `engine.launcher`).
 
 Every run sees the same number of samples, whatever the size of its split, unless it states its own
-`epochs`. `reuse: encoder` takes the encoder's checkpoint if its recipe (data, rows, objective,
-seed, parameters) is the run's own, and trains otherwise, saying what differs.
+`epochs` or `samples_seen`. A run with a donor also takes `models/<donor>`. `reuse: encoder` takes
+the encoder's checkpoint if its recipe (data, rows, objective, seed, parameters) is the run's own,
+and trains otherwise, saying what differs.
 """
 
 import sys
@@ -21,32 +22,68 @@ from stages.artifacts.split import Split
 from stages.entry import run
 from stages.learning import curves, distributed, runs
 from stages.learning.runs import Plan, Sources
-from stages.parameters import engine, item, section, study
+from stages.parameters import FILE, engine, item, parse, read, section, study, unknown
 from stages.parameters.runs import NONE, Run
 from stages.parameters.train import Optimiser, Train, divided
 
 ENCODER = "encoder"
 
 
-def plan(entry: Run, chosen: Split, train: Train, reference: int = 0) -> Plan:
-    """What a run of the parameters amounts to; `add_reference` of the run goes first.
+def plan(
+    entry: Run, chosen: Split, train: Train, reference: int = 0, donor: Checkpoint | None = None
+) -> Plan:
+    """What a run of the parameters amounts to; what the run states goes before what `train` does.
 
     ``reference`` is the number of rows of the reference, which epochs count where it is added.
     """
     add = train.add_reference if entry.add_reference is None else entry.add_reference
-    add = add or entry.objective == "supervised"
+    add = add or (entry.objective == "supervised" and entry.split == NONE)
     if entry.epochs is not None:
         train = passes(train, entry.objective, entry.epochs, len(chosen) + reference * add)
-    return Plan(chosen, add, entry.objective, entry.seed, train)
+    if entry.samples_seen is not None:
+        train = seeing(train, entry.objective, entry.samples_seen)
+    return Plan(
+        rows=chosen,
+        add_reference=add,
+        objective=entry.objective,
+        seed=entry.seed,
+        train=train,
+        captions=entry.captions,
+        text=entry.text,
+        donor=donor,
+        vocabulary=entry.vocabulary,
+        prototypes=entry.prototypes,
+    )
 
 
 def passes(train: Train, objective: str, epochs: float, rows: int) -> Train:
     """The parameters with as many samples as make ``epochs`` passes over ``rows``, in whole
     batches."""
-    settings: Optimiser = getattr(train, objective)
+    settings: Optimiser | None = getattr(train, objective)
+    if settings is None:
+        return train  # which is said where the run is checked
     batches = max(1, round(epochs * rows / settings.batch_size))
     own = settings.model_copy(update={"samples_seen": batches * settings.batch_size})
     return train.model_copy(update={objective: own})
+
+
+def seeing(train: Train, objective: str, samples: int) -> Train:
+    """The parameters with a run's own number of samples, checked as those of `train` are."""
+    values = train.model_dump(exclude_unset=True)
+    if values.get(objective) is None:
+        return train
+    values[objective]["samples_seen"] = samples
+    return parse(values, Train, f"samples_seen {samples} of the run in train")
+
+
+def donated(name: str, entry: Run) -> Checkpoint | None:
+    """The checkpoint whose text tower the run ``name`` takes, where it takes one."""
+    if entry.donor == NONE:
+        return None
+    known = [ENCODER, *(run for run in read()["runs"] if run != name)]
+    if entry.donor not in known:
+        raise unknown("donor", entry.donor, known, f"{FILE}: runs.{name}")
+    return checkpoint.read(layout.model(entry.donor))
 
 
 def reusable(sources: Sources, planned: Plan) -> Checkpoint | None:
@@ -64,8 +101,8 @@ def reusable(sources: Sources, planned: Plan) -> Checkpoint | None:
 
 def main(name: str) -> str:
     """Train the run ``name`` of the section `runs`."""
-    versions.check(*versions.LEARNING)
     entry, train = item("runs", name, Run), section("train", Train)
+    versions.check(*runs.packages(entry.objective))
     where = engine.current()
     divided(train, where.loaders)
     sources = Sources(
@@ -76,7 +113,7 @@ def main(name: str) -> str:
     chosen = split.from_rows([])
     if entry.split != NONE:
         chosen = split.read_for(layout.split(entry.split), sources.pool.sha256)
-    planned = plan(entry, chosen, train, len(sources.reference))
+    planned = plan(entry, chosen, train, len(sources.reference), donated(name, entry))
     runs.check(sources, planned)
     folder, card = layout.model(name), dict(chosen.card)
     stored = reusable(sources, planned) if entry.reuse == ENCODER else None

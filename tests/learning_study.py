@@ -36,6 +36,8 @@ PARAMS: dict[str, Any] = {
         "resvg-py": "0",
         "numpy": "2",
         "pillow": "13",
+        "lightly": "1",
+        "scikit-learn": "1",
     },
     "reference": "reference",
     "classes": "shapes",

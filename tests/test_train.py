@@ -86,10 +86,10 @@ def test_a_supervised_run_learns_the_reference(here):
     assert stored.card["training"]["rows"] == 0
 
 
-def test_a_supervised_run_takes_no_rows_of_the_pool(here):
+def test_a_supervised_run_needs_labels(here):
     entry = {"split": "half", "objective": "supervised", "seed": 0}
     learning_study.change(here, runs={"wrong": entry})
-    with pytest.raises(ValueError, match="20 rows of the pool; set its split to none"):
+    with pytest.raises(ValueError, match="20 of the split's 20 rows have no class"):
         train.main("wrong")
 
 

@@ -3,14 +3,17 @@
 ``clip``: open_clip's contrastive loss between images and captions. ``supervised``: a cosine
 classifier on labels, the baseline of both studies; class weights and image features of length one,
 no bias, and the same learnable scale with the same start and limit as CLIP's, so that the two
-differ in what they learn from and not in how.
+differ in what they learn from and not in how. Its class weights are random, or class prototypes
+that they start from or stay; a vocabulary may be drawn at each step (`stages.learning.vocabulary`).
+``dino`` has a module of its own.
 
 A batch may be shared out over processes and, in each, go through the model in parts. The
 contrastive loss is that of the global batch all the same: features of the other processes are
 gathered, with their gradients, and those of the other parts are given (open_clip's ``ClipLoss``
 with ``local_loss`` and ``gather_with_grad``, and its form of accumulation).
 
-Shapes: B samples of a batch, S pixels a side, L context length, C classes, D dimensions.
+Shapes: B samples of a batch, S pixels a side, L context length, C classes, D dimensions; V classes
+of a step's vocabulary.
 """
 
 import math
@@ -23,8 +26,10 @@ from open_clip.loss import ClipLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stages.learning.dino import Dino
 from stages.learning.distributed import ALONE, World
 from stages.learning.models import LARGEST_SCALE
+from stages.learning.vocabulary import Sampled
 
 START_SCALE = 1 / 0.07
 Features = tuple[Tensor, Tensor]  # of images and texts, float32 [B, D], of length one
@@ -37,6 +42,7 @@ class Others:
     index: int  # of the part
     count: int
     features: list[Features]  # of all parts, without gradients; none for a supervised run
+    target: Tensor | None = None  # of the whole batch
 
     @property
     def last(self) -> bool:
@@ -94,14 +100,46 @@ class Contrastive(nn.Module):
         """The logarithm of the logits' scale."""
         return self.model.logit_scale
 
+    def begin(self, step: int, total: int) -> None:
+        """Called before each step: nothing to prepare."""
+
+    def finish(self) -> None:
+        """Called after each step: nothing to follow up."""
+
+    def observed(self) -> dict[str, float | Tensor]:
+        """Numbers for the training curve, beside the loss: none."""
+        return {}
+
 
 class Supervised(nn.Module):
-    """A cosine classifier on the image tower of an open_clip model; its text tower stays as is."""
+    """A cosine classifier on the image tower of an open_clip model; its text tower stays as is.
 
-    def __init__(self, model: Any, classes: int, dim: int) -> None:
+    ``weight_CD`` are class weights to start from, in place of random ones, or, ``frozen``, to stay
+    with. ``vocabulary`` draws the classes that a step tells apart; without it they are all.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        classes: int,
+        dim: int,
+        *,
+        weight_CD: Float[Tensor, "C D"] | None = None,
+        frozen: bool = False,
+        vocabulary: Sampled | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
-        self.classifier = nn.Parameter(functional.normalize(torch.randn(classes, dim), dim=-1))
+        if weight_CD is None:
+            weight_CD = torch.randn(classes, dim)
+        elif weight_CD.shape != (classes, dim):
+            raise ValueError(
+                f"class prototypes have shape {tuple(weight_CD.shape)}, and the classifier "
+                f"{(classes, dim)}: take a donor with embed_dim {dim}"
+            )
+        self.classifier = nn.Parameter(functional.normalize(weight_CD, dim=-1))
+        self.classifier.requires_grad_(not frozen)
+        self.vocabulary = vocabulary
         with torch.no_grad():
             model.logit_scale.fill_(math.log(START_SCALE))
 
@@ -117,10 +155,35 @@ class Supervised(nn.Module):
         """
         image_BD = self.model.encode_image(images, normalize=True)
         with torch.autocast(images.device.type, enabled=False):
-            class_CD = functional.normalize(self.classifier, dim=-1)
-            logits_BC = self.log_scale.exp() * image_BD.float() @ class_CD.T
-            loss = functional.cross_entropy(logits_BC, target)
+            class_VD, target = self._step_classes(target, others)
+            class_VD = functional.normalize(class_VD, dim=-1)
+            logits_BV = self.log_scale.exp() * image_BD.float() @ class_VD.T
+            loss = functional.cross_entropy(logits_BV, target)
             return loss if others is None else loss / others.count
+
+    def _step_classes(
+        self, target: Int64[Tensor, " B"], others: Others | None
+    ) -> tuple[Float[Tensor, "V D"], Int64[Tensor, " B"]]:
+        """Weights of the classes that take part, and the positions of the targets among them."""
+        if self.vocabulary is None:
+            return self.classifier, target
+        whole = target if others is None else others.target
+        if whole is None:
+            raise ValueError("a vocabulary is of the whole batch, and only a part of it is given")
+        class_V = self.vocabulary(whole)
+        return self.classifier[class_V], torch.searchsorted(class_V, target)
+
+    def begin(self, step: int, total: int) -> None:  # noqa: ARG002 - of a schedule
+        """Say which step (from 0) of ``total`` comes: it decides the vocabulary."""
+        if self.vocabulary is not None:
+            self.vocabulary.begin(step)
+
+    def finish(self) -> None:
+        """Nothing follows a step."""
+
+    def observed(self) -> dict[str, float]:
+        """The mean size of the vocabularies since the last call, where they are drawn."""
+        return {} if self.vocabulary is None else {"vocabulary": self.vocabulary.observed()}
 
     @property
     def log_scale(self) -> nn.Parameter:
@@ -128,10 +191,11 @@ class Supervised(nn.Module):
         return self.model.logit_scale
 
 
-Objective = Contrastive | Supervised
+Objective = Contrastive | Supervised | Dino
 
 
 @torch.no_grad()
 def limit_scale(objective: Objective) -> None:
-    """Keep the logits' scale in [1, 100], as CLIP's training does."""
-    objective.log_scale.clamp_(0.0, math.log(LARGEST_SCALE))
+    """Keep the logits' scale in [1, 100], as CLIP's training does, where it is learnt."""
+    if objective.log_scale is not None:
+        objective.log_scale.clamp_(0.0, math.log(LARGEST_SCALE))

@@ -17,6 +17,7 @@ from jaxtyping import Bool
 from stages.artifacts.manifest import Manifest
 from stages.artifacts.split import Split
 from stages.learning.streams import Part, Streams, Window
+from stages.learning.texts import Texts
 
 
 class Sample(NamedTuple):
@@ -37,6 +38,7 @@ class Source:
     kept: Split | None  # None: every row
     first: int  # the number of its first row among all rows of all sources
     named: Mapping[str, str] | None  # None: captions; else the text of every class
+    captions: Texts | None = None  # None: the manifest's own
 
     def parts(self, number: int) -> list[Part]:
         """Its shards, as source ``number``."""
@@ -57,15 +59,22 @@ class Source:
         return self.kept.within(start, stop)
 
     def texts(self, position: int) -> list[str]:
-        """The texts of a shard's rows. Raises ``ValueError`` for a row without a known class."""
+        """The texts of a shard's rows, of which those that are kept have one.
+
+        Raises ``ValueError`` for a kept row without a known class.
+        """
+        if self.named is None and self.captions is not None:
+            return self.captions.shard(self.manifest, position)
         column = "caption" if self.named is None else "label"
         values = self.manifest.shard_table(position, [column])[column].to_pylist()
         if self.named is None:
             return values
-        for row, label in enumerate(values, self.manifest.starts[position]):
-            if label not in self.named:
+        inside = self.inside(position)
+        for index, label in enumerate(values):
+            if inside[index] and label not in self.named:
+                row = self.manifest.starts[position] + index
                 raise ValueError(f"{self.manifest.folder}: row {row} has label {label!r}")
-        return [self.named[label] for label in values]
+        return [self.named.get(label, "") for label in values]
 
 
 class Reader:

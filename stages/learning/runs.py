@@ -5,41 +5,53 @@ pool, is bit for bit the model that a run on the same rows with the same seed wo
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+import torch
 
 from stages import versions
 from stages.artifacts import cache, checkpoint
 from stages.artifacts.checkpoint import Checkpoint
-from stages.learning import loop, models, step, training_set
+from stages.learning import dino, donor, loop, models, step, texts, training_set, vocabulary
+from stages.learning.dino import Dino
 from stages.learning.distributed import ALONE, World
 from stages.learning.loop import Line
 from stages.learning.models import Clip
 from stages.learning.objectives import Contrastive, Objective, Supervised
 from stages.learning.training_set import Plan, Sources
+from stages.learning.vocabulary import Sampled
+from stages.parameters.runs import ALL
 
 __all__ = ["Plan", "Sources", "adopt", "check", "differences", "fit", "recipe"]
 
 CODE = (  # decides weights; tracked by the shard cache and by `reuse`, beside what DVC tracks
     "stages.learning.augment",
+    "stages.learning.dino",
     "stages.learning.distributed",
+    "stages.learning.donor",
     "stages.learning.feed",
     "stages.learning.loop",
     "stages.learning.models",
     "stages.learning.objectives",
     "stages.learning.order",
     "stages.learning.pixels",
+    "stages.learning.positions",
     "stages.learning.reading",
     "stages.learning.runs",
     "stages.learning.state",
     "stages.learning.step",
     "stages.learning.streams",
+    "stages.learning.texts",
     "stages.learning.tokens",
     "stages.learning.training_set",
+    "stages.learning.views",
+    "stages.learning.vocabulary",
+    "stages.learning.zeroshot",
     "stages.mixing",
 )
 
@@ -47,9 +59,9 @@ CODE = (  # decides weights; tracked by the shard cache and by `reuse`, beside w
 def recipe(sources: Sources, plan: Plan) -> dict[str, Any]:
     """All that decides a run's weights on one machine, as JSON; the card of its checkpoint has it.
 
-    Two runs with equal recipes are the same model, whatever their names.
+    Two runs with equal recipes are the same model, whatever their names. What a run does not use
+    is left out, so that a parameter that is new changes no recipe of an earlier model.
     """
-    optimiser = getattr(plan.train, plan.objective)
     content = {
         "pool": sources.pool.sha256,
         "rows": len(plan.rows),
@@ -59,15 +71,40 @@ def recipe(sources: Sources, plan: Plan) -> dict[str, Any]:
         "objective": plan.objective,
         "seed": plan.seed,
         "parameters": plan.train.deciding(),
-        "optimiser": optimiser.model_dump(exclude_none=True),
+        "optimiser": plan.optimiser.model_dump(exclude_none=True),
+        **_own(sources, plan),
         "code": cache.code(*CODE),
-        "versions": versions.used(*versions.LEARNING),
+        "versions": versions.used(*packages(plan.objective)),
     }
     return json.loads(json.dumps(content))
 
 
+def packages(objective: str) -> tuple[str, ...]:
+    """The packages that decide the weights of runs of an objective."""
+    return versions.LEARNING + (versions.SELF_SUPERVISION if objective == "dino" else ())
+
+
+def _own(sources: Sources, plan: Plan) -> dict[str, Any]:
+    """What the run has of its own: captions, another's text tower, a vocabulary, prototypes."""
+    own: dict[str, Any] = {}
+    if stated := plan.captions.stated():
+        own["captions"] = stated
+    if plan.donor is not None:
+        own |= {"text": plan.text, "donor": plan.donor.fingerprint}
+    if plan.captions.of_class or (plan.donor is not None and plan.objective == "supervised"):
+        own["class_names"] = cache.key(texts.named(plan.captions, sources.classes))
+    if stated := plan.vocabulary.stated():
+        own["vocabulary"] = stated
+    if plan.prototypes != ALL:
+        own["prototypes"] = plan.prototypes
+    return own
+
+
 def check(sources: Sources, plan: Plan) -> None:
-    """Raise ``ValueError`` for a run that cannot be: nothing to learn from, or no labels."""
+    """Raise ``ValueError`` for a run that cannot be: nothing to learn from, or no labels.
+
+    What every row needs (a class, a piece of its caption) is looked for in all of them.
+    """
     if not len(plan.rows) and not plan.add_reference:
         raise ValueError("the split is empty and the reference is not added: nothing to train on")
     if len(plan.rows) and plan.rows.bitmap.max() >= len(sources.pool):
@@ -75,11 +112,21 @@ def check(sources: Sources, plan: Plan) -> None:
             f"the split has row {plan.rows.bitmap.max()}, {sources.pool.folder} has "
             f"{len(sources.pool)} rows; the split is of another pool"
         )
-    if plan.objective == "supervised" and len(plan.rows):
-        raise ValueError(
-            f"a supervised run learns from the reference's labels, and its split has "
-            f"{len(plan.rows)} rows of the pool; set its split to none"
-        )
+    _ = plan.optimiser
+    if plan.donor is not None:
+        donor.check(plan.donor)
+    if plan.objective == "dino":
+        dino.check(plan.train, plan.prototypes)
+    if plan.objective == "supervised":
+        texts.check_labels(sources.pool, plan.rows)
+        size, classes = plan.vocabulary.size, training_set.classes(sources, plan)
+        if size != ALL and size > len(classes):
+            raise ValueError(
+                f"vocabulary.size is {size}, and there are {len(classes)} classes; take "
+                f"{len(classes)} at most, or all"
+            )
+    if (made := training_set.captions(sources, plan)) is not None:
+        texts.check(made, sources.pool, plan.rows)
 
 
 def fit(
@@ -98,11 +145,13 @@ def fit(
     """
     check(sources, plan)
     train = plan.train
+    if world.first:
+        _report(sources, plan)
     device = models.settle(train.threads, train.device, world.local)
     decided = recipe(sources, plan)
     clip = training_set.model(sources, plan)
     step.prepare(clip, train, world)
-    objective, classes = _objective(sources, plan, clip, world)
+    objective, classes = _objective(sources, plan, clip, world, device)
     # the code is in the state and not in its name: a state of other code is found and replaced
     code = decided["code"]
     named = {name: value for name, value in decided.items() if name != "code"}
@@ -112,7 +161,7 @@ def fit(
         clip,
         training_set.feed(sources, plan, clip, loaders),
         loop.Run(
-            optimiser=getattr(train, plan.objective),
+            optimiser=plan.optimiser,
             seed=plan.seed,
             precision=train.precision,
             device=device,
@@ -170,14 +219,47 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     return sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
 
 
+def _report(sources: Sources, plan: Plan) -> None:
+    """Say on stderr what some rows or classes lack, with counts."""
+    if (made := training_set.captions(sources, plan)) is not None:
+        texts.report(texts.check(made, sources.pool, plan.rows), len(plan.rows))
+    if plan.objective == "supervised":
+        counts = training_set.class_counts(sources, plan)
+        if none := int((counts == 0).sum()):
+            never = plan.vocabulary.size != ALL and plan.vocabulary.weights != "uniform"
+            print(
+                f"classes: {none:,} of {len(counts):,} have no row to learn from"
+                + (f"; by {plan.vocabulary.weights} no vocabulary has them" if never else ""),
+                file=sys.stderr,
+            )
+
+
 def _objective(
-    sources: Sources, plan: Plan, clip: Clip, world: World
+    sources: Sources, plan: Plan, clip: Clip, world: World, device: torch.device
 ) -> tuple[Objective, list[str]]:
     """The objective of a run, and its classes where it has any."""
-    if plan.objective != "supervised":
+    dim = clip.config["embed_dim"]
+    if plan.objective == "clip":
         return Contrastive(clip.model, world), []
-    classes = sources.reference_classes
-    return Supervised(clip.model, len(classes), clip.config["embed_dim"]), classes
+    if plan.objective == "dino":
+        settings = plan.train.dino
+        assert settings is not None  # checked
+        return Dino(clip.model, dim, settings, plan.prototypes, world, seed=plan.seed), []
+    classes = training_set.classes(sources, plan)
+    weight_CD = None
+    if plan.donor is not None:
+        found_CD = donor.prototypes(plan.donor, classes, sources.classes, plan.captions, device)
+        weight_CD = torch.from_numpy(found_CD.astype(np.float32))
+    chosen = plan.vocabulary
+    sampled = None
+    if chosen.size != ALL:
+        weight_C = vocabulary.weights(training_set.class_counts(sources, plan), chosen.weights)
+        sampled = Sampled(weight_C, chosen.size, plan.seed, chosen.scope, world)
+    frozen = plan.text == "frozen"
+    supervised = Supervised(
+        clip.model, len(classes), dim, weight_CD=weight_CD, frozen=frozen, vocabulary=sampled
+    )
+    return supervised, classes
 
 
 def _classifier(objective: Objective, classes: list[str]) -> dict[str, bytes]:
