@@ -1,13 +1,16 @@
 """``prune NAME``: choose the pool rows of one split.
 
 In: the pool's manifest (its hash and number of rows), the base split, the splits that the rule
-names, and the scores of the test sets. Out: ``splits/<name>/`` and ``metrics/prune/<name>.json``.
+names, and the scores of the test sets; for rules that look at classes, the manifest's labels or
+the frequency's matches. Out: ``splits/<name>/`` and ``metrics/prune/<name>.json``.
 The rules are those of "Does CLIP's Generalization Performance Mainly Stem from High Train-Test
-Similarity?" (ICLR 2024, arXiv 2310.09562): hull, near, far and random pruning and the core set;
-``stages.rules`` defines them. Every result is a subset of the base. Scores are read block by block,
-one test set after the other: memory is some bytes a pool row, whatever the number of test sets.
+Similarity?" (ICLR 2024, arXiv 2310.09562): hull, near, far and random pruning and the core set,
+which ``stages.rules`` defines; and those of the imbalance study, in ``stages.classwise``. Every
+result is a subset of the base. Scores are read block by block, one test set after the other: memory
+is some bytes a pool row, whatever the number of test sets, and some a match of row and class.
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,25 +19,32 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from stages import rules
-from stages.artifacts import layout, manifest, metrics, scores, split
+from stages import classwise, rules
+from stages.artifacts import layout, manifest, matches, metrics, relevance, scores, split
 from stages.artifacts.manifest import Manifest
+from stages.artifacts.matches import Matches
 from stages.artifacts.scores import Scores
 from stages.artifacts.split import Split
 from stages.entry import run
-from stages.parameters import FILE, read, splits
+from stages.parameters import FILE, read, splits, study
 
 DIGITS = 6
 BLOCK_ROWS = 1 << 20
+NUMBERS = (  # of the card, that are metrics
+    *("kept", "removed", "share_of_base", "share_of_pool", "removed_per_test", "above"),
+    *("added_for_classes", "classes_kept_whole", "class_counts", "target", "shortfall"),
+)
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """The rows that a rule keeps, the rows that each test set removes, the scores' sources."""
+    """The rows that a rule keeps, the rows that each test set removes, what the rule read, and
+    what it did to classes (which metrics state as far as they are numbers)."""
 
     split: Split
     removed_per_test: dict[str, int] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, Any] = field(default_factory=dict)
+    classes: dict[str, Any] = field(default_factory=dict)
 
 
 def by_hull(base_N: Bool[np.ndarray, " N"], rule: splits.Hull, found: dict[str, Scores]) -> Pruned:
@@ -74,6 +84,100 @@ def by_operation(base: Split, rule: splits.Combined, of: Split, other: Split) ->
     return Pruned(split.intersection(operation(of, other), base))
 
 
+def by_threshold(
+    base_N: Bool[np.ndarray, " N"],
+    rule: splits.Threshold,
+    of: Split | None,
+    pool: Manifest,
+    path: Path,
+) -> Pruned:
+    """A similarity to a definition, and then a uniform sample where the rule has a size."""
+    found = relevance.read(layout.relevance(study.name("classes", path)), pool=pool.sha256)
+    kept_N = classwise.above(base_N, found.row_M, found.similarity_M, rule.above)
+    facts = {"above": int(np.count_nonzero(kept_N))}
+    keep = rule.keep if of is None else len(of)
+    if keep is not None and rule.seed is not None:
+        if keep > facts["above"]:
+            raise ValueError(f"{keep} rows are to stay, {facts['above']} are above {rule.above}")
+        kept_N = rules.random(kept_N, keep, rule.seed)
+    card = {key: value for key, value in found.card.items() if key != "classes"}
+    return Pruned(split.from_mask(kept_N), {}, {"relevance": card}, facts)
+
+
+def by_class(
+    base_N: Bool[np.ndarray, " N"],
+    rule: splits.Classwise,
+    of: Split | None,
+    pool: Manifest,
+    path: Path,
+) -> Pruned:
+    """A rule that looks at the classes of rows; the card has their counts before and after."""
+    found = read_matches(rule.by, base_N, pool, path)
+    facts: dict[str, Any] = {}
+    if isinstance(rule, splits.TrimTail):
+        kept_N, facts["trimmed"] = classwise.trim_tail(
+            base_N, found, rule.tail, rule.most, rule.seed
+        )
+    elif isinstance(rule, splits.Scale):
+        kept_N, facts["added_for_classes"] = classwise.scale(base_N, found, rule.share, rule.seed)
+    elif isinstance(rule, splits.Match):
+        kept_N, facts = matched(base_N, found, rule, of, pool, path)
+    elif isinstance(rule, splits.Classes):
+        facts["taken"] = classwise.chosen(found, rule.take, rule.seed)
+        kept_N, facts["rows_of_others_too"] = classwise.of_classes(base_N, found, facts["taken"])
+        facts["taken_without_rows"] = without = found.without_rows(facts["taken"])
+        if without:
+            warn(f"{len(without)} classes of take have no rows in the base, first {without[0]}")
+    else:
+        kept_N = classwise.balance(base_N, found, rule.most, rule.seed)
+        facts["classes_kept_whole"] = int(np.count_nonzero(found.counts <= rule.most))
+    facts["class_counts"] = {
+        "before": classwise.spread(found.counts),
+        "after": classwise.spread(found.within(kept_N)),
+    }
+    return Pruned(split.from_mask(kept_N), {}, dict(found.source), facts)
+
+
+def matched(
+    base_N: Bool[np.ndarray, " N"],
+    found: Matches,
+    rule: splits.Match,
+    of: Split | None,
+    pool: Manifest,
+    path: Path,
+) -> tuple[Bool[np.ndarray, " N"], dict[str, Any]]:
+    """The rule ``match``: what is kept, and what lacks where."""
+    if of is None:
+        folder = layout.dataset(study.name("reference", path))
+        rows = len(manifest.read(folder, shards=False))
+        other = matches.by_label(folder, np.ones(rows, bool))
+    else:
+        other = read_matches(rule.by, of.mask(len(pool)), pool, path)
+    wanted = dict(zip(other.classes, other.counts.tolist(), strict=True))
+    target_C = classwise.targets(found, wanted, rule.keep)
+    unknown = sorted(wanted.keys() - set(found.classes))
+    if unknown:
+        warn(
+            f"{len(unknown)} of {len(wanted)} classes to match are no classes of the pool, "
+            f"first {unknown[0]}"
+        )
+    kept_N, short_C = classwise.match(base_N, found, target_C, rule.seed)
+    short = {found.classes[at]: int(short_C[at]) for at in np.flatnonzero(short_C)}
+    if short:
+        warn(f"{len(short)} classes have {sum(short.values())} rows fewer than they are to have")
+    return kept_N, {
+        "target": int(target_C.sum()),
+        "shortfall": sum(short.values()),
+        "short_classes": short,
+        "unknown_classes": len(unknown),
+    }
+
+
+def warn(words: str) -> None:
+    """A line on stderr: something is less than was asked for, which is no error."""
+    print(f"prune: {words}", file=sys.stderr)
+
+
 def column(one: Scores, name: str) -> Iterator[tuple[int, Float32[np.ndarray, " _M"]]]:
     """A column of a test set's pool scores in blocks."""
     for start, columns in one.pool_blocks([name], rows=BLOCK_ROWS):
@@ -104,13 +208,13 @@ def make_card(rule: splits.Rule, pool: Manifest, base: Split, pruned: Pruned) ->
     }
     if pruned.removed_per_test:
         card["removed_per_test"] = pruned.removed_per_test
-    return card
+    return card | pruned.classes
 
 
 def numbers(card: dict[str, Any]) -> dict[str, Any]:
-    """The card's counts and shares, as metrics."""
-    names = ("kept", "removed", "share_of_base", "share_of_pool", "removed_per_test")
-    return {name: card[name] for name in names if name in card}
+    """The card's counts and shares, as metrics; of lists of classes their lengths."""
+    lists = {name: len(card[name]) for name in ("trimmed", "taken") if name in card}
+    return {name: card[name] for name in NUMBERS if name in card} | lists
 
 
 def read_split(name: str, pool: Manifest) -> Split:
@@ -133,6 +237,13 @@ def read_scores(tests: list[str], pool: Manifest, path: Path) -> dict[str, Score
     return found
 
 
+def read_matches(by: str, base_N: Bool[np.ndarray, " N"], pool: Manifest, path: Path) -> Matches:
+    """The classes of the base's rows."""
+    if by == "label":
+        return matches.by_label(pool.folder, base_N)
+    return matches.by_mention(layout.frequency(study.name("classes", path)), base_N, pool.sha256)
+
+
 def prune(rule: splits.Rule, pool: Manifest, base: Split, path: Path = FILE) -> Pruned:
     """Read what ``rule`` refers to and apply it to ``base``."""
     if isinstance(rule, splits.Everything):
@@ -144,7 +255,12 @@ def prune(rule: splits.Rule, pool: Manifest, base: Split, path: Path = FILE) -> 
         return by_hull(base_N, rule, read_scores(rule.tests, pool, path))
     if isinstance(rule, splits.Ranked):
         return by_rank(base_N, rule, read_scores(rule.tests, pool, path))
-    return by_chance(base_N, rule, None if rule.of == splits.NONE else read_split(rule.of, pool))
+    of = None if rule.of == splits.NONE else read_split(rule.of, pool)
+    if isinstance(rule, splits.Random):
+        return by_chance(base_N, rule, of)
+    if isinstance(rule, splits.Threshold):
+        return by_threshold(base_N, rule, of, pool, path)
+    return by_class(base_N, rule, of, pool, path)
 
 
 def main(name: str) -> str:

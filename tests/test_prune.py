@@ -166,7 +166,7 @@ def test_bytes_repeat(house):
             {"rule": "hull", "tests": ["r"], "of": "core"},
             r"x\.of: 'core' is not valid; .*'none'|none",
         ),
-        ({"rule": "none", "base": "dedupe"}, "'dedupe' is not valid; did you mean 'dedup'"),
+        ({"rule": "none", "base": "dedupe"}, "unknown split 'dedupe'; did you mean 'dedup'"),
         ({"rule": "near", "tests": ["r"]}, r"x\.keep: missing"),
         ({"rule": "near", "tests": ["r"], "keep": 1.0}, "less than 1"),
         ({"rule": "near", "tests": ["r"], "keep": 0}, "greater than"),

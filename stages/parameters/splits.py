@@ -19,13 +19,15 @@ Unused = Literal["none"]
 Rows = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Keep = Rows | Share
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+By = Literal["label", "mention"]
 Names = Annotated[list[str], Field(min_length=1)]
 
 
 class Slots(Strict):
     """The slots that every item has, and what every rule starts from."""
 
-    base: Literal["all", "dedup"]
+    base: str  # `all`, `dedup` or another split
     of: str
     with_: str = Field(alias="with")
 
@@ -75,7 +77,7 @@ class Random(Slots):
 
     rule: Literal["random"]
     with_: Unused = Field(alias="with")
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    seed: Seed
     keep: Keep | None = None
 
     @model_validator(mode="after")
@@ -97,7 +99,96 @@ class Combined(Slots):
         return self
 
 
-Rule = Everything | Hull | Ranked | Random | Combined
+class TrimTail(Sourceless):
+    """The ``tail`` rarest classes of the base cut to at most ``most`` rows each.
+
+    ``by`` says what a row's classes are, here and below: the label of its manifest, or the classes
+    that its caption mentions, of which it may have several.
+    """
+
+    rule: Literal["trim_tail"]
+    by: By
+    tail: Rows
+    most: Annotated[int, Field(ge=0)]
+    seed: Seed
+
+
+class Scale(Sourceless):
+    """A uniform share of the base; each class that the base has rows of keeps one."""
+
+    rule: Literal["scale"]
+    by: By
+    share: Annotated[float, Field(gt=0, le=1)]
+    seed: Seed
+
+
+class Match(Slots):
+    """The class counts of the split ``of``, or of the labelled data that the study calls
+    `reference`, scaled to ``keep`` rows."""
+
+    rule: Literal["match"]
+    with_: Unused = Field(alias="with")
+    by: By
+    to: Literal["reference"] | None = None
+    keep: Rows | None = None
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Match":
+        if (self.to is None) == (self.of == NONE):
+            raise ValueError(
+                "class counts come from either a split (of) or to: reference, not both"
+            )
+        return self
+
+
+class Threshold(Slots):
+    """Rows whose caption is more similar than ``above`` to the definition of a class that it
+    mentions: all of them, ``keep`` of them, or as many as the split ``of`` has."""
+
+    rule: Literal["threshold"]
+    with_: Unused = Field(alias="with")
+    above: Annotated[float, Field(ge=-1, le=1)]
+    keep: Rows | None = None
+    seed: Seed | None = None
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "Threshold":
+        if self.keep is not None and self.of != NONE:
+            raise ValueError("a threshold split has a size from keep or of, not both")
+        if self.seed is None and (self.keep is not None or self.of != NONE):
+            raise ValueError("a sample of the rows above the threshold needs a seed")
+        return self
+
+
+class Classes(Sourceless):
+    """Rows of some classes: of `any`, of so many or of a share of them (drawn), of those listed."""
+
+    rule: Literal["classes"]
+    by: By
+    take: Literal["any"] | Rows | Share | Names
+    seed: Seed | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Classes":
+        if isinstance(self.take, int | float) and self.seed is None:
+            raise ValueError("classes that are drawn need a seed")
+        if isinstance(self.take, list) and len(set(self.take)) != len(self.take):
+            raise ValueError("a class comes twice in take")
+        return self
+
+
+class Balance(Sourceless):
+    """MetaCLIP's balancing: classes of more than ``most`` rows are thinned to about that many."""
+
+    rule: Literal["balance"]
+    by: By
+    most: Rows
+    seed: Seed
+
+
+Classwise = TrimTail | Scale | Match | Classes | Balance
+Rule = Everything | Hull | Ranked | Random | Combined | Threshold | Classwise
 
 MODELS: dict[str, type[Rule]] = {
     "none": Everything,
@@ -109,6 +200,12 @@ MODELS: dict[str, type[Rule]] = {
     "union": Combined,
     "intersection": Combined,
     "difference": Combined,
+    "trim_tail": TrimTail,
+    "scale": Scale,
+    "match": Match,
+    "threshold": Threshold,
+    "classes": Classes,
+    "balance": Balance,
 }
 
 
@@ -130,14 +227,26 @@ def load(name: str, path: Path = FILE) -> Rule:
 
 
 def load_all(path: Path = FILE) -> dict[str, Rule]:
-    """The rules of all splits; splits that refer to each other in a circle are an error."""
-    items = read(path).get(SECTION)
+    """The rules of all splits.
+
+    Splits that refer to each other in a circle are an error, and so is a threshold in a study
+    that compares captions with no definitions.
+    """
+    content = read(path)
+    items = content.get(SECTION)
     if not isinstance(items, dict) or not items:
         raise ValueError(f"{path}: section {SECTION!r} is missing or empty")
     rules = {name: load(name, path) for name in items}
+    walked: set[str] = set()
     for name in rules:
-        trail = [name]
-        _walk(rules, trail, f"{path}: {SECTION}.{name}")
+        _walk(rules, [name], walked, f"{path}: {SECTION}.{name}")
+    by_definition = [name for name, rule in rules.items() if isinstance(rule, Threshold)]
+    relevance = content.get("relevance")
+    if by_definition and isinstance(relevance, dict) and relevance.get("definitions") == NONE:
+        raise ValueError(
+            f"{path}: {SECTION}.{by_definition[0]}: a threshold needs the definitions of classes, "
+            "but relevance.definitions is none; set it to wordnet"
+        )
     return rules
 
 
@@ -155,20 +264,23 @@ def check_names(rule: Rule, name: str, splits: Any, tests: Any, where: str) -> N
     for test in getattr(rule, "tests", ()):
         if test not in tests:
             raise unknown("test set", test, tests, f"{where}.tests")
-    for slot, other in (("of", rule.of), ("with", rule.with_)):
-        if other == NONE:
+    known = (*splits, *BASES)
+    for slot, other in (("base", rule.base), ("of", rule.of), ("with", rule.with_)):
+        if other == NONE and slot != "base":
             continue
         if other == name:
             raise ValueError(f"{where}.{slot}: a split cannot refer to itself")
-        if other not in (*splits, *BASES):
-            raise unknown("split", other, (*splits, *BASES), f"{where}.{slot}")
+        if other not in known:
+            raise unknown("split", other, known, f"{where}.{slot}")
 
 
-def _walk(rules: dict[str, Rule], trail: list[str], where: str) -> None:
+def _walk(rules: dict[str, Rule], trail: list[str], walked: set[str], where: str) -> None:
+    """Follow what the last split of the trail refers to; ``walked`` has no circles behind it."""
     rule = rules[trail[-1]]
-    for other in (rule.of, rule.with_):
-        if other in (NONE, *BASES):
+    for other in dict.fromkeys((rule.base, rule.of, rule.with_)):
+        if other in (NONE, *BASES) or other in walked:
             continue
         if other in trail:
             raise ValueError(f"{where}: refers to itself: {' -> '.join([*trail, other])}")
-        _walk(rules, [*trail, other], where)
+        _walk(rules, [*trail, other], walked, where)
+    walked.add(trail[-1])

@@ -4,13 +4,10 @@ A and B are names of splits, or ``REV:name`` for a split as it was at a git revi
 are read from git and the DVC cache without touching the workspace.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from stages.artifacts import atomic, layout, manifest, split
+from stages.artifacts import layout, manifest, matches, split
 from stages.entry import run
 from stages.parameters import unknown
 
@@ -101,22 +98,14 @@ def class_table(before: split.Split, after: split.Split) -> str:
     pool = before.card.get("pool")
     if pool is not None and pool != pool_manifest.sha256:
         return f"classes: not compared, {folder / manifest.MANIFEST} is not the splits' pool"
-    if not any(column.null_count < len(column) for _, column in labels(folder)):
+    if not any(column.null_count < len(column) for _, column in matches.labels(folder)):
         return "classes: not compared, no row of the pool has a label"
-    changes = split.class_change(before, after, labels(folder))
+    changes = split.class_change(before, after, matches.labels(folder))
     if not changes:
         return "classes: none changed"
     head = ("class", "in A", "in B", "change")
     rows = [(name, str(x), str(y), f"{y - x:+d}") for name, (x, y) in changes.items()]
     return table([head, *rows])
-
-
-def labels(folder: Path) -> Iterator[tuple[int, pa.Array]]:
-    """The class ids of a data set block by block, for a large pool's are some gigabytes."""
-    start = 0
-    for batch in atomic.open_parquet(folder / manifest.MANIFEST).iter_batches(columns=["label"]):
-        yield start, batch.column(0)
-        start += len(batch)
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
