@@ -1,54 +1,75 @@
 """evaluate: one run's model on every test set.
 
-In: `models/<run>`, the test sets (manifests and shards), the class list. Out: `predictions/<run>`,
-one file per test set, and `metrics/evaluate/<run>.json`.
+In: `models/<run>`, the test sets (manifests and shards), the class list; for class frequency the
+run's split, the manifests of pool and reference, and `frequency/<list>`. Out: `predictions/<run>`
+and `features/<run>`, files per test set, and `metrics/evaluate/<run>.json`.
 
 Accuracy is over a test set's own classes, those that its labels name. CLIP answers zero-shot, with
 prototypes from the prompts of `evaluate.templates`; a supervised model by its classifier, of which
 only the test set's classes take part. ObjectNet has classes of its own: their prompts are their own
 names, and of a supervised model the ImageNet classes that one covers answer for it. Intervals are
-Wilson's, at 95 %. Images are decoded, encoded and compared shard by shard.
+Wilson's, at 95 %. Images are decoded, encoded and compared shard by shard; the features of a whole
+test set are kept for the metrics of neural collapse.
+
+`imbalance` (bias by class frequency, `stages.bias`) is there where `evaluate.frequency` says how
+the run's training rows are counted, or where the run's split says which classes it trimmed;
+`neural_collapse` (`stages.collapse`) always. A self-supervised run has no classes: no predictions,
+and of neural collapse what needs none. The functions `imbalance` and `neural_collapse` are here for
+notebooks too.
 
 Shapes: Q test images, C classes, E rows that classes have, D dimensions.
 """
 
-import json
-from collections.abc import Mapping
-from typing import NamedTuple
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import safetensors.numpy
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64, UInt8
+from torch.nn import functional
 
-from stages import versions
-from stages.artifacts import atomic, checkpoint, classes, dataset, layout, metrics, predictions
-from stages.artifacts.checkpoint import Checkpoint
+from stages import exposure, versions
+from stages.artifacts import (
+    atomic,
+    checkpoint,
+    classes,
+    dataset,
+    features,
+    layout,
+    metrics,
+    predictions,
+)
 from stages.artifacts.classes import ClassNames
 from stages.artifacts.dataset import Manifest
+from stages.bias import Imbalance, confusion, imbalance
+from stages.collapse import NAMES as COLLAPSE
+from stages.collapse import Collapse, neural_collapse
 from stages.entry import run
-from stages.learning import models, pixels, zeroshot
+from stages.learning import class_vectors, models, pixels, zeroshot
+from stages.learning.class_vectors import Classes
 from stages.learning.models import Clip
-from stages.parameters import item, nearest, section, study
+from stages.parameters import item, section, study
 from stages.parameters.evaluate import Evaluate
 from stages.parameters.runs import Run
 from stages.progress import progress
 from stages.statistics import wilson
 
+__all__ = ["imbalance", "neural_collapse"]
+
 TOP = 5
-PROMPTS = 4096  # texts that are encoded at once
+SELF_SUPERVISED = "dino"
 
 
-class Classes(NamedTuple):
-    """What images are compared with: class ids, and rows of length one.
+class Outcome(NamedTuple):
+    """What a model makes of a test set: features before normalisation, positions of true classes,
+    and, where it has classes, positions of predicted ones and the table of the artifact."""
 
-    One row a class; or those from its ``first_C`` to the next class's.
-    """
-
-    names: list[str]
-    class_ED: Float[np.ndarray, "E D"]
-    first_C: Int64[np.ndarray, " C"] | None
+    feature_QD: Float32[np.ndarray, "Q D"]
+    label_Q: Int64[np.ndarray, " Q"]
+    predicted_Q: Int64[np.ndarray, " Q"] | None
+    table: pa.Table | None
 
 
 def own_classes(manifest: Manifest) -> list[str]:
@@ -65,91 +86,64 @@ def own_classes(manifest: Manifest) -> list[str]:
     return sorted(set(labelled))
 
 
-def prototypes(
+@torch.no_grad()
+def encode(
     clip: Clip,
-    names: list[str],
-    known: Mapping[str, ClassNames],
+    pixels_QSS3: UInt8[np.ndarray, "Q S S 3"],
     settings: Evaluate,
-    where: str,
     device: torch.device,
-) -> Float[np.ndarray, "C D"]:
-    """Class prototypes of the class ids ``names`` from the prompt ensemble."""
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"{where}: class {name!r} is not in the list of classes; {nearest(name, known)}"
-            )
-    templates = zeroshot.named(settings.templates)
-    at_once = max(1, PROMPTS // len(templates))  # 1000 classes have 80,000 prompts
-    parts = []
-    for start in range(0, len(names), at_once):
-        some = [known[name].name for name in names[start : start + at_once]]
-        texts = zeroshot.prompts(some, templates)
-        text_PD = models.encode_texts(clip, texts, precision=settings.precision, device=device)
-        parts.append(zeroshot.prototypes(text_PD, len(templates)))
-    return np.concatenate(parts)
+) -> tuple[Float32[np.ndarray, "Q D"], Float32[np.ndarray, "Q D"]]:
+    """Image embeddings before normalisation, and of length one."""
+    raw, unit = [], []
+    for start in range(0, len(pixels_QSS3), settings.batch_size):
+        part = np.ascontiguousarray(pixels_QSS3[start : start + settings.batch_size])
+        images = clip.normalise(part, device)
+        with models.autocast(settings.precision, device):
+            embedded = clip.model.encode_image(images)
+        embedded = embedded.float()
+        raw.append(embedded.cpu().numpy())
+        unit.append(functional.normalize(embedded, dim=-1).cpu().numpy())
+    return np.concatenate(raw), np.concatenate(unit)
 
 
-def class_weights(
-    stored: Checkpoint, names: list[str], known: Mapping[str, ClassNames], where: str
-) -> Classes:
-    """The rows of a supervised model's classifier for the class ids ``names``, of length one.
-
-    A class of a test set alone has the rows of the classes that it covers.
-    """
-    learnt = json.loads(stored.file(models.CLASSES))
-    place = {name: index for index, name in enumerate(learnt)}
-    rows, first = [], []
-    for name in names:
-        meant = [name] if name in place or name not in known else known[name].covers or [name]
-        for one in meant:
-            if one not in place:
-                raise ValueError(
-                    f"{where}: class {one!r} is not among the {len(learnt)} of the reference, "
-                    f"which {stored.folder} learnt; {nearest(one, learnt)}"
-                )
-        first.append(len(rows))
-        rows += [place[one] for one in meant]
-    weight_ED = safetensors.numpy.load(stored.file(models.CLASSIFIER))["weight"].astype(np.float64)
-    weight_ED = weight_ED[rows]
-    weight_ED /= np.linalg.norm(weight_ED, axis=1, keepdims=True)
-    return Classes(names, weight_ED, np.array(first) if len(rows) > len(names) else None)
-
-
-def answers(
+def outcome(
     clip: Clip,
     manifest: Manifest,
-    found: Classes,
+    names: list[str],
+    found: Classes | None,
     settings: Evaluate,
     device: torch.device,
     label: str,
-) -> pa.Table:
-    """The predictions of a test set, with the columns of the artifact; memory holds one shard."""
-    position = {name: index for index, name in enumerate(found.names)}
-    scale = float(clip.model.logit_scale.detach().exp())
-    view, parts = clip.view, []
+) -> Outcome:
+    """Encode a test set whose classes are ``names``, and compare its images with what is ``found``
+    of them; memory holds the pixels of one shard."""
+    position = {name: index for index, name in enumerate(names)}
+    scale = float(clip.model.logit_scale.detach().exp()) if found else 0.0
+    raw, true, predicted, tables = [], [], [], []
     for number in progress(range(len(manifest.shards)), label=f"evaluate {label}", unit="shards"):
-        image_QD = models.encode_images(
-            clip, pixels.shard(manifest, number, view),
-            batch_size=settings.batch_size, precision=settings.precision, device=device,
-        )  # fmt: skip
-        true_Q = np.array(
-            [
-                position[name]
-                for name in manifest.shard_table(number, ["label"])["label"].to_pylist()
-            ],
-            np.int64,
-        )
-        said = zeroshot.classify(image_QD, found.class_ED, true_Q, scale, found.first_C)
+        raw_QD, unit_QD = encode(clip, pixels.shard(manifest, number, clip.view), settings, device)
+        labels = manifest.shard_table(number, ["label"])["label"].to_pylist()
+        true_Q = np.array([position[name] for name in labels], np.int64)
+        raw.append(raw_QD)
+        true.append(true_Q)
+        if found is None:
+            continue
+        said = zeroshot.classify(unit_QD, found.class_ED, true_Q, scale, found.first_C)
         columns = {
             "row": np.arange(*manifest.starts[number : number + 2]),
-            "label": [found.names[index] for index in true_Q],
-            "predicted": [found.names[index] for index in said.predicted],
+            "label": labels,
+            "predicted": [names[index] for index in said.predicted],
             "probability": said.probability.astype(np.float32),
             "rank": said.rank,
         }
-        parts.append(pa.table(columns, schema=predictions.SCHEMA))
-    return pa.concat_tables(parts).combine_chunks()
+        predicted.append(said.predicted)
+        tables.append(pa.table(columns, schema=predictions.SCHEMA))
+    return Outcome(
+        np.concatenate(raw),
+        np.concatenate(true),
+        np.concatenate(predicted) if predicted else None,
+        pa.concat_tables(tables).combine_chunks() if tables else None,
+    )
 
 
 def accuracy(table: pa.Table, count: int) -> dict[str, float]:
@@ -167,6 +161,77 @@ def accuracy(table: pa.Table, count: int) -> dict[str, float]:
     }
 
 
+def class_table(
+    names: Sequence[str],
+    known: Mapping[str, ClassNames],
+    frequency: Mapping[str, int],
+    bias: Imbalance | None,
+    collapse: Collapse,
+    sample_C: Int64[np.ndarray, " C"],
+) -> pa.Table:
+    """The table of a test set's classes, as the artifact has it."""
+    empty = [None] * len(names)
+    columns = {
+        "class": names,
+        "name": [known[name].name if name in known else name for name in names],
+        "frequency": [frequency.get(name) for name in names],
+        "n": sample_C,
+        "accuracy": bias.accuracy_C if bias else empty,
+        "predicted": bias.predicted_C if bias else empty,
+        **{name: collapse.by_class.get(name, empty) for name in COLLAPSE},
+    }
+    arrays = [
+        pa.array(columns[field.name], field.type, from_pandas=True)  # NaN is null
+        for field in predictions.CLASSES_SCHEMA
+    ]
+    return pa.table(arrays, schema=predictions.CLASSES_SCHEMA)
+
+
+def measured(
+    found: Outcome,
+    names: Sequence[str],
+    prototypes_CD: Float[np.ndarray, "C D"] | None,
+    frequency: Mapping[str, int],
+    trimmed: Sequence[str],
+    settings: Evaluate,
+) -> tuple[dict[str, Any], Imbalance | None, Collapse]:
+    """The metrics of bias and of neural collapse of one test set, and what they are made of."""
+    frequency_C = np.array([frequency.get(name, np.nan) for name in names], np.float64)
+    collapse = neural_collapse(found.feature_QD, found.label_Q, prototypes_CD, classes=len(names))
+    numbers: dict[str, dict[str, Any]] = {"neural_collapse": {**collapse.numbers()}}
+    bias = None
+    if found.predicted_Q is not None:
+        bias = imbalance(
+            confusion(found.label_Q, found.predicted_Q, len(names)),
+            frequency_C,
+            trimmed_C=np.isin(names, trimmed),
+            resamples=settings.resamples,
+            seed=settings.seed,
+        )
+        if settings.frequency != "none" or bias.trimmed_classes:
+            numbers["imbalance"] = bias.numbers()
+        numbers["neural_collapse"]["with_accuracy"] = collapse.against(bias.accuracy_C)
+    if settings.frequency != "none":
+        numbers["neural_collapse"]["with_frequency"] = collapse.against(frequency_C)
+    return numbers, bias, collapse
+
+
+def remarks(test: str, settings: Evaluate, bias: Imbalance | None) -> Iterator[str]:
+    """What a reader of the metrics should know is not there, and why."""
+    if settings.frequency == "none" or bias is None:
+        return
+    if bias.without_frequency:
+        yield (
+            f"{test}: {bias.without_frequency} classes have no known frequency and take no part in "
+            "correlations with it"
+        )
+    if missing := [name for name in ("corr_acc", "corr_pred") if name not in bias.values]:
+        yield (
+            f"{test}: {' and '.join(missing)} not defined: {bias.classes} classes, of which "
+            "frequencies or the other values are all equal"
+        )
+
+
 def main(name: str) -> str:
     """Evaluate the run ``name`` on the test sets of the section `tests`."""
     versions.check(*versions.LEARNING)
@@ -175,25 +240,48 @@ def main(name: str) -> str:
     tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.suite()}
     owned = {test: own_classes(manifest) for test, manifest in tests.items()}
     stored = checkpoint.read(layout.model(name))
+    trimmed = stored.card["split"].get("trimmed", [])
+    frequency: dict[str, int] = {}
+    if settings.frequency != "none":
+        every = sorted({one for names in owned.values() for one in names})
+        frequency = exposure.of_run(settings.frequency, entry, stored.card, every, stored.folder)
     clip = models.restore(stored)
     device = models.settle(settings.threads, settings.device)
     clip.model.to(device)
-    numbers: dict[str, dict[str, float]] = {}
+    numbers: dict[str, dict[str, Any]] = {}
     made: dict[tuple[str, ...], Classes] = {}  # test sets of the same classes share prototypes
-    with atomic.folder(layout.predictions(name)) as out:
+    with (
+        atomic.folder(layout.predictions(name)) as out,
+        features.Writer(layout.features(name)) as kept,
+    ):
         for test, manifest in tests.items():
             where, names = str(manifest.folder), owned[test]
-            if (found := made.get(tuple(names))) is None:
+            if (found := made.get(tuple(names))) is None and entry.objective != SELF_SUPERVISED:
                 if entry.objective == "supervised":
-                    found = class_weights(stored, names, known, where)
+                    found = class_vectors.from_classifier(stored, names, known, where)
                 else:
-                    class_CD = prototypes(clip, names, known, settings, where, device)
-                    found = Classes(names, class_CD, None)
+                    found = class_vectors.from_prompts(clip, names, known, settings, where, device)
                 made[tuple(names)] = found
-            table = answers(clip, manifest, found, settings, device, test)
-            predictions.write(out, test, table)
-            numbers[test] = accuracy(table, len(names))
+            said = outcome(clip, manifest, names, found, settings, device, test)
+            whole_CD = found.directions if found else None
+            more, bias, collapse = measured(said, names, whole_CD, frequency, trimmed, settings)
+            for remark in remarks(test, settings, bias):
+                print(remark, file=sys.stderr)
+            count = {"n": len(said.label_Q), "classes": len(names)}
+            if said.table is not None:
+                predictions.write(out, test, said.table)
+                count = accuracy(said.table, len(names))
+            numbers[test] = count | more
+            sample_C = np.bincount(said.label_Q, minlength=len(names))
+            table = class_table(names, known, frequency, bias, collapse, sample_C)
+            predictions.write_classes(out, test, table)
+            if settings.features:
+                rows = (found.class_ED, found.owners) if found else (None, [])
+                kept.add(test, manifest.sha256, said.feature_QD, *rows)
     metrics.write(layout.metrics("evaluate", name), numbers)
+    if entry.objective == SELF_SUPERVISED:
+        nc1 = {test: numbers[test]["neural_collapse"].get("nc1") for test in tests}
+        return "nc1 " + ", ".join(f"{test} {v:.3f}" for test, v in nc1.items() if v is not None)
     shown = ", ".join(f"{test} {numbers[test]['top1']:.3f}" for test in tests)
     return f"top-1 {shown}"
 
