@@ -14,7 +14,7 @@ import pytest
 from stages.artifacts import layout, predictions, split
 from stages.parameters.runs import Run
 from stages.parameters.splits import parse_rule
-from stages.report import charts, offline, pictures, published, study, words
+from stages.report import charts, conditions, offline, pictures, published, study, words
 from stages.report.__main__ import main
 from stages.report.statistics import Interval
 from tests.artifacts_samples import contents
@@ -329,7 +329,7 @@ def test_runs_are_grouped_by_all_but_their_seed():
         "r": Run(split="random-hull-sketch", objective="clip", seed=0),
     }
     sizes = {"full": 9, "hull-sketch": 5, "random-hull-sketch": 5}
-    found = study.group(runs, rules, sizes, {"bare"})
+    found = conditions.group(runs, rules, sizes, {"bare"})
     assert list(found) == [
         "hull-sketch",
         "hull-sketch without the reference",
@@ -341,7 +341,7 @@ def test_runs_are_grouped_by_all_but_their_seed():
     assert found["hull-sketch"].twins == ("random-hull-sketch",)
     assert found["hull-sketch without the reference"].twins == ()
     with pytest.raises(ValueError, match="did you mean 'hull-sketch'"):
-        study.group({"x": Run(split="hull-sketsch", objective="clip", seed=0)}, rules, sizes, ())
+        conditions.group({"x": Run(split="hull-sketsch", objective="clip", seed=0)}, rules, sizes, ())
 
 
 def test_a_random_split_is_that_of_all_splits_of_its_base_and_size():
@@ -359,9 +359,9 @@ def test_a_random_split_is_that_of_all_splits_of_its_base_and_size():
     }
     rules = {name: parse_rule(entry, name) for name, entry in entries.items()}
     sizes = dict.fromkeys(entries, 50) | {"full": 100, "less": 25, "alone": 3}
-    assert study.twins(rules, sizes) == {"half": ("near", "far"), "of-far": ("far", "near")}
+    assert conditions.twins(rules, sizes) == {"half": ("near", "far"), "of-far": ("far", "near")}
     runs = {name: Run(split=name, objective="clip", seed=0) for name in entries}
-    found = study.group(runs, rules, sizes, ())
+    found = conditions.group(runs, rules, sizes, ())
     assert found["near"].twins == found["far"].twins == ("half", "of-far")
     assert not any(found[name].twins for name in ("full", "other", "less", "half", "alone"))
 

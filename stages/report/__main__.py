@@ -1,9 +1,10 @@
 """report: everything small comes in; a page, tables and plots go out.
 
-In: predictions, scores, gaps, splits, cards of checkpoints, manifests, and of pool, reference and
-test sets the few images and embeddings that are shown. Out: ``report/index.html``,
-``report/table.md``, ``report/table.csv``, ``report/plots/*.csv``, ``report/figures/`` and
-``metrics/report.json``.
+In: predictions, metrics of `evaluate`, scores, gaps, splits, cards of checkpoints, manifests, class
+frequencies, and of pool, reference and test sets the few images and embeddings that are shown; of
+`probe` and `intraclass` what there is. Out: ``report/index.html``, ``report/table.md``,
+``report/table.csv``, ``report/runs.csv`` (a line per run and test set, with every factor and every
+number), ``report/plots/*.csv``, ``report/figures/`` and ``metrics/report.json``.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from stages.artifacts import atomic, metrics
 from stages.entry import run
 from stages.parameters import section
 from stages.parameters.report import Report
-from stages.report import charts, page, pictures, series, study, table
+from stages.report import bias, charts, page, pictures, series, study, table, tidy
 from stages.report.statistics import spearman
 
 FOLDER = Path("report")
@@ -36,6 +37,7 @@ def collect(parameters: Report) -> page.Content:
         binned=series.bin_rows(found, bins),
         duplicate_count=count,
         duplicates=duplicates,
+        bias=bias.load(found),
     )
 
 
@@ -55,6 +57,7 @@ def write(content: page.Content, folder: Path) -> None:
         "index.html": page.render(content),
         "table.md": table.to_markdown(content.study, content.lines),
         "table.csv": table.to_csv(content.lines),
+        "runs.csv": tidy.to_csv(content.bias.runs),
     }
     for name, text in texts.items():
         with atomic.file(folder / name) as temporary:
@@ -63,8 +66,12 @@ def write(content: page.Content, folder: Path) -> None:
         for name in series.COLUMNS:
             text = series.to_csv(name, getattr(content, name))
             (out / f"{name}.csv").write_text(text, encoding="utf-8")
+        for name, rows in content.bias.rows.items():
+            (out / f"{name}.csv").write_text(bias.to_csv(name, rows), encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
-        for name, spec in charts.figures(content.study, content.accuracy, content.binned).items():
+        drawn = charts.figures(content.study, content.accuracy, content.binned)
+        drawn |= bias.figures(content.study, content.bias)
+        for name, spec in drawn.items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")
             (out / f"{name}.png").write_bytes(charts.png(spec))
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from string import Template
 
 from stages.parameters.report import Report
-from stages.report import charts, definitions, gallery, published, series, words
+from stages.report import bias_page, charts, definitions, gallery, published, series, words
+from stages.report.bias import Bias
+from stages.report.conditions import Condition
 from stages.report.markup import (
     chip,
     data_table,
@@ -20,7 +22,7 @@ from stages.report.markup import (
 )  # fmt: skip
 from stages.report.pictures import Duplicate
 from stages.report.statistics import Bins, spearman
-from stages.report.study import Condition, Study
+from stages.report.study import Study
 from stages.report.table import Line, note, percent, points
 
 HERE = Path(__file__).parent
@@ -29,6 +31,7 @@ NONE = "–"
 SECTIONS = {
     "accuracy": "Accuracy",
     "published": "Beside the published study",
+    **bias_page.SECTIONS,
     "similarity": "How similar the test images are",
     "bins": "Accuracy by similarity",
     "removed": "What pruning removed",
@@ -52,6 +55,7 @@ class Content:
     binned: series.Rows
     duplicate_count: int
     duplicates: list[Duplicate]
+    bias: Bias
 
 
 def render(content: Content) -> str:
@@ -59,6 +63,7 @@ def render(content: Content) -> str:
     makers = {
         "accuracy": _accuracy(content),
         "published": _published(content),
+        **bias_page.parts(content.study, content.bias),
         "similarity": _similarity(content),
         "bins": _bins(content),
         **gallery.parts(

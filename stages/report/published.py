@@ -7,7 +7,8 @@ import yaml
 
 from stages.parameters import Strict, parse
 from stages.parameters.splits import Everything, Hull
-from stages.report.study import Condition, Study
+from stages.report.conditions import Condition
+from stages.report.study import Study
 
 FILE = Path(__file__).parent / "published.yaml"
 SUPERVISED = "supervised"

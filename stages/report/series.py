@@ -9,8 +9,9 @@ import io
 from typing import Any
 
 from stages.parameters.report import Report
+from stages.report.conditions import Condition
 from stages.report.statistics import Bins, bin_index, binned_accuracy, histogram
-from stages.report.study import Condition, Study
+from stages.report.study import Study
 from stages.report.table import Line
 
 Rows = list[dict[str, Any]]

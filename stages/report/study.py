@@ -3,7 +3,7 @@
 Shapes: Q images of a test set.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,30 +17,12 @@ from stages.artifacts import atomic, checkpoint, gap, layout, manifest, predicti
 from stages.artifacts.manifest import Manifest
 from stages.artifacts.scores import Scores
 from stages.artifacts.split import Split
-from stages.parameters import FILE, nearest, parse, read, splits, study
+from stages.parameters import FILE, parse, read, splits, study
 from stages.parameters.runs import NONE, Run
 from stages.parameters.splits import Rule
+from stages.report.conditions import Condition, group, twins
 
 TOP = 5
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Runs that differ in their seed alone, and the names of the conditions on random splits of
-    the same size, with which they are compared."""
-
-    name: str
-    split: str
-    objective: str
-    runs: tuple[str, ...]
-    seeds: tuple[int, ...]
-    twins: tuple[str, ...] = ()
-    without_reference: bool = False  # trained on its split alone, as its checkpoints' cards say
-
-    @property
-    def is_supervised(self) -> bool:
-        """Whether it learnt from the reference's labels alone."""
-        return self.objective == "supervised"
 
 
 @dataclass(frozen=True)
@@ -71,7 +53,9 @@ class Study:
     reference: Manifest
     rules: dict[str, Rule]
     splits: dict[str, Split]
-    conditions: dict[str, Condition]
+    runs: dict[str, Run]
+    conditions: dict[str, Condition]  # whose models name a class
+    unnamed: dict[str, Condition]  # whose models do not: self-supervised ones
     outcomes: dict[tuple[str, str], Outcome]  # by condition and test set
     scores: dict[str, Scores]
     gaps: dict[tuple[str, str], Gap]  # by split and test set
@@ -127,7 +111,9 @@ def load(path: Path = FILE) -> Study:
     }
     without = {run for run, card in cards.items() if card["training"]["reference"] == NONE}
     sizes = {name: len(one) for name, one in stored.items()}
-    conditions = group(runs, rules, sizes, without)
+    grouped = group(runs, rules, sizes, without)
+    conditions = {name: one for name, one in grouped.items() if one.answers}
+    unnamed = {name: one for name, one in grouped.items() if not one.answers}
     outcomes = {
         (one.name, test): _outcome(one, test, found[test])
         for one in conditions.values()
@@ -135,8 +121,9 @@ def load(path: Path = FILE) -> Study:
     }
     gaps = {(name, test): _gap(name, test, found[test]) for name in rules for test in names}
     return Study(
-        encoder, tests, pool, reference, rules, stored, conditions, outcomes, found, gaps, cards
-    )
+        encoder, tests, pool, reference, rules, stored, runs, conditions, unnamed, outcomes, found,
+        gaps, cards,
+    )  # fmt: skip
 
 
 def stage(verb: str, name: str) -> str:
@@ -151,90 +138,6 @@ def load_runs(path: Path = FILE) -> dict[str, Run]:
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path}: section 'runs' is missing or empty")
     return {str(name): parse(entry, Run, f"{path}: runs.{name}") for name, entry in content.items()}
-
-
-def group(
-    runs: Mapping[str, Run],
-    rules: Mapping[str, Rule],
-    sizes: Mapping[str, int],
-    without: Collection[str],
-) -> dict[str, Condition]:
-    """Runs to conditions, in the order of the splits; supervised ones come last.
-
-    ``sizes`` are the splits' numbers of rows, ``without`` the runs that saw no reference.
-    """
-    members: dict[tuple[str, str, bool], list[str]] = {}
-    for name, run in runs.items():
-        if run.split != NONE and run.split not in rules:
-            raise ValueError(
-                f"params.yaml: runs.{name}.split: unknown split {run.split!r}; "
-                f"{nearest(run.split, rules)}"
-            )
-        members.setdefault((run.objective, run.split, name in without), []).append(name)
-    random = twins(rules, sizes)
-    order = [*_families(rules, random), NONE]
-    keys = sorted(members, key=lambda key: (key[0] == "supervised", order.index(key[1]), key[2]))
-    names = {key: _title(*key) for key in keys}
-    conditions = {}
-    for key in keys:
-        objective, own, is_without = key
-        beside = [(objective, name, is_without) for name, others in random.items() if own in others]
-        conditions[names[key]] = Condition(
-            names[key],
-            own,
-            objective,
-            tuple(members[key]),
-            tuple(runs[run].seed for run in members[key]),
-            tuple(names[twin] for twin in beside if twin in names),
-            is_without,
-        )
-    return conditions
-
-
-def twins(rules: Mapping[str, Rule], sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
-    """Every random split to the splits that are compared with it: the one whose size it was told
-    to have, and all that a rule chose from the same base and that have as many rows.
-
-    A random split of nobody's size is left out.
-    """
-    chosen = {
-        name: rule
-        for name, rule in rules.items()
-        if not isinstance(rule, splits.Random | splits.Everything)
-    }
-    found = {}
-    for name, rule in rules.items():
-        if not isinstance(rule, splits.Random):
-            continue
-        of = {
-            other: None
-            for other, one in chosen.items()
-            if one.base == rule.base and sizes[other] == sizes[name]
-        }
-        if rule.of in rules:
-            of = {rule.of: None, **of}
-        if of:
-            found[name] = tuple(of)
-    return found
-
-
-def _families(rules: Mapping[str, Rule], random: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Splits in their order, but a random one directly after the one whose size it has; one that
-    several share stays where it is."""
-    of = {name: others[0] for name, others in random.items() if len(others) == 1}
-    ordered = []
-    for name in rules:
-        if name not in of:
-            ordered += [name, *(twin for twin, own in of.items() if own == name)]
-    # a random split of a random split's size is in nobody's family
-    return ordered + [name for name in rules if name not in ordered]
-
-
-def _title(objective: str, own: str, without: bool) -> str:
-    title = objective if own == NONE else own
-    if objective == "supervised" and own != NONE:
-        title = f"supervised ({own})"
-    return f"{title} without the reference" if without else title
 
 
 def _encoder(path: Path) -> str:

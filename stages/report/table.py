@@ -8,8 +8,9 @@ from typing import Any
 
 from stages.parameters import splits
 from stages.parameters.report import Report
+from stages.report.conditions import Condition
 from stages.report.statistics import Interval, paired_bootstrap
-from stages.report.study import Condition, Study
+from stages.report.study import Study
 from stages.statistics import wilson
 
 COLUMNS = (

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from stages.parameters.splits import Combined, Everything, Hull, Random, Ranked, Rule
+from stages.report import classwise
 from stages.report.statistics import LEVEL, Interval
 from stages.report.study import Study
 from stages.report.table import Line, percent, points
@@ -57,8 +58,9 @@ def rule(one: Rule) -> str:
         return f"random: a uniform sample, {size}, seed {one.seed}"
     if isinstance(one, Combined):
         return f"{one.rule} of {one.of} and {one.with_}, as far as the base reaches"
-    assert isinstance(one, Everything)
-    return "the base itself, nothing removed"
+    if isinstance(one, Everything):
+        return "the base itself, nothing removed"
+    return classwise.said(one)
 
 
 def listed(words: Sequence[str]) -> str:
