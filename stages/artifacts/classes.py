@@ -7,8 +7,11 @@ cat:                       # class id
   shared: [tom]            # names that other classes have too
   test_set: objectnet      # a class of one test set alone; its names may be other classes'
   covers: [n02123045]      # the classes of the list that it consists of
+  synset: cat.n.01         # WordNet's synset, as NLTK or ImageNet (n02121620) names it
+  definition: a small pet  # what it is, in words of your own instead of WordNet's
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,13 @@ from yaml.constructor import ConstructorError
 
 from stages.parameters import Strict, nearest, parse
 
+SYNSET = re.compile(r"n\d{8}|\S+\.n\.\d+")
+
 
 class ClassNames(Strict):
     """One class: the word for prompts, the names that mean it, the names that do not.
+
+    All names may be ``shared`` with other classes (two birds and machines named crane).
 
     A class of one test set (ObjectNet's "alarm clock") covers classes of the list (analog clock,
     digital clock), which a classifier that learnt those answers for it.
@@ -33,11 +40,18 @@ class ClassNames(Strict):
     shared: list[str] = Field(default_factory=list)
     test_set: str | None = None
     covers: list[str] = Field(default_factory=list)
+    synset: str | None = None
+    definition: str | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> "ClassNames":
-        if not self.name.strip() or not self.names or not all(word.strip() for word in self.names):
+        known = [*self.names, *self.shared]
+        if not self.name.strip() or not known or not all(word.strip() for word in known):
             raise ValueError("a class has a name and at least one entry in names, none empty")
+        if self.synset is not None and not SYNSET.fullmatch(self.synset):
+            raise ValueError(f"synset {self.synset!r} is no name such as cup.n.01 or n03147509")
+        if self.definition is not None and not self.definition.strip():
+            raise ValueError("the definition is empty; leave it out")
         return self
 
 

