@@ -4,119 +4,42 @@ Names give captions and classes, pixels give styles, hashes deal out the parts. 
 name is a class are drawn here, to see their style; `prepare` draws what each data set needs.
 """
 
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
 
 from stages import versions
 from stages.artifacts import catalogue, classes, layout, metrics
 from stages.artifacts.catalogue import Credit, LeftOut
 from stages.entry import run
-from stages.icons import hard, names, package, raster, roles, style
+from stages.icons import hard, longtail, names, package, roles
 from stages.icons.distort import distort
+from stages.icons.longtail import LongTail
 from stages.icons.roles import Candidate, Casting
-from stages.parallel import ordered_map
-from stages.parameters import Strict, parse, read, section
+from stages.icons.sets import Sets, read_sets
+from stages.icons.table import Drawing, IconTable, Identity, collect, look_at, usable_sets
+from stages.parameters import section
 from stages.parameters.icons import Icons
-from stages.progress import progress
 
-SIZE = 64  # pixels at which styles are measured; the thresholds of `style` were chosen there
 ADVERSARIAL, OBJECTNET = "a", "objectnet"
 CANDIDATE = "a-candidate"
 METRICS = Path("metrics/catalogue.json")
 
-Identity = tuple[str, str]  # prefix and name
-IconTable = dict[Identity, tuple[package.Icon, tuple[str, ...]]]
-
 
 @dataclass(frozen=True)
-class Drawing:
-    """What the pixels of a labelled icon say."""
+class Cast:
+    """Who plays which part, who was left out for it, and which classes take no part."""
 
-    style: style.Style
-    thumbnail: UInt8[np.ndarray, " pixels"]
-
-
-@dataclass(frozen=True)
-class Sets:
-    """`data/icons/sets.yaml`: what a person has to know about the sets."""
-
-    leave_out: Mapping[str, str]
-    renditions: frozenset[str]
-    family: Mapping[str, str]
-
-
-class SetsFile(Strict):
-    """The data file as it stands."""
-
-    leave_out: dict[str, str]
-    renditions: dict[str, list[str]]
-    families: dict[str, list[str]]
-
-
-def read_sets(path: Path) -> Sets:
-    """Read the data file; a set in two families is an error."""
-    content = parse(read(path), SetsFile, str(path))
-    family: dict[str, str] = {}
-    for name, members in content.families.items():
-        for prefix in members:
-            if prefix in family:
-                raise ValueError(f"{path}: {prefix} stands in {family[prefix]} and {name}")
-            family[prefix] = name
-    renditions = frozenset(p for group in content.renditions.values() for p in group)
-    return Sets(content.leave_out, renditions, family)
-
-
-def usable_sets(
-    collections: Mapping[str, package.Collection], parameters: Icons, sets: Sets
-) -> tuple[dict[str, package.Collection], list[LeftOut]]:
-    """Divide the sets into those that may be used and those left out, with the reason."""
-    kept, left_out = {}, []
-    for prefix, collection in sorted(collections.items()):
-        if prefix in sets.leave_out:
-            left_out.append(LeftOut(prefix, "*", "set left out", sets.leave_out[prefix]))
-        elif collection.licence not in parameters.licences:
-            left_out.append(LeftOut(prefix, "*", "licence", collection.licence or "none named"))
-        elif collection.category in parameters.leave_out_categories:
-            left_out.append(LeftOut(prefix, "*", "category", collection.category))
-        else:
-            kept[prefix] = collection
-    return kept, left_out
-
-
-def distinct(
-    icons: Iterable[package.Icon],
-) -> tuple[list[tuple[package.Icon, tuple[str, ...]]], list[LeftOut]]:
-    """One icon per drawing and rendition of a set, without skin tones; and what was left out."""
-    icons = list(icons)
-    siblings = {icon.name for icon in icons}
-    first: dict[tuple[tuple[str, ...], str], str] = {}
-    kept, left_out = [], []
-    for icon in icons:
-        words, rendition = names.parse(icon.name)
-        if names.is_skin_tone(icon.name, siblings):
-            left_out.append(LeftOut(icon.prefix, icon.name, "skin tone"))
-        elif not words:
-            left_out.append(LeftOut(icon.prefix, icon.name, "no caption"))
-        elif (twin := first.setdefault((words, rendition), icon.name)) != icon.name:
-            left_out.append(LeftOut(icon.prefix, icon.name, "same drawing", twin))
-        else:
-            kept.append((icon, words))
-    return kept, left_out
-
-
-def draw(svg: str) -> Drawing | str:
-    """Rasterise a labelled icon and look at it; or (str) say why it cannot be drawn."""
-    try:
-        rgba = raster.rasterise(svg, SIZE)
-    except raster.BrokenIconError as error:
-        return str(error)
-    return Drawing(style.classify(rgba), hard.thumbnail(raster.on_white(rgba)))
+    part: Mapping[Identity, str]
+    left_out: list[LeftOut]
+    without_part: tuple[str, ...] = ()
+    numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def resolve_adversarial(
@@ -149,34 +72,12 @@ def resolve_adversarial(
     return resolved, easy
 
 
-def collect(
-    archive: Path, described: Mapping[str, package.Collection]
-) -> tuple[IconTable, list[LeftOut]]:
-    """Every distinct icon of the usable sets, by identity, with the words of its name."""
-    icons: IconTable = {}
-    left_out: list[LeftOut] = []
-    read = package.icons(archive, set(described))
-    for _, members in progress(read, label="read", unit="sets", total=len(described)):
-        kept, dropped = distinct(members)
-        left_out += dropped
-        icons |= {(icon.prefix, icon.name): (icon, words) for icon, words in kept}
-    return icons, left_out
-
-
-def look_at(
-    icons: IconTable, label: Mapping[Identity, str]
-) -> tuple[dict[Identity, Drawing], list[LeftOut]]:
-    """Draw the labelled icons; the broken ones are in the ledger instead."""
-    results = ordered_map(draw, [icons[identity][0].svg for identity in label])
-    results = progress(results, label="draw", unit="icons", total=len(label))
-    drawings: dict[Identity, Drawing] = {}
-    broken: list[LeftOut] = []
-    for identity, result in zip(label, results, strict=True):
-        if isinstance(result, str):
-            broken.append(LeftOut(*identity, "broken", result))
-        else:
-            drawings[identity] = result
-    return drawings, broken
+def labels(
+    icons: IconTable, index: Mapping[str, str], badges: Collection[str]
+) -> dict[Identity, str]:
+    """The class of every icon that has one; names may end in ``badges``."""
+    found = {i: longtail.label_of(words, index, badges) for i, (_, words) in icons.items()}
+    return {i: label for i, label in found.items() if label is not None}
 
 
 def candidates(
@@ -202,6 +103,63 @@ def candidates(
             )
         )
     return result
+
+
+def cast_similarity(
+    parameters: Icons,
+    world: list[Candidate],
+    index: Mapping[str, str],
+    label: Mapping[Identity, str],
+    drawings: Mapping[Identity, Drawing],
+) -> Cast:
+    """Pool, reference and six test sets: `stages/icons/roles.py`."""
+    casting = Casting(
+        salt=parameters.salt,
+        reference_families=parameters.reference_families,
+        per_class=parameters.test_images_per_class,
+        adversarial_candidates=parameters.adversarial_candidates_per_class,
+        pool_size=parameters.pool_size,
+        pool_labelled=parameters.pool_labelled,
+        pool_with_class_word=parameters.pool_with_class_word,
+    )
+    class_words = {word for name in index for word in name.split()}
+    part, easy = resolve_adversarial(roles.cast(world, casting, class_words), label, drawings)
+    return Cast(part, easy)
+
+
+def cast_long_tail(parameters: Icons, world: list[Candidate], index: Mapping[str, str]) -> Cast:
+    """Pool in natural counts, reference and balanced test: `stages/icons/longtail.py`."""
+    casting = LongTail(
+        salt=parameters.salt,
+        per_class=parameters.test_images_per_class,
+        least_families=parameters.least_families,
+        reference_per_class=parameters.reference_images_per_class,
+        pool_with_class_word=parameters.pool_with_class_word,
+        pool_unrelated=parameters.pool_unrelated,
+    )
+    deal = longtail.cast(world, casting, index)
+    if deal.too_few:
+        which = ", ".join(deal.too_few)
+        print(
+            f"{len(deal.too_few)} classes take no part, because fewer than "
+            f"{casting.least_families} icon families draw them: {which}",
+            file=sys.stderr,
+        )
+    reason = "relative of a test image"
+    left_out = [LeftOut(*identity, reason) for identity in sorted(deal.relatives)]
+    in_pool = Counter(c.label for c in world if c.label and deal.role.get(c.identity) == roles.POOL)
+    counts = sorted((in_pool[c] for c in in_pool if c not in deal.too_few), reverse=True)
+    numbers = {
+        "classes_with_too_few_families": len(deal.too_few),
+        "labelled": {
+            "classes": len(counts),
+            "images": sum(counts),
+            "most": max(counts, default=0),
+            "median": median(counts) if counts else 0,
+            "least": min(counts, default=0),
+        },
+    }
+    return Cast(deal.role, left_out, deal.too_few, numbers)
 
 
 def row(
@@ -245,25 +203,18 @@ def main() -> str:
 
     described, left_out = usable_sets(package.collections(layout.RAW_ICONS), parameters, sets)
     icons, same = collect(layout.RAW_ICONS, described)
-    label = {
-        i: index[name] for i, (_, words) in icons.items() if (name := " ".join(words)) in index
-    }
+    label = labels(icons, index, sets.badges if parameters.cast == "long-tail" else frozenset())
     drawings, broken = look_at(icons, label)
     for entry in broken:
         del icons[entry.prefix, entry.name], label[entry.prefix, entry.name]
 
-    casting = Casting(
-        salt=parameters.salt,
-        reference_families=parameters.reference_families,
-        per_class=parameters.test_images_per_class,
-        adversarial_candidates=parameters.adversarial_candidates_per_class,
-        pool_size=parameters.pool_size,
-        pool_labelled=parameters.pool_labelled,
-        pool_with_class_word=parameters.pool_with_class_word,
-    )
-    class_words = {word for name in index for word in name.split()}
-    part = roles.cast(candidates(icons, label, drawings, sets), casting, class_words)
-    part, easy = resolve_adversarial(part, label, drawings)
+    world = candidates(icons, label, drawings, sets)
+    if parameters.cast == "long-tail":
+        cast = cast_long_tail(parameters, world, index)
+    else:
+        cast = cast_similarity(parameters, world, index, label, drawings)
+    label = {i: class_id for i, class_id in label.items() if class_id not in cast.without_part}
+    part = cast.part
 
     by_role: dict[str, list[dict[str, Any]]] = defaultdict(list)
     # hash order: shards are random samples of a role, and no set stands together
@@ -282,12 +233,12 @@ def main() -> str:
         for p, c in described.items()
         if used[p]
     ]
-    left_out += [*same, *broken, *easy]
+    left_out += [*same, *broken, *cast.left_out]
     catalogue.write(catalogue.FOLDER, by_role, left_out, attribution)
     counts = {role: len(rows) for role, rows in sorted(by_role.items())}
     reasons = dict(Counter(entry.reason.replace(" ", "_") for entry in left_out))
     numbers = {"sets": len(attribution), "classes": len(class_names), "left_out": reasons}
-    metrics.write(METRICS, {"roles": counts, **numbers})
+    metrics.write(METRICS, {"roles": counts, **numbers, **cast.numbers})
     return ", ".join(f"{role} {count:,}" for role, count in counts.items())
 
 

@@ -10,7 +10,7 @@ import pytest
 from stages import catalogue as stage
 from stages.artifacts import catalogue
 from stages.artifacts.layout import RAW_ICONS
-from stages.icons import package
+from stages.icons import package, sets, table
 from stages.icons.package import Icon
 from stages.parameters import section
 from stages.parameters.icons import Icons
@@ -100,8 +100,8 @@ def test_sets_without_a_usable_licence_are_left_out_with_the_reason():
         "flag": described("flag", "MIT"),
     }
     parameters = section("icons", Icons, ROOT / "presets/tiny.yaml")
-    sets = stage.Sets({"flag": "flags"}, frozenset(), {})
-    kept, left_out = stage.usable_sets(collections, parameters, sets)
+    described_sets = sets.Sets({"flag": "flags"}, frozenset(), {})
+    kept, left_out = table.usable_sets(collections, parameters, described_sets)
     assert set(kept) == {"good"}
     assert {entry.prefix: (entry.reason, entry.detail) for entry in left_out} == {
         "bad": ("licence", "CC-BY-NC-4.0"),
@@ -113,7 +113,7 @@ def test_sets_without_a_usable_licence_are_left_out_with_the_reason():
 
 def test_one_icon_per_drawing_and_rendition():
     names = ["cup-16-filled", "cup-24-filled", "cup-24-regular", "fist", "fist-dark-skin-tone"]
-    kept, left_out = stage.distinct([Icon("set", name, "") for name in names])
+    kept, left_out = table.distinct([Icon("set", name, "") for name in names])
     assert [icon.name for icon, _ in kept] == ["cup-16-filled", "cup-24-regular", "fist"]
     assert [(entry.name, entry.reason) for entry in left_out] == [
         ("cup-24-filled", "same drawing"),
@@ -125,14 +125,14 @@ def test_a_set_in_two_families_is_an_error(tmp_path):
     path = tmp_path / "sets.yaml"
     path.write_text("leave_out: {}\nrenditions: {}\nfamilies: {a: [x], b: [x]}\n")
     with pytest.raises(ValueError, match="x stands in a and b"):
-        stage.read_sets(path)
+        sets.read_sets(path)
 
 
 def test_the_sets_that_the_data_file_names_exist():
     """A typing error in the families would quietly make a set its own family."""
-    sets = stage.read_sets(ROOT / "data/icons/sets.yaml")
-    assert "fa7-solid" in sets.family
-    assert sets.renditions >= {"noto", "pixelarticons"}
+    known = sets.read_sets(ROOT / "data/icons/sets.yaml")
+    assert "fa7-solid" in known.family
+    assert known.renditions >= {"noto", "pixelarticons"}
 
 
 def test_a_file_that_is_no_package(tmp_path):

@@ -1,27 +1,69 @@
 """Parameters of `catalogue`: which icons, and who plays which part."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stages.parameters import Strict
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
+Some = Annotated[int, Field(ge=1)]
+
+# What one casting needs and another does not know.
+OWN: dict[str, tuple[str, ...]] = {
+    "similarity": (
+        "reference_families",
+        "adversarial_candidates_per_class",
+        "pool_size",
+        "pool_labelled",
+        "objectnet_strength",
+    ),
+    "long-tail": ("least_families", "reference_images_per_class", "pool_unrelated"),
+}
 
 
 class Icons(Strict):
-    """The icon world; `stages/icons/roles.py` says what each part is."""
+    """The icon world; `stages/icons/roles.py` and `stages/icons/longtail.py` say what each part is.
+
+    The fields below the line belong to one casting each: it needs all of its own, and another's are
+    an error, so that nothing is set in vain.
+    """
 
     licences: list[str]  # SPDX identifiers of the sets that may be used
     leave_out_categories: list[str]
     sets: str  # data file: families, renditions, sets to leave out
     classes: str  # data file: class names and synonyms
     salt: str  # another word, another deal
-    reference_families: Share
-    test_images_per_class: Annotated[int, Field(ge=1)]
-    adversarial_candidates_per_class: Annotated[int, Field(ge=1)]
-    pool_size: Count  # 0: every icon that is left
-    pool_labelled: Count
-    pool_with_class_word: Count
-    objectnet_strength: Share
+    cast: Literal["similarity", "long-tail"] = "similarity"
+    test_images_per_class: Some
+    pool_with_class_word: Count  # icons of no class whose name has the words of one
+    # ---- similarity
+    reference_families: Share = 0.0
+    adversarial_candidates_per_class: Some = 1
+    pool_size: Count = 0  # 0: every icon that is left
+    pool_labelled: Count = 0
+    objectnet_strength: Share = 0.0
+    # ---- long-tail
+    least_families: Some = 1  # that draw a class; others are left out
+    reference_images_per_class: Some = 1  # at most
+    pool_unrelated: Count = 0
+
+    @model_validator(mode="after")
+    def _of_this_cast(self) -> "Icons":
+        missing = [key for key in OWN[self.cast] if key not in self.model_fields_set]
+        if missing:
+            raise ValueError(f"cast {self.cast} needs {', '.join(missing)}")
+        for other, keys in OWN.items():
+            given = [key for key in keys if key in self.model_fields_set]
+            if other != self.cast and given:
+                raise ValueError(
+                    f"{', '.join(given)} belong to cast {other}, not to {self.cast}; leave them out"
+                )
+        if self.cast == "long-tail" and self.least_families < self.test_images_per_class + 2:
+            raise ValueError(
+                f"least_families is {self.least_families}, but a class needs "
+                f"{self.test_images_per_class} families for the test, one for the reference and "
+                f"one for the pool: at least {self.test_images_per_class + 2}"
+            )
+        return self
