@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64, UInt64
 
 from stages import rules
-from stages.artifacts.matches import Matches
+from stages.artifacts.members import Members
 from stages.mixing import finalised
 from stages.parameters import nearest, unknown
 
@@ -28,7 +28,7 @@ UNIT = 2.0**-53
 
 
 def trim_tail(
-    base_N: Bool[np.ndarray, " N"], found: Matches, tail: int, most: int, seed: int
+    base_N: Bool[np.ndarray, " N"], found: Members, tail: int, most: int, seed: int
 ) -> tuple[Bool[np.ndarray, " N"], list[str]]:
     """Cut the ``tail`` rarest classes to at most ``most`` rows each; what is kept, and their ids.
 
@@ -54,7 +54,7 @@ def trim_tail(
 
 
 def scale(
-    base_N: Bool[np.ndarray, " N"], found: Matches, share: float, seed: int
+    base_N: Bool[np.ndarray, " N"], found: Members, share: float, seed: int
 ) -> tuple[Bool[np.ndarray, " N"], int]:
     """A uniform ``share`` of the base (rounded half up), and of each class its row with the
     smallest key, so that none is lost; what is kept, and how many rows that added.
@@ -69,7 +69,7 @@ def scale(
 
 
 def match(
-    base_N: Bool[np.ndarray, " N"], found: Matches, target_C: Int64[np.ndarray, " C"], seed: int
+    base_N: Bool[np.ndarray, " N"], found: Members, target_C: Int64[np.ndarray, " C"], seed: int
 ) -> tuple[Bool[np.ndarray, " N"], Int64[np.ndarray, " C"]]:
     """At most ``target_C`` rows of each class; what is kept, and what each class lacks.
 
@@ -82,7 +82,7 @@ def match(
     return kept_N, target_C - found.within(kept_N)
 
 
-def targets(found: Matches, wanted: Mapping[str, int], keep: int | None) -> Int64[np.ndarray, " C"]:
+def targets(found: Members, wanted: Mapping[str, int], keep: int | None) -> Int64[np.ndarray, " C"]:
     """The counts ``wanted`` by class id, in the order of the classes of ``found``; where ``keep``
     is given, scaled to that sum by largest remainder (of equal ones, the first by id).
 
@@ -122,7 +122,7 @@ def above(
     return kept_N
 
 
-def chosen(found: Matches, take: str | int | float | Sequence[str], seed: int | None) -> list[str]:
+def chosen(found: Members, take: str | int | float | Sequence[str], seed: int | None) -> list[str]:
     """The class ids that ``take`` means: `any`, a number or share of those that the base has rows
     of, drawn, or a list. Draws of one seed are nested by size.
 
@@ -149,7 +149,7 @@ def chosen(found: Matches, take: str | int | float | Sequence[str], seed: int | 
 
 
 def of_classes(
-    base_N: Bool[np.ndarray, " N"], found: Matches, taken: Sequence[str]
+    base_N: Bool[np.ndarray, " N"], found: Members, taken: Sequence[str]
 ) -> tuple[Bool[np.ndarray, " N"], int]:
     """Rows of any class of ``taken``, and how many of them are of another class too."""
     place = {key: at for at, key in enumerate(found.classes)}
@@ -162,12 +162,12 @@ def of_classes(
 
 
 def balance(
-    base_N: Bool[np.ndarray, " N"], found: Matches, most: int, seed: int
+    base_N: Bool[np.ndarray, " N"], found: Members, most: int, seed: int
 ) -> Bool[np.ndarray, " N"]:
     """MetaCLIP's balancing: each match fires with probability min(1, ``most`` / rows of its class),
     and a row stays if any of its matches fires (algorithm 1 there).
 
-    Classes of at most ``most`` rows stay whole; rows without a class go. Matches fire each by its
+    Classes of at most ``most`` rows stay whole; rows without a class go. Members fire each by its
     own key, whatever other classes there are.
     """
     probability_C = np.minimum(1.0, most / np.maximum(found.counts, 1))
@@ -236,7 +236,7 @@ def spread(count_C: Int64[np.ndarray, " C"]) -> dict[str, Any]:
     }
 
 
-def _first_rows(found: Matches, seed: int) -> Int64[np.ndarray, " listed"]:
+def _first_rows(found: Members, seed: int) -> Int64[np.ndarray, " listed"]:
     """Of each class that has rows, the one with the smallest key."""
     smallest_C = np.full(len(found.classes), np.iinfo(np.uint64).max, np.uint64)
     row_C = np.full(len(found.classes), -1, np.int64)
@@ -260,7 +260,7 @@ def _marked(count: int, positions: Any) -> Bool[np.ndarray, " C"]:
     return marked_C
 
 
-def _blocks(found: Matches) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _blocks(found: Members) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for start in range(0, len(found.row_M), BLOCK):
         part = slice(start, start + BLOCK)
         yield found.row_M[part], found.class_M[part]

@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from stages import classwise, rules
-from stages.artifacts import layout, manifest, matches, metrics, relevance, scores, split
+from stages.artifacts import layout, manifest, members, metrics, relevance, scores, split
 from stages.artifacts.manifest import Manifest
-from stages.artifacts.matches import Matches
+from stages.artifacts.members import Members
 from stages.artifacts.scores import Scores
 from stages.artifacts.split import Split
 from stages.entry import run
@@ -112,7 +112,7 @@ def by_class(
     path: Path,
 ) -> Pruned:
     """A rule that looks at the classes of rows; the card has their counts before and after."""
-    found = read_matches(rule.by, base_N, pool, path)
+    found = read_members(rule.by, base_N, pool, path)
     facts: dict[str, Any] = {}
     if isinstance(rule, splits.TrimTail):
         kept_N, facts["trimmed"] = classwise.trim_tail(
@@ -140,7 +140,7 @@ def by_class(
 
 def matched(
     base_N: Bool[np.ndarray, " N"],
-    found: Matches,
+    found: Members,
     rule: splits.Match,
     of: Split | None,
     pool: Manifest,
@@ -150,9 +150,9 @@ def matched(
     if of is None:
         folder = layout.dataset(study.name("reference", path))
         rows = len(manifest.read(folder, shards=False))
-        other = matches.by_label(folder, np.ones(rows, bool))
+        other = members.by_label(folder, np.ones(rows, bool))
     else:
-        other = read_matches(rule.by, of.mask(len(pool)), pool, path)
+        other = read_members(rule.by, of.mask(len(pool)), pool, path)
     wanted = dict(zip(other.classes, other.counts.tolist(), strict=True))
     target_C = classwise.targets(found, wanted, rule.keep)
     unknown = sorted(wanted.keys() - set(found.classes))
@@ -237,11 +237,11 @@ def read_scores(tests: list[str], pool: Manifest, path: Path) -> dict[str, Score
     return found
 
 
-def read_matches(by: str, base_N: Bool[np.ndarray, " N"], pool: Manifest, path: Path) -> Matches:
+def read_members(by: str, base_N: Bool[np.ndarray, " N"], pool: Manifest, path: Path) -> Members:
     """The classes of the base's rows."""
     if by == "label":
-        return matches.by_label(pool.folder, base_N)
-    return matches.by_mention(layout.frequency(study.name("classes", path)), base_N, pool.sha256)
+        return members.by_label(pool.folder, base_N)
+    return members.by_mention(layout.frequency(study.name("classes", path)), base_N, pool.sha256)
 
 
 def prune(rule: splits.Rule, pool: Manifest, base: Split, path: Path = FILE) -> Pruned:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import classwise, rules
-from stages.artifacts import matches
+from stages.artifacts import members
 
 NAMES = ("ant", "bee", "cat", "dog", "elk", "fox")
 SEEDS = st.integers(0, 2**63 - 1)
@@ -18,7 +18,7 @@ def made(rows, classes=NAMES):
     """Matches of a list with the class ids of each row."""
     row = [row for row, ids in enumerate(rows) for _ in ids]
     ids = [classes.index(key) for ids in rows for key in ids]
-    return matches.sorted_by_id(classes, np.array(row, np.int64), np.array(ids, np.int32))
+    return members.sorted_by_id(classes, np.array(row, np.int64), np.array(ids, np.int32))
 
 
 def keys(seed, count):
@@ -360,6 +360,6 @@ def test_spread_leaves_out_classes_without_rows():
 def test_matches_are_checked():
     row = np.array([0, 0, 1])
     with pytest.raises(ValueError, match="1 classes come twice"):
-        matches.sorted_by_id(("a", "a"), row, np.zeros(3, np.int32))
+        members.sorted_by_id(("a", "a"), row, np.zeros(3, np.int32))
     with pytest.raises(ValueError, match="do not ascend"):
-        matches.sorted_by_id(("a",), row[::-1].copy(), np.zeros(3, np.int32))
+        members.sorted_by_id(("a",), row[::-1].copy(), np.zeros(3, np.int32))

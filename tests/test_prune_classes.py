@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from stages import classwise, prune, rules
-from stages.artifacts import frequency, layout, matches, metrics, relevance, split
+from stages.artifacts import frequency, layout, members, metrics, relevance, split
 from stages.parameters import splits
 from tests.artifacts_samples import contents, make_dataset
 
@@ -294,13 +294,13 @@ def test_a_pool_without_labels_and_matches_of_another(house):
     base = np.ones(4, bool)
     make_dataset(Path("other"), labels=[None] * 4)
     with pytest.raises(ValueError, match="no row has a label"):
-        matches.by_label(Path("other"), base)
+        members.by_label(Path("other"), base)
     with pytest.raises(ValueError, match="pool: 12 rows, the splits are of 4"):
-        matches.by_label(layout.dataset("pool"), base)
+        members.by_label(layout.dataset("pool"), base)
     with pytest.raises(ValueError, match="frequency/few: made from another pool"):
-        matches.by_mention(layout.frequency("few"), base, "another")
-    with pytest.raises(ValueError, match="rows are not those of a pool of 4 rows"):
-        matches.by_mention(layout.frequency("few"), base, house)
+        members.by_mention(layout.frequency("few"), base, "another")
+    with pytest.raises(ValueError, match="matches are not of a pool of 4 rows"):
+        members.by_mention(layout.frequency("few"), base, house)
     write_parameters({"x": {"rule": "match", "to": "reference", **LABEL}})
     make_dataset(layout.dataset("reference"), labels=["wasp", "gnu"])
     with pytest.raises(ValueError, match=r"splits\.x: none of the 2 classes to match is a class"):
@@ -310,11 +310,11 @@ def test_a_pool_without_labels_and_matches_of_another(house):
 def test_matches_are_those_of_the_base(house):
     base = np.zeros(12, bool)
     base[[1, 2, 7, 10]] = True
-    found = matches.by_label(layout.dataset("pool"), base)
+    found = members.by_label(layout.dataset("pool"), base)
     assert found.classes == (ANT, BEE, CAT)
     assert found.row_M.tolist() == [1, 2, 7]
     assert found.counts.tolist() == [2, 1, 0]
-    found = matches.by_mention(layout.frequency("few"), base, house)
+    found = members.by_mention(layout.frequency("few"), base, house)
     assert found.classes == (ANT, BEE, CAT, ELK)
     pairs = zip(found.row_M.tolist(), found.class_M.tolist(), strict=True)
     assert sorted((row, found.classes[at]) for row, at in pairs) == [

@@ -7,7 +7,7 @@ are read from git and the DVC cache without touching the workspace.
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import layout, manifest, matches, split
+from stages.artifacts import layout, manifest, members, split
 from stages.entry import run
 from stages.parameters import unknown
 
@@ -98,9 +98,9 @@ def class_table(before: split.Split, after: split.Split) -> str:
     pool = before.card.get("pool")
     if pool is not None and pool != pool_manifest.sha256:
         return f"classes: not compared, {folder / manifest.MANIFEST} is not the splits' pool"
-    if not any(column.null_count < len(column) for _, column in matches.labels(folder)):
+    if not any(column.null_count < len(column) for _, column in members.labels(folder)):
         return "classes: not compared, no row of the pool has a label"
-    changes = split.class_change(before, after, matches.labels(folder))
+    changes = split.class_change(before, after, members.labels(folder))
     if not changes:
         return "classes: none changed"
     head = ("class", "in A", "in B", "change")

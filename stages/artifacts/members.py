@@ -21,7 +21,7 @@ from stages.artifacts import atomic, frequency, manifest
 
 
 @dataclass(frozen=True)
-class Matches:
+class Members:
     """Pairs of row and class, by ascending row. ``classes`` are ids in ascending order, also those
     without rows; ``class_M`` counts in them. ``sorted_by_id`` makes them of any order. ``source``
     says what they were read from, beside the pool."""
@@ -49,7 +49,7 @@ class Matches:
 
 def sorted_by_id(
     classes: Sequence[str], row_M: Int64[np.ndarray, " M"], class_M: Int32[np.ndarray, " M"]
-) -> Matches:
+) -> Members:
     """Matches of classes that come in any order, so that a rule cannot depend on it.
 
     Raises ``ValueError`` where a class comes twice or rows do not ascend.
@@ -61,7 +61,7 @@ def sorted_by_id(
     order = sorted(range(len(classes)), key=lambda at: classes[at])
     place_C = np.empty(len(classes), np.int32)
     place_C[order] = np.arange(len(classes), dtype=np.int32)
-    return Matches(tuple(classes[at] for at in order), row_M, place_C[class_M])
+    return Members(tuple(classes[at] for at in order), row_M, place_C[class_M])
 
 
 def labels(folder: Path) -> Iterator[tuple[int, pa.Array]]:
@@ -72,7 +72,7 @@ def labels(folder: Path) -> Iterator[tuple[int, pa.Array]]:
         start += len(batch)
 
 
-def by_label(folder: Path, base_N: Bool[np.ndarray, " N"]) -> Matches:
+def by_label(folder: Path, base_N: Bool[np.ndarray, " N"]) -> Members:
     """The labelled rows of the base; classes are all labels of the data set in ``folder``.
 
     Raises ``ValueError`` where no row of the data set has a label, or it has not N rows.
@@ -102,7 +102,7 @@ def by_label(folder: Path, base_N: Bool[np.ndarray, " N"]) -> Matches:
     return sorted_by_id(list(place), np.concatenate(rows), np.concatenate(codes))
 
 
-def by_mention(folder: Path, base_N: Bool[np.ndarray, " N"], pool: str) -> Matches:
+def by_mention(folder: Path, base_N: Bool[np.ndarray, " N"], pool: str) -> Members:
     """The rows of the base whose captions mention a class; classes are those of the list that the
     frequency in ``folder`` is of.
 
@@ -113,20 +113,12 @@ def by_mention(folder: Path, base_N: Bool[np.ndarray, " N"], pool: str) -> Match
     if card.get("pool") != pool:
         raise ValueError(f"{folder}: made from another pool; run the stage frequency again")
     classes = frequency.read(folder).classes
-    place = {key: at for at, key in enumerate(classes)}
-    path = folder / frequency.MATCHES
-    parquet = atomic.open_parquet(path)
-    atomic.check_schema(path, parquet.schema_arrow.remove_metadata(), frequency.MATCHES_SCHEMA)
     parts = [(np.empty(0, np.int64), np.empty(0, np.int32))]
-    for batch in parquet.iter_batches():
-        row_B, column = batch.column(0).to_numpy(), batch.column(1)
-        if not len(row_B):
-            continue
-        if not 0 <= row_B.min() <= row_B.max() < len(base_N):
-            raise ValueError(f"{path}: rows are not those of a pool of {len(base_N)} rows")
-        known = np.array([place[key] for key in column.dictionary.to_pylist()], np.int32)
-        inside_B = base_N[row_B]
-        parts.append((row_B[inside_B], known[column.indices.to_numpy()[inside_B]]))
+    for row_M, class_M in frequency.matches(folder).parts():
+        if len(row_M) and not 0 <= row_M[0] <= row_M[-1] < len(base_N):
+            raise ValueError(f"{folder}: matches are not of a pool of {len(base_N)} rows")
+        inside_M = base_N[row_M]
+        parts.append((row_M[inside_M], class_M[inside_M].astype(np.int32)))
     rows, codes = zip(*parts, strict=True)
     made = sorted_by_id(classes, np.concatenate(rows), np.concatenate(codes))
     source = {name: card[name] for name in ("classes", "matcher", "wordnet")}
