@@ -151,7 +151,7 @@ def main() -> None:
     counting.count(stream(arguments.captions), match, len(listed))
     fast = (time.perf_counter() - before) / arguments.captions
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
-    equal = np.array_equal(counting.count(few, match, len(listed)), expected_C)
+    equal = np.array_equal(counting.count(few, match, len(listed))[0], expected_C)
     with tempfile.TemporaryDirectory() as folder:
         theirs = nltk_lemma(layout.RAW_WORDNET, Path(folder))
         wrong = differing(real, nouns.lemma, theirs)

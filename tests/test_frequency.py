@@ -17,10 +17,12 @@ from stages import frequency as stage
 from stages.artifacts import classes, dataset, frequency, layout
 from stages.artifacts.dataset import Sample
 from stages.artifacts.frequency import Frequency
-from stages.captions import lemmas, words
+from stages.artifacts.manifest import SHARDS_KEY
+from stages.captions import lemmas, wordnet, words
 
 ROOT = Path(__file__).parents[1]
 WORDNET = ROOT / "tests/fixtures/wordnet.tgz"
+MENTIONED = {"bell": 2, "cat": 1, "key": 3, "umbrella": 1}
 CAPTIONS = ["two cats", "a bell, a key", "keys", "something else", "umbrella stand", "bell key"]
 
 
@@ -51,7 +53,7 @@ def test_counts_and_matches_of_a_pool(repository):
     known = classes.read(layout.classes("icons"))
     assert found.classes == tuple(known)
     counted = {key: n for key, n in zip(found.classes, found.count_C.tolist(), strict=True) if n}
-    assert counted == {"bell": 2, "cat": 1, "key": 3, "umbrella": 1}
+    assert counted == MENTIONED
     matches = frequency.read_matches(layout.frequency("icons")).to_pylist()
     assert [(match["row"], match["class"]) for match in matches] == [
         (0, "cat"), (1, "bell"), (1, "key"), (2, "key"), (4, "umbrella"), (5, "bell"), (5, "key"),
@@ -92,9 +94,73 @@ def test_the_stage_counts_as_the_function_does(repository):
         assert count_C.sum() > 0
 
 
-def test_names_that_match_nothing_have_a_count_of_zero():
+def test_names_that_match_nothing_have_a_count_of_zero(capsys):
     listed = {"a": {"names": ["cat"]}, "b": {"names": ["zebra finch"], "negatives": ["cat"]}}
-    assert stage.count_classes(["cats", None], listed, wordnet=WORDNET).tolist() == [1, 0]
+    captions = ["cats", None, b"a cat", b"\xff"]
+    assert stage.count_classes(captions, listed, wordnet=WORDNET).tolist() == [2, 0]
+    said = capsys.readouterr().err
+    assert said == (
+        "frequency: of the captions 1 is null and 1 is not UTF-8: they mention no class\n"
+    )
+
+
+def test_classes_that_no_caption_mentions_are_named(repository, capsys):
+    stage.main()
+    said = capsys.readouterr().err
+    lacking = [key for key in classes.read(layout.classes("icons")) if key not in MENTIONED]
+    assert f"{len(lacking)} of {len(lacking) + 4} classes are mentioned by no caption" in said
+    assert f"{', '.join(lacking[: stage.NAMED])} and {len(lacking) - stage.NAMED} more" in said
+    assert "null" not in said
+
+
+def test_a_manifest_whose_captions_are_null_or_no_text(repository, capsys):
+    """Another program wrote them: the stage counts them, says so and counts the rest."""
+    folder = layout.dataset("pool")
+    path = folder / "manifest.parquet"
+    whole = pq.ParquetFile(path)
+    parts = [whole.read_row_group(number) for number in range(3)]
+    bad = pa.StringArray.from_buffers(
+        2,
+        pa.py_buffer(np.array([0, 0, 4], np.int32)),
+        pa.py_buffer(b"\xffcat"),
+        pa.py_buffer(b"\2"),
+    )
+    at = parts[0].column_names.index("caption")
+    parts[0] = parts[0].set_column(at, whole.schema_arrow.field("caption"), bad)
+    with pq.ParquetWriter(path, whole.schema_arrow) as writer:
+        for part in parts:
+            writer.write_table(part)
+        writer.add_key_value_metadata({SHARDS_KEY: whole.metadata.metadata[SHARDS_KEY]})
+    stage.main()
+    assert "of the captions 1 is null and 1 is not UTF-8: they" in capsys.readouterr().err
+    stated = json.loads(Path("metrics/frequency.json").read_text())
+    assert (stated["captions_null"], stated["captions_not_utf8"]) == (1, 1)
+    found = frequency.read(layout.frequency("icons"))
+    counted = {key: n for key, n in zip(found.classes, found.count_C.tolist(), strict=True) if n}
+    assert counted == {"bell": 1, "key": 2, "umbrella": 1}
+
+
+def test_the_card_names_the_wordnet(repository):
+    stage.main()
+    card = json.loads((layout.frequency("icons") / "card.json").read_text())
+    assert card["wordnet_version"] == "3.0"
+    assert len(card["wordnet"]) == 64
+    write(repository, matcher="phrase", wordnet="nowhere")
+    stage.main()
+    card = json.loads((layout.frequency("icons") / "card.json").read_text())
+    assert (card["wordnet"], card["wordnet_version"]) == ("none", "none")
+
+
+def test_nltks_data_folder_gives_the_same_counts(repository):
+    stage.main()
+    first = (layout.frequency("icons") / "counts.parquet").read_bytes()
+    folder = Path("nltk_data/corpora/wordnet")
+    folder.mkdir(parents=True)
+    for name, content in wordnet.read(WORDNET, lemmas.FILES).items():
+        (folder / name).write_bytes(content)
+    write(repository, wordnet="nltk_data")
+    stage.main()
+    assert (layout.frequency("icons") / "counts.parquet").read_bytes() == first
 
 
 def test_wordnet_that_is_not_there(repository):
