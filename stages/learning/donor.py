@@ -29,32 +29,36 @@ IMAGE_SIDE = ("visual.", "logit_scale", "logit_bias")  # of an open_clip model's
 TOKENS = frozenset({"vocab_size", "tokenizer_kwargs", "tokenizer_mode"})
 
 
-def check(stored: Checkpoint) -> None:
-    """Raise ``ValueError`` for a donor whose text tower has learnt nothing, or is not CLIP's."""
-    objective = stored.card["training"].get("objective", "clip")  # published: no run of ours
-    if objective != "clip":
+def check(stored: Checkpoint, objective: str, config: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for a donor that a run cannot take from, with what is wrong.
+
+    Its text tower must have learnt and be CLIP's. A clip run takes that tower, so all of its shape
+    must be that of the run's configuration ``config``; of a supervised run only the dimensions.
+    """
+    given = stored.card["training"].get("objective", "clip")  # published: no run of ours
+    if given != "clip":
         raise ValueError(
-            f"{stored.folder}: the donor is a {objective} run, whose text tower is untrained; "
-            "take a clip run, or the encoder"
+            f"{stored.folder}: the donor is a {given} run, whose text tower is untrained; take a "
+            "clip run, or the encoder"
         )
-    config = stored.model_config
-    if foreign := sorted(FOREIGN & {*config, *config.get("text_cfg", {})}):
+    theirs = stored.model_config
+    if foreign := sorted(FOREIGN & {*theirs, *theirs.get("text_cfg", {})}):
         raise ValueError(f"{stored.folder}: the donor has {foreign[0]}: not a text tower of CLIP's")
+    own, other = _shape(config), _shape(theirs)
+    needed = own if objective == "clip" else ["embed_dim"]
+    if different := [key for key in needed if own[key] != other[key]]:
+        what = ", ".join(f"{key} {other[key]} (here {own[key]})" for key in different)
+        raise ValueError(
+            f"{stored.folder}: the donor's text tower has {what}; make train.model fit it, or take "
+            "another donor"
+        )
 
 
 def take_text(clip: Clip, stored: Checkpoint, *, frozen: bool) -> None:
     """Put the donor's text tower into a model, in place; ``frozen``: it learns no more.
 
-    Raises ``ValueError`` where the towers have different shapes, with what differs.
+    Raises ``ValueError`` where their weights have different names or shapes.
     """
-    own, given = _shape(clip.config), _shape(stored.model_config)
-    different = [key for key in own if own[key] != given[key]]
-    if different:
-        what = ", ".join(f"{key} {given[key]} (here {own[key]})" for key in different)
-        raise ValueError(
-            f"{stored.folder}: the donor's text tower has {what}; make train.model fit it, or take "
-            "another donor"
-        )
     weights = stored.weights()
     state = clip.model.state_dict()
     names = [name for name in state if not name.startswith(IMAGE_SIDE)]

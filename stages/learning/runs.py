@@ -100,10 +100,11 @@ def _own(sources: Sources, plan: Plan) -> dict[str, Any]:
     return own
 
 
-def check(sources: Sources, plan: Plan) -> None:
-    """Raise ``ValueError`` for a run that cannot be: nothing to learn from, or no labels.
+def check(sources: Sources, plan: Plan) -> list[str]:
+    """What is to be said of a run's data before it learns: what some rows or classes lack, counted.
 
-    What every row needs (a class, a piece of its caption) is looked for in all of them.
+    Raises ``ValueError`` for a run that cannot be: nothing to learn from, or no labels. What every
+    row needs (a class, a piece of its caption) is looked for in all of them.
     """
     if not len(plan.rows) and not plan.add_reference:
         raise ValueError("the split is empty and the reference is not added: nothing to train on")
@@ -112,21 +113,34 @@ def check(sources: Sources, plan: Plan) -> None:
             f"the split has row {plan.rows.bitmap.max()}, {sources.pool.folder} has "
             f"{len(sources.pool)} rows; the split is of another pool"
         )
-    _ = plan.optimiser
     if plan.donor is not None:
-        donor.check(plan.donor)
+        donor.check(plan.donor, plan.objective, plan.train.model.config())
     if plan.objective == "dino":
         dino.check(plan.train, plan.prototypes)
     if plan.objective == "supervised":
-        texts.check_labels(sources.pool, plan.rows)
-        size, classes = plan.vocabulary.size, training_set.classes(sources, plan)
-        if size != ALL and size > len(classes):
-            raise ValueError(
-                f"vocabulary.size is {size}, and there are {len(classes)} classes; take "
-                f"{len(classes)} at most, or all"
-            )
+        return _check_classes(sources, plan)
     if (made := training_set.captions(sources, plan)) is not None:
-        texts.check(made, sources.pool, plan.rows)
+        return texts.check(made, sources.pool, plan.rows)
+    return []
+
+
+def _check_classes(sources: Sources, plan: Plan) -> list[str]:
+    """What is to be said of a supervised run's classes."""
+    texts.check_labels(sources.pool, plan.rows)
+    chosen = plan.vocabulary
+    counts = training_set.class_counts(sources, plan)
+    if chosen.size != ALL and chosen.size > len(counts):
+        raise ValueError(
+            f"vocabulary.size is {chosen.size}, and there are {len(counts)} classes; take "
+            f"{len(counts)} at most, or all"
+        )
+    none = int((counts == 0).sum())
+    if not none:
+        return []
+    said = f"classes: {none:,} of {len(counts):,} have no row to learn from"
+    if chosen.size != ALL and chosen.weights != "uniform":
+        said += f", and drawn by {chosen.weights} no vocabulary has them"
+    return [said]
 
 
 def fit(
@@ -143,10 +157,11 @@ def fit(
     ``loaders`` processes read for each process that trains; with 0 it reads for itself. In several
     processes the first one writes; the others return an empty string.
     """
-    check(sources, plan)
-    train = plan.train
+    remarks = check(sources, plan)
     if world.first:
-        _report(sources, plan)
+        for remark in remarks:
+            print(remark, file=sys.stderr)
+    train = plan.train
     device = models.settle(train.threads, train.device, world.local)
     decided = recipe(sources, plan)
     clip = training_set.model(sources, plan)
@@ -217,21 +232,6 @@ def adopt(
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     """The entries in which two recipes differ."""
     return sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
-
-
-def _report(sources: Sources, plan: Plan) -> None:
-    """Say on stderr what some rows or classes lack, with counts."""
-    if (made := training_set.captions(sources, plan)) is not None:
-        texts.report(texts.check(made, sources.pool, plan.rows), len(plan.rows))
-    if plan.objective == "supervised":
-        counts = training_set.class_counts(sources, plan)
-        if none := int((counts == 0).sum()):
-            never = plan.vocabulary.size != ALL and plan.vocabulary.weights != "uniform"
-            print(
-                f"classes: {none:,} of {len(counts):,} have no row to learn from"
-                + (f"; by {plan.vocabulary.weights} no vocabulary has them" if never else ""),
-                file=sys.stderr,
-            )
 
 
 def _objective(

@@ -8,7 +8,6 @@ cache.
 Shapes: M rows of a shard.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ from stages.parameters import nearest
 from stages.parameters.captions import CAPTION, Captions
 
 TURN = 1 << 62  # no pass of a run: these numbers are not those by which images are moved
-SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ def pieces_of(manifest: Manifest, position: int, captions: Captions) -> dict[str
     return found
 
 
-def check(texts: Texts, manifest: Manifest, rows: Split) -> Counter[str]:
-    """Count the rows that have not every piece, by piece.
+def check(texts: Texts, manifest: Manifest, rows: Split) -> list[str]:
+    """What is to be said of the captions of a split's rows: pieces that some do without, counted.
 
     Raises ``ValueError`` with counts for a piece that no row has, for rows that need a class and
     have none, or one that is not in the list, and for rows without any text.
@@ -111,17 +109,16 @@ def check(texts: Texts, manifest: Manifest, rows: Split) -> Counter[str]:
     captions = texts.captions
     if captions.of_class:
         check_labels(manifest, rows, texts.names)
+    if captions.kind == "template":
+        return []
     missing: Counter[str] = Counter()
     empty = 0
     for position, inside_M in shards(manifest, rows):
-        if captions.kind == "natural":
-            for piece, values in pieces_of(manifest, position, captions).items():
-                has_M = np.array([bool(text) for text in values])
-                missing[piece] += int((inside_M & ~has_M).sum())
-        has_M = np.array([bool(text) for text in texts.shard(manifest, position)])
-        empty += int((inside_M & ~has_M).sum())
+        for piece, values in pieces_of(manifest, position, captions).items():
+            missing[piece] += _without(values, inside_M)
+        empty += _without(texts.shard(manifest, position), inside_M)
     for piece in captions.facts:
-        if missing[piece] == len(rows):
+        if len(rows) and missing[piece] == len(rows):
             raise ValueError(
                 f"captions.pieces: none of the {len(rows):,} rows has {piece!r} in its JSON; "
                 f"{nearest(piece, [CAPTION, *_keys(manifest)])}"
@@ -131,16 +128,11 @@ def check(texts: Texts, manifest: Manifest, rows: Split) -> Counter[str]:
             f"captions.pieces: {empty:,} of {len(rows):,} rows have none of "
             f"{', '.join(captions.pieces)}; add a piece that every row has, such as {CAPTION}"
         )
-    return +missing
-
-
-def report(missing: Mapping[str, int], rows: int) -> None:
-    """Say on stderr which pieces are missing from how many rows."""
-    for piece in sorted(missing):
-        print(
-            f"captions: {missing[piece]:,} of {rows:,} rows have no {piece}, and do without",
-            file=sys.stderr,
-        )
+    return [
+        f"captions: {missing[piece]:,} of {len(rows):,} rows have no {piece}, and do without"
+        for piece in captions.pieces
+        if missing[piece]
+    ]
 
 
 def check_labels(manifest: Manifest, rows: Split, classes: Mapping[str, Any] | None = None) -> None:
@@ -177,6 +169,10 @@ def shards(manifest: Manifest, rows: Split) -> Iterator[tuple[int, Bool[np.ndarr
         start, stop = manifest.starts[position : position + 2]
         if rows.bitmap.range_cardinality(start, stop):
             yield position, rows.within(start, stop)
+
+
+def _without(values: Sequence[str], inside_M: Bool[np.ndarray, " M"]) -> int:
+    return int((inside_M & ~np.array([bool(text) for text in values])).sum())
 
 
 def _facts(manifest: Manifest, position: int, keys: Sequence[str]) -> pa.Table:
