@@ -193,8 +193,9 @@ def at_most(
     that are not decided: a row is kept where, even if every undecided row before it were, each of
     its classes had room; it is refused where the rows that are kept fill one. The first undecided
     row is always decided. One class a row takes one pass. Several take few, for chains of rows
-    that wait for each other are short in random order (Blelloch, Fineman, Shun, SPAA 2012: O(log^2)
-    for matching). A sort and about 60 bytes a match, 6 GB for LAION-400M's 94 M.
+    that wait for each other are short in random order (Blelloch, Fineman, Shun, SPAA 2012, for
+    matching). A sort and some 75 bytes a match: 30 M matches of 20 M rows, each of 1,000 classes
+    cut to a quarter, are decided in 28 passes, 40 s on one core and 2 GB.
     """
     first_M = np.diff(row_M, prepend=-1) > 0
     rows_R, item_M = row_M[first_M], np.cumsum(first_M) - 1

@@ -164,10 +164,11 @@ def matched(
     kept_N, short_C = classwise.match(base_N, found, target_C, rule.seed)
     short = {found.classes[at]: int(short_C[at]) for at in np.flatnonzero(short_C)}
     if short:
-        warn(f"{len(short)} classes have {sum(short.values())} rows fewer than they are to have")
+        wanted_C = np.count_nonzero(target_C)
+        warn(f"{len(short)} of {wanted_C} classes are {short_C.sum()} rows short of their targets")
     return kept_N, {
         "target": int(target_C.sum()),
-        "shortfall": sum(short.values()),
+        "shortfall": int(short_C.sum()),
         "short_classes": short,
         "unknown_classes": len(unknown),
     }

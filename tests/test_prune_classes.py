@@ -134,7 +134,7 @@ def test_match_with_the_reference(house, capsys):
         "shortfall": 2,
         "short_classes": {CAT: 2},
     }
-    assert "1 classes have 2 rows fewer than they are to have" in capsys.readouterr().err
+    assert "1 of 3 classes are 2 rows short of their targets" in capsys.readouterr().err
 
 
 def test_match_with_a_split_scaled(house, capsys):
@@ -146,7 +146,7 @@ def test_match_with_a_split_scaled(house, capsys):
     same = made(half=half, matched={"rule": "match", "of": "half", **LABEL})
     names = [LABELS[row] for row in split.read(layout.split("half")).rows if LABELS[row]]
     assert sorted(str(LABELS[row]) for row in same.rows) == sorted(names)
-    assert capsys.readouterr().err.count("fewer") == bool(found.card["shortfall"])
+    assert capsys.readouterr().err.count("short") == bool(found.card["shortfall"])
 
 
 def test_match_counts_classes_that_the_pool_has_not(house, capsys):
@@ -241,6 +241,13 @@ def test_bytes_repeat_and_the_list_has_no_order(house):
         ),
         ({"rule": "balance", "most": 0, **LABEL}, "greater than or equal to 1"),
         ({"rule": "classes", "by": "label", "take": 2}, "drawn need a seed"),
+        *(
+            (
+                {"rule": "classes", "take": take, **LABEL},
+                r"x\.take: take is any, a number .* but was",
+            )
+            for take in ("all", True, [], 0, 1.5, [3], None)
+        ),
         ({"rule": "classes", "take": 4, **LABEL}, "take 4: 4 of the 3 classes"),
         (
             {"rule": "classes", "take": ["bea"], **LABEL},
@@ -332,7 +339,7 @@ def test_the_command_says_what_is_short_and_starts_without_torch(house):
     command = [sys.executable, "-m", "stages.prune", "matched"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stdout.startswith("prune matched: 4 of 12 rows kept (33.3% of all)")
-    assert done.stderr == "prune: 1 classes have 2 rows fewer than they are to have\n"
+    assert done.stderr == "prune: 1 of 3 classes are 2 rows short of their targets\n"
     code = "import sys, stages.prune; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
     assert done.stdout == b"False\n"

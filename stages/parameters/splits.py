@@ -7,7 +7,7 @@ them into file dependencies; a slot that a rule does not use says ``none``.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from stages.parameters import FILE, Strict, parse, read, unknown
 
@@ -25,9 +25,9 @@ Names = Annotated[list[str], Field(min_length=1)]
 
 
 class Slots(Strict):
-    """The slots that every item has, and what every rule starts from."""
+    """The slots that every item has; every rule starts from ``base``: all, dedup or a split."""
 
-    base: str  # `all`, `dedup` or another split
+    base: str
     of: str
     with_: str = Field(alias="with")
 
@@ -161,12 +161,27 @@ class Threshold(Slots):
         return self
 
 
+def _taken(value: Any) -> Any:
+    """One explanation instead of one for every type that it could be."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if (
+        value == "any"
+        or (number and (0 < value < 1 or (isinstance(value, int) and value >= 1)))
+        or (isinstance(value, list) and value and all(isinstance(key, str) for key in value))
+    ):
+        return value
+    raise ValueError(
+        "take is any, a number of classes, a share of them between 0 and 1, or a list of class "
+        f"ids, but was {value!r}"
+    )
+
+
 class Classes(Sourceless):
     """Rows of some classes: of `any`, of so many or of a share of them (drawn), of those listed."""
 
     rule: Literal["classes"]
     by: By
-    take: Literal["any"] | Rows | Share | Names
+    take: Annotated[Literal["any"] | int | float | list[str], BeforeValidator(_taken)]
     seed: Seed | None = None
 
     @model_validator(mode="after")
