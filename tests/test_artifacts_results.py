@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stages.artifacts import checkpoint, classes, metrics, predictions
+from stages.artifacts import checkpoint, classes, features, metrics, predictions
 from tests.artifacts_samples import contents
 
 
@@ -118,6 +118,105 @@ def test_predictions_come_back(tmp_path):
 def test_impossible_predictions_are_not_written(tmp_path, changes, message):
     with pytest.raises(ValueError, match=rf"sketch\.parquet: {message}"):
         predictions.write(tmp_path, "sketch", table(**changes))
+    assert list(tmp_path.iterdir()) == []
+
+
+def class_table(**changes):
+    values = {
+        "class": ["cat", "dog"],
+        "name": ["cat, tabby", 'a "dog"'],
+        "frequency": [3, None],
+        "n": [5, 6],
+        "accuracy": [0.2, 1 / 3],
+        "predicted": [4, 7],
+        "nc1": [1.5, None],
+    }
+    empty = {name: [None, None] for name in predictions.CLASSES_SCHEMA.names}
+    return pa.table({**empty, **values, **changes}, schema=predictions.CLASSES_SCHEMA)
+
+
+def test_the_table_of_classes_comes_back(tmp_path):
+    predictions.write_classes(tmp_path, "val", class_table())
+    assert (tmp_path / "val.classes.csv").read_text() == (
+        "class,name,frequency,n,accuracy,predicted,nc1,nc2_m,nc2nn_m,nc2_w,nc2nn_w\n"
+        'cat,"cat, tabby",3,5,0.2,4,1.5,,,,\n'
+        'dog,"a ""dog""",,6,0.333333,7,,,,,\n'
+    )
+    found = predictions.read_classes(tmp_path, "val")
+    assert found.equals(class_table(accuracy=[0.2, 0.333333]))
+    with pytest.raises(ValueError, match="unknown test set 'vall'; did you mean 'val'"):
+        predictions.read_classes(tmp_path, "vall")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class": ["dog", "cat"]}, "class ids are missing or do not ascend"),
+        ({"class": ["cat", "cat"]}, "class ids are missing or do not ascend"),
+        ({"nc1": [1.0, math.nan]}, "nc1 is not finite; what is not defined is blank"),
+    ],
+)
+def test_impossible_tables_of_classes_are_not_written(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=rf"val\.classes\.csv: {message}"):
+        predictions.write_classes(tmp_path, "val", class_table(**changes))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("frequency", "count", "columns are"),
+        (",4,", ",four,", "invalid literal"),
+        (",4,", ",", "a line has not 11 cells"),
+    ],
+)
+def test_a_damaged_table_of_classes(tmp_path, old, new, message):
+    predictions.write_classes(tmp_path, "val", class_table())
+    path = tmp_path / "val.classes.csv"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ValueError, match=rf"val\.classes\.csv: {message}"):
+        predictions.read_classes(tmp_path, "val")
+
+
+def test_features_come_back(tmp_path):
+    feature_QD = np.arange(6, dtype=np.float32).reshape(2, 3)
+    with features.Writer(tmp_path / "run") as out:
+        out.add("val", "abc", feature_QD, np.eye(3), ["cat", "cat", "dog"])
+        out.add("plain", "abd", feature_QD, None, [])
+    found = features.read(tmp_path / "run", "val")
+    assert np.array_equal(found.feature_QD, feature_QD)
+    assert found.prototype_ED is not None
+    assert np.array_equal(found.prototype_ED, np.eye(3))
+    assert (found.classes, found.manifest) == (("cat", "cat", "dog"), "abc")
+    assert features.read(tmp_path / "run", "plain").prototype_ED is None
+    with pytest.raises(ValueError, match="unknown test set 'vall'; did you mean 'val'"):
+        features.read(tmp_path / "run", "vall")
+    (tmp_path / "run" / "val.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"val\.npy: not a readable array"):
+        features.read(tmp_path / "run", "val")
+    (tmp_path / "run" / "val.npy").unlink()
+    with pytest.raises(FileNotFoundError, match=r"val\.npy: not found"):
+        features.read(tmp_path / "run", "val")
+
+
+def test_features_that_were_not_stored_say_so(tmp_path):
+    with features.Writer(tmp_path / "run"):
+        pass
+    with pytest.raises(ValueError, match=r"no features were stored; set evaluate\.features"):
+        features.read(tmp_path / "run", "val")
+
+
+def test_impossible_features_leave_nothing(tmp_path):
+    with (
+        pytest.raises(ValueError, match="val: features are not finite"),
+        features.Writer(tmp_path / "run") as out,
+    ):
+        out.add("val", "abc", np.full((2, 3), np.nan), None, [])
+    with (
+        pytest.raises(ValueError, match="val: 3 prototypes of 1 class ids"),
+        features.Writer(tmp_path / "run") as out,
+    ):
+        out.add("val", "abc", np.eye(3), np.eye(3), ["cat"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -7,7 +8,18 @@ import pytest
 import yaml
 
 from stages import encoder, evaluate, train
-from stages.artifacts import cache, dataset, layout, metrics, predictions, split
+from stages.artifacts import (
+    atomic,
+    cache,
+    checkpoint,
+    dataset,
+    features,
+    frequency,
+    layout,
+    metrics,
+    predictions,
+    split,
+)
 from stages.learning import zeroshot
 from tests import learning_study
 from tests.artifacts_samples import contents, make_dataset
@@ -164,3 +176,122 @@ def test_accuracy_by_hand():
     assert numbers["top5"] == pytest.approx(5 / 6)
     assert (numbers["n"], numbers["classes"]) == (6, 9)
     assert json.dumps(numbers)
+
+
+def mentions(counts):
+    """Matches of the pool's captions: a class's first rows, as many as are given."""
+    pairs = sorted((row, at) for at, count in enumerate(counts.values()) for row in range(count))
+    row_M, class_M = (np.array(column) for column in zip(*pairs, strict=True))
+    found = frequency.Frequency(tuple(counts), tuple(counts), np.array(list(counts.values())))
+    pool = dataset.read(layout.dataset("pool")).sha256
+    frequency.write(layout.frequency("shapes"), found, [(row_M, class_M)], {"pool": pool})
+
+
+def test_bias_and_neural_collapse_follow_from_what_is_stored(here, capsys):
+    mentions({"ball": 30, "wall": 4, "sky": 11})
+    learning_study.change(
+        here, evaluate={"frequency": "mention", "features": True, "resamples": 100}
+    )
+    evaluate.main("full-0")
+    numbers = metrics.read(layout.metrics("evaluate", "full-0"))["val"]
+    table = predictions.read(layout.predictions("full-0"), "val")
+    place = {"ball": 0, "sky": 1, "wall": 2}
+    label_Q, said_Q = (
+        np.array([place[name] for name in table[column].to_pylist()])
+        for column in ("label", "predicted")
+    )
+    # the reference, seven of each class, was added to the pool's rows
+    frequency_C = np.array([37, 18, 11])
+    counts_CC = np.zeros((3, 3), int)
+    np.add.at(counts_CC, (label_Q, said_Q), 1)
+    bias = evaluate.imbalance(counts_CC, frequency_C, resamples=100)
+    metrics.write(here / "expected.json", bias.numbers())
+    assert numbers["imbalance"] == metrics.read(here / "expected.json")
+    stored = features.read(layout.features("full-0"), "val")
+    assert stored.manifest == dataset.read(layout.dataset("tests/val")).sha256
+    assert stored.classes == ("ball", "sky", "wall")
+    lengths = np.linalg.norm(stored.feature_QD, axis=1)
+    assert not np.allclose(lengths, 1)
+    assert stored.prototype_ED is not None
+    nearest = (stored.feature_QD @ stored.prototype_ED.T).argmax(axis=1)
+    assert nearest.tolist() == said_Q.tolist()
+    collapse = evaluate.neural_collapse(stored.feature_QD, label_Q, stored.prototype_ED)
+    assert set(collapse.numbers()) == {"nc1", "nc2_m", "nc2nn_m", "nc2_w", "nc2nn_w"}
+    for name, value in collapse.numbers().items():
+        assert numbers["neural_collapse"][name] == pytest.approx(value, abs=1e-5)
+    assert numbers["neural_collapse"]["with_frequency"] == pytest.approx(
+        collapse.against(frequency_C), abs=1e-6
+    )
+    by_class = predictions.read_classes(layout.predictions("full-0"), "val")
+    assert by_class["class"].to_pylist() == ["ball", "sky", "wall"]
+    assert by_class["frequency"].to_pylist() == [37, 18, 11]
+    assert by_class["accuracy"].to_pylist() == pytest.approx(list(bias.accuracy_C), abs=1e-6)
+    assert by_class["predicted"].to_pylist() == bias.predicted_C.tolist()
+    assert by_class["nc1"].to_pylist() == pytest.approx(list(collapse.by_class["nc1"]), abs=1e-5)
+    assert "no known frequency" not in capsys.readouterr().err
+    first = contents(layout.predictions("full-0")), contents(layout.features("full-0"))
+    evaluate.main("full-0")
+    assert (contents(layout.predictions("full-0")), contents(layout.features("full-0"))) == first
+
+
+def test_without_a_frequency_there_is_no_bias_and_the_table_is_blank(here):
+    learning_study.change(here, evaluate={"frequency": "none", "features": False})
+    evaluate.main("full-0")
+    numbers = metrics.read(layout.metrics("evaluate", "full-0"))["val"]
+    assert "imbalance" not in numbers
+    assert "with_frequency" not in numbers["neural_collapse"]
+    by_class = predictions.read_classes(layout.predictions("full-0"), "val")
+    assert by_class["frequency"].null_count == 3
+    assert by_class["accuracy"].null_count == by_class["nc2_w"].null_count == 0
+    with pytest.raises(ValueError, match="no features were stored"):
+        features.read(layout.features("full-0"), "val")
+
+
+def test_equal_frequencies_are_said_and_give_no_correlation(here, capsys):
+    learning_study.change(here, evaluate={"frequency": "label"})
+    evaluate.main("supervised-0")
+    numbers = metrics.read(layout.metrics("evaluate", "supervised-0"))["val"]
+    assert "corr_acc" not in numbers["imbalance"]
+    assert numbers["imbalance"]["classes"] == 3
+    assert numbers["neural_collapse"]["with_frequency"] == {}
+    assert "val: corr_acc and corr_pred not defined" in capsys.readouterr().err
+
+
+def copied(here, name, entry, split_card=None):
+    """A run ``name`` whose model is that of full-0."""
+    folder = layout.model(name)
+    shutil.copytree(layout.model("full-0"), folder)
+    if split_card is not None:
+        card = atomic.read_json(folder / checkpoint.CARD)
+        atomic.write_json(folder / checkpoint.CARD, {**card, "split": split_card})
+    learning_study.change(here, runs={name: entry})
+
+
+def test_the_classes_that_a_split_trimmed_and_the_rest(here):
+    entry = {"split": "trimmed", "objective": "clip", "seed": 0}
+    copied(here, "trimmed-0", entry, {"trimmed": ["sky", "of no test"]})
+    evaluate.main("trimmed-0")
+    bias = metrics.read(layout.metrics("evaluate", "trimmed-0"))["val"]["imbalance"]
+    table = predictions.read_classes(layout.predictions("trimmed-0"), "val")
+    ball, sky, wall = table["accuracy"].to_pylist()
+    assert bias["trimmed"] == pytest.approx(sky, abs=1e-6)
+    assert bias["rest"] == pytest.approx((ball + wall) / 2, abs=1e-6)
+    assert bias["trimmed_classes"] == 1
+    assert bias["low"]["rest"] <= bias["rest"] <= bias["high"]["rest"]
+
+
+def test_a_self_supervised_run_has_features_alone(here):
+    copied(here, "dino-0", {"split": "full", "objective": "dino", "seed": 0})
+    learning_study.change(here, evaluate={"features": True})
+    assert evaluate.main("dino-0").startswith("nc1 val ")
+    numbers = metrics.read(layout.metrics("evaluate", "dino-0"))["val"]
+    assert numbers.keys() == {"n", "classes", "neural_collapse"}
+    assert numbers["neural_collapse"].keys() == {"nc1", "nc2_m", "nc2nn_m"}
+    evaluate.main("full-0")
+    other = metrics.read(layout.metrics("evaluate", "full-0"))["val"]["neural_collapse"]
+    assert numbers["neural_collapse"].items() <= other.items()
+    assert not list(layout.predictions("dino-0").glob("*.parquet"))
+    by_class = predictions.read_classes(layout.predictions("dino-0"), "val")
+    assert by_class["accuracy"].null_count == by_class["nc2_w"].null_count == 3
+    assert by_class["n"].to_pylist() == [5, 5, 5]
+    assert features.read(layout.features("dino-0"), "val").prototype_ED is None
