@@ -31,8 +31,16 @@ from stages.parameters import FILE, read, splits, study
 DIGITS = 6
 BLOCK_ROWS = 1 << 20
 NUMBERS = (  # of the card, that are metrics
-    *("kept", "removed", "share_of_base", "share_of_pool", "removed_per_test", "above"),
-    *("added_for_classes", "classes_kept_whole", "class_counts", "target", "shortfall"),
+    *("kept", "removed", "share_of_base", "share_of_pool", "removed_per_test"),
+    *(
+        "scored",
+        "above",
+        "added_for_classes",
+        "classes_kept_whole",
+        "class_counts",
+        "target",
+        "shortfall",
+    ),
 )
 
 
@@ -93,8 +101,11 @@ def by_threshold(
 ) -> Pruned:
     """A similarity to a definition, and then a uniform sample where the rule has a size."""
     found = relevance.read(layout.relevance(study.name("classes", path)), pool=pool.sha256)
-    kept_N = classwise.above(base_N, found.row_M, found.similarity_M, rule.above)
-    facts = {"above": int(np.count_nonzero(kept_N))}
+    scored_N, kept_N = (
+        classwise.above(base_N, found.row_M, found.similarity_M, least)
+        for least in (-np.inf, rule.above)
+    )
+    facts = {"scored": int(np.count_nonzero(scored_N)), "above": int(np.count_nonzero(kept_N))}
     keep = rule.keep if of is None else len(of)
     if keep is not None and rule.seed is not None:
         if keep > facts["above"]:
@@ -130,7 +141,8 @@ def by_class(
             warn(f"{len(without)} classes of take have no rows in the base, first {without[0]}")
     else:
         kept_N = classwise.balance(base_N, found, rule.most, rule.seed)
-        facts["classes_kept_whole"] = int(np.count_nonzero(found.counts <= rule.most))
+        whole_C = (found.counts > 0) & (found.counts <= rule.most)
+        facts["classes_kept_whole"] = int(np.count_nonzero(whole_C))
     facts["class_counts"] = {
         "before": classwise.spread(found.counts),
         "after": classwise.spread(found.within(kept_N)),
@@ -164,8 +176,8 @@ def matched(
     kept_N, short_C = classwise.match(base_N, found, target_C, rule.seed)
     short = {found.classes[at]: int(short_C[at]) for at in np.flatnonzero(short_C)}
     if short:
-        wanted_C = np.count_nonzero(target_C)
-        warn(f"{len(short)} of {wanted_C} classes are {short_C.sum()} rows short of their targets")
+        aimed = np.count_nonzero(target_C)
+        warn(f"{len(short)} of {aimed} classes are {short_C.sum()} rows short of their targets")
     return kept_N, {
         "target": int(target_C.sum()),
         "shortfall": int(short_C.sum()),

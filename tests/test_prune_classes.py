@@ -178,6 +178,8 @@ def test_balance(house):
     assert {6, 7, 8, 9} <= set(found.rows.tolist()) <= set(range(10))
     assert found.card["classes_kept_whole"] == 2
     assert found.card["class_counts"]["after"]["classes"] >= 2
+    found = made(balanced={"rule": "balance", "most": 3, **MENTION})
+    assert found.card["classes_kept_whole"] == 2  # elk has no rows
 
 
 def test_threshold(house):
@@ -185,7 +187,7 @@ def test_threshold(house):
     found = made(close={"rule": "threshold", "above": 0.5})
     # row 2 mentions a cat (.1) and an ant (.8); row 3 is at the threshold
     assert found.rows.tolist() == [0, 2, 6, 11]
-    assert found.card["above"] == 4
+    assert (found.card["scored"], found.card["above"]) == (7, 4)
     assert found.card["relevance"] == {
         "pool": house,
         "definitions": "wordnet",
