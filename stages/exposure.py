@@ -52,15 +52,16 @@ def seen(
             for name, meant in wanted.items()
             if len(meant) > 1 or name in count or name not in known or not known[name].test_set
         }
-    listed = tuple(classes.own(known))
-    _check_matches(matches, listed, pool.sha256)
-    place = {name: at for at, name in enumerate(listed)}
+    _check_matches(matches, list(classes.own(known)), pool.sha256)
+    found = frequency.matches(matches)
+    # positions are those of the counts' file, whatever the order of the list is
+    place = {name: at for at, name in enumerate(found.classes)}
     here = {
-        name: sorted(place[one] for one in meant & set(listed)) for name, meant in wanted.items()
+        name: sorted(place[one] for one in meant & place.keys()) for name, meant in wanted.items()
     }
     total = {name: sum(added[one] for one in wanted[name]) for name, at in here.items() if at}
-    for row_M, class_M in _within(frequency.matches(matches).parts(), rows):
-        count_C = np.bincount(class_M, minlength=len(listed))
+    for row_M, class_M in _within(found.parts(), rows):
+        count_C = np.bincount(class_M, minlength=len(place))
         for name in total:
             if len(here[name]) == 1:
                 total[name] += int(count_C[here[name][0]])
@@ -121,7 +122,7 @@ def _within(
             yield row_M[inside_M], class_M[inside_M]
 
 
-def _check_matches(folder: Path, listed: tuple[str, ...], pool: str) -> None:
+def _check_matches(folder: Path, listed: list[str], pool: str) -> None:
     if atomic.read_json(folder / frequency.CARD).get("pool") != pool:
         raise ValueError(f"{folder}: made from another pool; run the stage frequency again")
     try:

@@ -46,8 +46,8 @@ def sources(tmp_path):
 
 
 def matches(folder, pool, listed=LISTED):
-    row_M = np.array([row for row, _ in MENTIONS])
-    class_M = np.array([listed.index(name) for _, name in MENTIONS])
+    pairs = sorted((row, listed.index(name)) for row, name in MENTIONS)
+    row_M, class_M = (np.array(column) for column in zip(*pairs, strict=True))
     count_C = np.bincount(class_M, minlength=len(listed))
     found = frequency.Frequency(tuple(listed), tuple(listed), count_C)
     parts = [(row_M[:3], class_M[:3]), (row_M[3:], class_M[3:])]
@@ -84,6 +84,13 @@ def test_mentions_in_the_splits_rows(sources):
     assert found == {"ball": 2, "sky": 1, "wall": 1, "coloured": 2}
     added = exposure.seen("mention", KNOWN, KNOWN, pool, rows, reference, folder)
     assert added == {"ball": 2, "sky": 3, "wall": 2, "coloured": 4}
+
+
+def test_the_order_of_the_classes_in_the_file_is_no_matter(sources):
+    pool, _, folder = sources
+    matches(folder, pool.sha256, ["wall", "ball", "sky"])
+    found = exposure.seen("mention", KNOWN, KNOWN, pool, split.everything(8), None, folder)
+    assert found == {"ball": 3, "sky": 2, "wall": 1, "coloured": 4}
 
 
 def test_matches_of_other_classes_or_of_another_pool(sources, tmp_path):
