@@ -177,7 +177,7 @@ class Dino(nn.Module):
 def _logits(
     head: Any, features_ND: Float[Tensor, "N D"], drawn_K: Int64[Tensor, " K"] | None
 ) -> Float[Tensor, "N K"]:
-    """What the head gives for the drawn prototypes: cosines, float32; with None, for all."""
+    """What the head gives for the drawn prototypes: cosines, not in 16 bits; with None, for all."""
     projected_NH = head.layers(features_ND)
     # the head's own last layer would compare with all prototypes
     prototype_PH = head.last_layer.weight_v
@@ -185,7 +185,7 @@ def _logits(
         prototype_PH = prototype_PH[drawn_K]
     with torch.autocast(features_ND.device.type, enabled=False):
         prototype_PH = functional.normalize(prototype_PH, dim=-1)
-        return functional.normalize(projected_NH.float(), dim=-1) @ prototype_PH.T
+        return functional.normalize(projected_NH.to(prototype_PH.dtype), dim=-1) @ prototype_PH.T
 
 
 def _head(dim: int, settings: parameters.Dino) -> Any:

@@ -23,7 +23,7 @@ POSITIONS = ("positional_embedding", "attnpool.positional_embedding")
 class Tower(nn.Module):
     """``visual`` of an open_clip model, for images of its own size and of ``small`` pixels a side.
 
-    Raises ``ValueError`` where it takes none of that size.
+    Raises ``ValueError`` where it cannot take the small ones.
     """
 
     def __init__(self, visual: Any, small: int) -> None:
@@ -62,8 +62,8 @@ class Tower(nn.Module):
             self(torch.zeros(2, 3, self._small, self._small))
         except (AssertionError, RuntimeError, ValueError) as error:
             raise ValueError(
-                f"train.dino.local_size is {self._small}, and the model's image tower takes images "
-                f"of {self._side} pixels a side alone: make them the same ({error})"
+                f"train.dino.local_size is {self._small}, and the model's image tower cannot take "
+                f"images of that size ({error}); take a larger one, of {self._side} at most"
             ) from None
         finally:
             self.visual.train(training)

@@ -118,6 +118,5 @@ def colours(
     """Factor and offset of the three colours; ``jitter`` is how far a factor is from 1 at most."""
     change_B5 = 1.0 + (2.0 * share_B5 - 1.0) * jitter
     brightness_B1, contrast_B1, colour_B3 = np.split(change_B5, [1, 2], axis=1)
-    return brightness_B1 * contrast_B1 * colour_B3, np.broadcast_to(
-        GREY * (1.0 - contrast_B1), colour_B3.shape
-    )
+    light_B3 = brightness_B1 * colour_B3
+    return light_B3 * contrast_B1, light_B3 * GREY * (1.0 - contrast_B1)

@@ -1,0 +1,244 @@
+"""probe NAME: linear classifiers on the features of a run's model, few-shot or on all rows.
+
+In: `models/<run>`, the labelled rows of the pool (in a split, if one is stated) or of the
+reference, the test sets. Out: `probes/<name>`, predictions of every draw, and
+`metrics/probe/<name>.json`: per test set and number of shots the accuracy of every draw, their mean
+and standard deviation.
+
+Features are those that the model's image tower gives, before normalisation. A test set's own
+classes take part, as in `evaluate`; its images of classes that the labelled rows do not have are
+counted and left out. `stages.learning.probing` says how a probe is fitted.
+
+Shapes: N labelled rows, Q test images, C classes, D dimensions.
+"""
+
+import statistics
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Float32, Int64
+from threadpoolctl import threadpool_limits
+
+from stages import versions
+from stages.artifacts import (
+    atomic,
+    checkpoint,
+    dataset,
+    layout,
+    metrics,
+    predictions,
+    probes,
+    split,
+)
+from stages.artifacts.dataset import Manifest
+from stages.entry import run
+from stages.learning import models, pixels, probing, zeroshot
+from stages.learning.models import Clip
+from stages.learning.probing import Linear
+from stages.parameters import item, section, study
+from stages.parameters.evaluate import Evaluate
+from stages.parameters.probes import NONE, POOL, Probe
+from stages.progress import progress
+
+REFERENCE = "reference"
+
+
+class Labelled(NamedTuple):
+    """Images with a class."""
+
+    row: Int64[np.ndarray, " N"]
+    label: list[str]
+    feature: Float32[np.ndarray, "N D"]
+
+
+def features(
+    clip: Clip,
+    manifest: Manifest,
+    row_N: Int64[np.ndarray, " N"],
+    settings: Evaluate,
+    device: torch.device,
+    label: str,
+) -> Float32[np.ndarray, "N D"]:
+    """Image features before normalisation of some rows, which ascend; memory holds one shard."""
+    out = np.empty((len(row_N), clip.config["embed_dim"]), np.float32)
+    bounds = np.searchsorted(row_N, manifest.starts)
+    held = [position for position in range(len(manifest.shards)) if np.diff(bounds)[position]]
+    for position in progress(held, label=f"probe {label}", unit="shards"):
+        first, last = bounds[position : position + 2]
+        images = pixels.shard(manifest, position, clip.view)
+        chosen = images[row_N[first:last] - manifest.starts[position]]
+        for start in range(0, len(chosen), settings.batch_size):
+            part = clip.normalise(chosen[start : start + settings.batch_size], device)
+            with torch.no_grad(), models.autocast(settings.precision, device):
+                found = clip.model.encode_image(part)
+            at = first + start
+            out[at : at + len(part)] = found.float().cpu().numpy()
+    return out
+
+
+def labelled(manifest: Manifest, row_N: Int64[np.ndarray, " N"] | None) -> tuple[Any, list[str]]:
+    """Those of the rows that have a label, or of all, and the labels; others are counted."""
+    known = manifest.labels
+    rows = range(len(manifest)) if row_N is None else row_N.tolist()
+    kept = [row for row in rows if known[row] is not None]
+    if not kept:
+        raise ValueError(f"{manifest.folder}: none of {len(rows)} rows has a label")
+    if left := len(rows) - len(kept):
+        print(f"{manifest.folder}: {left} of {len(rows)} rows have no label", file=sys.stderr)
+    return np.array(kept, np.int64), [str(known[row]) for row in kept]
+
+
+def answers(linear: Linear, names: list[str], test: Labelled, own: list[str]) -> pa.Table:
+    """Predictions with the columns of the artifact; ``own`` classes take part.
+
+    ``names`` are the probe's classes, of which ``own`` and the test's labels are some.
+    """
+    place = {name: index for index, name in enumerate(names)}
+    chosen = [place[name] for name in own]
+    position = {name: index for index, name in enumerate(own)}
+    true_Q = np.array([position[name] for name in test.label], np.int64)
+    # the offset as one more dimension, which is 1 in every image
+    class_CE = np.column_stack([linear.weight_CD, linear.offset_C])[chosen]
+    image_QE = np.column_stack([test.feature, np.ones(len(test.label), np.float32)])
+    said = zeroshot.classify(image_QE, class_CE, true_Q, 1.0)
+    columns = {
+        "row": test.row,
+        "label": test.label,
+        "predicted": [own[index] for index in said.predicted],
+        "probability": said.probability.astype(np.float32),
+        "rank": said.rank,
+    }
+    return pa.table(columns, schema=predictions.SCHEMA)
+
+
+def summary(accuracy: Mapping[int, float], strength: Mapping[int, float]) -> dict[str, Any]:
+    """The numbers of one test set and number of shots, by draw."""
+    values = list(accuracy.values())
+    numbers: dict[str, Any] = {
+        "top1": statistics.fmean(values),
+        "draws": {f"draw-{draw}": value for draw, value in accuracy.items()},
+        "regularisation": {f"draw-{draw}": value for draw, value in strength.items()},
+    }
+    if len(values) > 1:  # one draw has no deviation
+        numbers["deviation"] = statistics.stdev(values)
+    return numbers
+
+
+def main(name: str) -> str:
+    """Fit and try the probe ``name`` of the section `probes`."""
+    versions.check(*versions.LEARNING, *versions.PROBES)
+    entry, settings = item("probes", name, Probe), section("evaluate", Evaluate)
+    where = layout.POOL if entry.data == POOL else study.name("reference")
+    manifest = dataset.read(layout.dataset(where))
+    tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.suite()}
+    clip = models.restore(checkpoint.read(layout.model(entry.run)))
+    device = models.settle(settings.threads, settings.device)
+    clip.model.to(device)
+    chosen = None
+    if entry.split != NONE:
+        chosen = split.read_for(layout.split(entry.split), manifest.sha256).rows
+
+    def seen(manifest: Manifest, row_N: Int64[np.ndarray, " N"] | None, label: str) -> Labelled:
+        kept_N, labels = labelled(manifest, row_N)
+        return Labelled(kept_N, labels, features(clip, manifest, kept_N, settings, device, label))
+
+    train = seen(manifest, chosen, where)
+    learnt = sorted(set(train.label))
+    known, left = {}, {}
+    for test, images in tests.items():
+        known[test], left[test] = among(seen(images, None, test), learnt, str(images.folder))
+    # sums of BLAS depend on the number of its threads, which is a parameter here
+    with threadpool_limits(settings.threads), atomic.folder(layout.probes(name)) as out:
+        numbers = _conditions(entry, train, learnt, known, out)
+    for test, count in left.items():
+        numbers["tests"][test] |= {"n": len(known[test].row), "left_out": count}
+    metrics.write(layout.metrics("probe", name), numbers)
+    shown = [
+        f"{test} {condition} {of['top1']:.3f}"
+        for test in tests
+        for condition, of in numbers["tests"][test].items()
+        if isinstance(of, dict)
+    ]
+    return f"top-1 {', '.join(shown)}"
+
+
+def among(found: Labelled, learnt: list[str], where: str) -> tuple[Labelled, int]:
+    """The images of a test set whose class was learnt, and how many others there are."""
+    classes = set(learnt)
+    kept = [index for index, label in enumerate(found.label) if label in classes]
+    if not kept:
+        raise ValueError(
+            f"{where}: none of its {len(set(found.label))} classes is among the {len(learnt)} of "
+            f"the probe's rows ({learnt[0]} and others); are they of the same list of classes?"
+        )
+    if left := len(found.label) - len(kept):
+        print(
+            f"{where}: {left} of {len(found.label)} images have a class that the probe's rows do "
+            "not have, and are left out",
+            file=sys.stderr,
+        )
+    labels = [found.label[index] for index in kept]
+    return Labelled(found.row[kept], labels, found.feature[kept]), left
+
+
+def _conditions(
+    entry: Probe, train: Labelled, learnt: list[str], tests: Mapping[str, Labelled], out: Path
+) -> dict[str, dict[str, Any]]:
+    """Fit every draw of every number of shots; predictions go to ``out``, the numbers are given."""
+    place = {label: index for index, label in enumerate(learnt)}
+    class_N = np.array([place[label] for label in train.label], np.int64)
+    numbers: dict[str, dict[str, Any]] = {test: {} for test in tests}
+    counts: dict[str, Any] = {"rows": len(class_N), "classes": len(learnt)}
+    todo = [(shots, draw) for shots in entry.shots or [None] for draw in range(entry.draws)]
+    unfinished = 0
+    accuracy: dict[tuple[str, str], dict[int, float]] = {}
+    strength: dict[str, dict[int, float]] = {}
+    for shots, draw in progress(todo, label="probe", unit="fits"):
+        condition = probes.condition(shots)
+        # with nothing to choose nothing is held out
+        held_out = entry.held_out if len(entry.regularisation) > 1 else 0.0
+        rows = probing.drawn(
+            class_N, train.row, shots, seed=entry.seed, draw=draw, held_out=held_out
+        )
+        linear = probing.probe(
+            train.feature,
+            class_N,
+            rows,
+            entry.regularisation,
+            iterations=entry.iterations,
+            again=shots is None,
+        )
+        unfinished += linear.unfinished
+        counts[condition] = {
+            "fitted": len(rows.fitted),
+            "held_out": len(rows.held),
+            "short": rows.short,
+        }
+        strength.setdefault(condition, {})[draw] = linear.strength
+        folder = probes.predictions(out, shots, draw)
+        folder.mkdir(parents=True)
+        for test, images in tests.items():
+            table = answers(linear, learnt, images, sorted(set(images.label)))
+            predictions.write(folder, test, table)
+            right = float((table["rank"].to_numpy() == 1).mean())
+            accuracy.setdefault((test, condition), {})[draw] = right
+    for (test, condition), values in accuracy.items():
+        numbers[test][condition] = summary(values, strength[condition])
+    for condition in strength:
+        if short := counts[condition]["short"]:
+            print(
+                f"{condition}: {short} of {len(learnt)} classes have fewer rows: all are used",
+                file=sys.stderr,
+            )
+    if unfinished:
+        print(f"{unfinished} fits ended after {entry.iterations} iterations", file=sys.stderr)
+    return {"tests": numbers, "train": counts}
+
+
+if __name__ == "__main__":
+    run(main)
