@@ -6,7 +6,7 @@ name is a class are drawn here, to see their style; `prepare` draws what each da
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -18,8 +18,9 @@ from stages import versions
 from stages.artifacts import catalogue, classes, layout, metrics
 from stages.artifacts.catalogue import Credit, LeftOut
 from stages.entry import run
-from stages.icons import hard, longtail, names, package, roles
+from stages.icons import hard, longtail, package, roles
 from stages.icons.distort import distort
+from stages.icons.labels import Labels
 from stages.icons.longtail import LongTail
 from stages.icons.roles import Candidate, Casting
 from stages.icons.sets import Sets, read_sets
@@ -72,14 +73,6 @@ def resolve_adversarial(
     return resolved, easy
 
 
-def labels(
-    icons: IconTable, index: Mapping[str, str], badges: Collection[str]
-) -> dict[Identity, str]:
-    """The class of every icon that has one; names may end in ``badges``."""
-    found = {i: longtail.label_of(words, index, badges) for i, (_, words) in icons.items()}
-    return {i: label for i, label in found.items() if label is not None}
-
-
 def candidates(
     icons: IconTable,
     label: Mapping[Identity, str],
@@ -108,7 +101,7 @@ def candidates(
 def cast_similarity(
     parameters: Icons,
     world: list[Candidate],
-    index: Mapping[str, str],
+    labels: Labels,
     label: Mapping[Identity, str],
     drawings: Mapping[Identity, Drawing],
 ) -> Cast:
@@ -122,12 +115,12 @@ def cast_similarity(
         pool_labelled=parameters.pool_labelled,
         pool_with_class_word=parameters.pool_with_class_word,
     )
-    class_words = {word for name in index for word in name.split()}
+    class_words = {word for name in labels.index for word in name.split()}
     part, easy = resolve_adversarial(roles.cast(world, casting, class_words), label, drawings)
     return Cast(part, easy)
 
 
-def cast_long_tail(parameters: Icons, world: list[Candidate], index: Mapping[str, str]) -> Cast:
+def cast_long_tail(parameters: Icons, world: list[Candidate], labels: Labels) -> Cast:
     """Pool in natural counts, reference and balanced test: `stages/icons/longtail.py`."""
     casting = LongTail(
         salt=parameters.salt,
@@ -137,7 +130,7 @@ def cast_long_tail(parameters: Icons, world: list[Candidate], index: Mapping[str
         pool_with_class_word=parameters.pool_with_class_word,
         pool_unrelated=parameters.pool_unrelated,
     )
-    deal = longtail.cast(world, casting, index)
+    deal = longtail.cast(world, casting, labels)
     if deal.too_few:
         which = ", ".join(deal.too_few)
         print(
@@ -199,20 +192,22 @@ def main() -> str:
     parameters = section("icons", Icons)
     sets = read_sets(Path(parameters.sets))
     class_names = classes.read(Path(parameters.classes))
-    index = names.label_index({key: entry.names for key, entry in class_names.items()})
+    long_tail = parameters.cast == "long-tail"
+    labels = Labels.of(class_names, sets.badges if long_tail else ())
 
     described, left_out = usable_sets(package.collections(layout.RAW_ICONS), parameters, sets)
     icons, same = collect(layout.RAW_ICONS, described)
-    label = labels(icons, index, sets.badges if parameters.cast == "long-tail" else frozenset())
+    found = {i: labels.label(words) for i, (_, words) in icons.items()}
+    label = {i: class_id for i, class_id in found.items() if class_id is not None}
     drawings, broken = look_at(icons, label)
     for entry in broken:
         del icons[entry.prefix, entry.name], label[entry.prefix, entry.name]
 
     world = candidates(icons, label, drawings, sets)
-    if parameters.cast == "long-tail":
-        cast = cast_long_tail(parameters, world, index)
+    if long_tail:
+        cast = cast_long_tail(parameters, world, labels)
     else:
-        cast = cast_similarity(parameters, world, index, label, drawings)
+        cast = cast_similarity(parameters, world, labels, label, drawings)
     label = {i: class_id for i, class_id in label.items() if class_id not in cast.without_part}
     part = cast.part
 

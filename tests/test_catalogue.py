@@ -1,18 +1,22 @@
 """catalogue: real icons get their parts, the same on every run, and nothing vanishes."""
 
 import csv
+import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from stages import catalogue as stage
-from stages.artifacts import catalogue
+from stages.artifacts import catalogue, classes
 from stages.artifacts.layout import RAW_ICONS
 from stages.icons import package, sets, table
 from stages.icons.package import Icon
-from stages.parameters import section
+from stages.parameters import parse, read, section
 from stages.parameters.icons import Icons
 
 ROOT = Path(__file__).parents[1]
@@ -20,26 +24,53 @@ FIXTURE = ROOT / "tests/fixtures/icons.tgz"
 TEST_SETS = {"val", "v2", "sketch", "r", "a", "objectnet"}
 
 
+def made(place: Path, parameters: dict[str, Any]) -> Path:
+    """The catalogue of the fixture in ``place``, by the section ``parameters``."""
+    (place / "data/raw").mkdir(parents=True)
+    (place / "data/raw/icons.tgz").symlink_to(FIXTURE)
+    (place / "data/icons").symlink_to(ROOT / "data/icons")
+    (place / "data/classes").symlink_to(ROOT / "data/classes")
+    content = read(ROOT / "presets/tiny.yaml") | {"icons": parameters}
+    (place / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        stage.main()
+    return place / "data/catalogue"
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def identities(table: pa.Table) -> set[tuple[str, str]]:
+    return set(zip(table["prefix"].to_pylist(), table["name"].to_pylist(), strict=True))
+
+
+SIMILARITY = read(ROOT / "presets/tiny.yaml")["icons"]
+LONG_TAIL: dict[str, Any] = {
+    **{key: SIMILARITY[key] for key in ("licences", "leave_out_categories", "sets", "salt")},
+    "cast": "long-tail",
+    "classes": "data/classes/icons-imbalance.yaml",
+    "test_images_per_class": 2,
+    "least_families": 5,
+    "reference_images_per_class": 3,
+    "pool_with_class_word": 40,
+    "pool_unrelated": 30,
+}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The catalogue of the fixture, made twice in two places; the first is returned."""
-    made = []
-    for run in ("first", "second"):
-        place = tmp_path_factory.mktemp(run)
-        (place / "data/raw").mkdir(parents=True)
-        (place / "data/raw/icons.tgz").symlink_to(FIXTURE)
-        (place / "data/icons").symlink_to(ROOT / "data/icons")
-        (place / "data/classes").symlink_to(ROOT / "data/classes")
-        (place / "params.yaml").symlink_to(ROOT / "presets/tiny.yaml")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(place)
-            stage.main()
-        made.append(place)
-    first, second = (
-        {p.name: p.read_bytes() for p in (m / "data/catalogue").iterdir()} for m in made
-    )
-    assert first == second
-    return made[0] / "data/catalogue"
+    """The catalogue of the similarity study, made twice in two places; the first is returned."""
+    first, second = (made(tmp_path_factory.mktemp(run), SIMILARITY) for run in ("one", "two"))
+    assert bytes_of(first) == bytes_of(second)
+    return first
+
+
+@pytest.fixture(scope="module")
+def long_tail(tmp_path_factory):
+    """The catalogue of the imbalance study."""
+    return made(tmp_path_factory.mktemp("tail"), LONG_TAIL)
 
 
 def test_every_part_is_cast_and_no_test_image_is_in_the_pool(folder):
@@ -49,11 +80,7 @@ def test_every_part_is_cast_and_no_test_image_is_in_the_pool(folder):
         if path.stem != "left_out"
     }
     assert roles.keys() == {"pool", "reference", *TEST_SETS}
-    identities = {
-        role: set(zip(table["prefix"].to_pylist(), table["name"].to_pylist(), strict=True))
-        for role, table in roles.items()
-    }
-    everyone = Counter(i for members in identities.values() for i in members)
+    everyone = Counter(i for table in roles.values() for i in identities(table))
     assert everyone.most_common(1)[0][1] == 1, "an icon plays one part"
     for role in TEST_SETS | {"reference"}:
         assert None not in roles[role]["label"].to_pylist()
@@ -66,10 +93,7 @@ def test_every_icon_is_in_a_part_or_in_the_ledger(folder):
     accounted = {(entry["prefix"], entry["name"]) for entry in ledger}
     for path in folder.glob("*.parquet"):
         if path.name != catalogue.LEFT_OUT:
-            table = catalogue.read(path)
-            accounted |= set(
-                zip(table["prefix"].to_pylist(), table["name"].to_pylist(), strict=True)
-            )
+            accounted |= identities(catalogue.read(path))
     described = package.collections(FIXTURE)
     for prefix, icons in package.icons(FIXTURE, set(described) - whole_sets):
         missing = {icon.name for icon in icons} - {name for p, name in accounted if p == prefix}
@@ -150,3 +174,69 @@ def test_a_study_without_icons_has_an_empty_catalogue(tmp_path, monkeypatch):
     assert {path.name for path in catalogue.FOLDER.iterdir()} == {
         catalogue.ATTRIBUTION, catalogue.LEFT_OUT,
     }  # fmt: skip
+
+
+def test_the_long_tail_has_a_balanced_test_and_keeps_the_natural_counts(long_tail):
+    parts = {p.stem: catalogue.read(p) for p in long_tail.glob("*.parquet") if p.stem != "left_out"}
+    assert parts.keys() == {"pool", "reference", "balanced"}
+    everyone = Counter(i for table in parts.values() for i in identities(table))
+    assert everyone.most_common(1)[0][1] == 1, "an icon plays one part"
+    tested = Counter(parts["balanced"]["label"].to_pylist())
+    assert set(tested.values()) == {2}
+    assert None not in parts["reference"]["label"].to_pylist()
+    pool = Counter(parts["pool"]["label"].to_pylist())
+    assert pool.pop(None) == LONG_TAIL["pool_with_class_word"] + LONG_TAIL["pool_unrelated"]
+    assert pool.keys() == tested.keys() == set(parts["reference"]["label"].to_pylist())
+    assert max(pool.values()) > 4 * min(pool.values())
+    # of a class, the families of the test are in no other part
+    known = sets.read_sets(ROOT / "data/icons/sets.yaml")
+    shown = {
+        role: {
+            (label, known.family.get(prefix, prefix))
+            for label, prefix in zip(
+                table["label"].to_pylist(), table["prefix"].to_pylist(), strict=True
+            )
+        }
+        for role, table in parts.items()
+    }
+    assert not shown["balanced"] & (shown["pool"] | shown["reference"])
+
+
+def test_classes_that_few_families_draw_are_counted_and_without_label(long_tail):
+    numbers = json.loads((long_tail.parents[1] / "metrics/catalogue.json").read_text())
+    pool = Counter(catalogue.read(long_tail / "pool.parquet")["label"].drop_null().to_pylist())
+    assert numbers["labelled"]["classes"] == len(pool)
+    assert numbers["labelled"]["images"] == pool.total()
+    assert (numbers["labelled"]["most"], numbers["labelled"]["least"]) == (
+        max(pool.values()),
+        min(pool.values()),
+    )
+    assert numbers["classes_with_too_few_families"] > 0
+    ledger = pq.read_table(long_tail / catalogue.LEFT_OUT)["reason"].to_pylist()
+    assert numbers["left_out"]["relative_of_a_test_image"] == ledger.count(
+        "relative of a test image"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"least_families": None}, "icons: cast long-tail needs least_families"),
+        ({"least_families": 3}, r"least_families is 3, .* at least 4"),
+        ({"pool_size": 0}, "cast long-tail has no pool_size, which cast similarity has; leave out"),
+        ({"cast": "longtail"}, "'longtail' is not valid; did you mean 'long-tail'"),
+        ({"cast": None}, "cast similarity needs reference_families, adversarial"),
+    ],
+)
+def test_each_casting_has_its_own_parameters(changes, message):
+    values = {key: value for key, value in (LONG_TAIL | changes).items() if value is not None}
+    with pytest.raises(ValueError, match=message):
+        parse(values, Icons, "icons")
+
+
+def test_the_classes_of_the_imbalance_study_have_a_synset_each():
+    found = classes.read(ROOT / "data/classes/icons-imbalance.yaml")
+    synsets = [entry.synset for entry in found.values()]
+    assert None not in synsets
+    assert len(set(synsets)) == len(found) > 200
+    assert {key.replace("_", " ") for key in found} == {entry.name for entry in found.values()}

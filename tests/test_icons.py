@@ -1,12 +1,17 @@
 """The icon world: names, pixels, parts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.icons import hard, names, raster, roles, style
+from stages.artifacts.classes import ClassNames
+from stages.icons import hard, longtail, names, raster, roles, style
 from stages.icons.distort import distort
+from stages.icons.labels import Labels
+from stages.icons.longtail import LongTail
 from stages.icons.roles import Candidate, Casting
 
 
@@ -224,3 +229,118 @@ def test_fractions_are_uniform_and_told_apart():
     numbers = [roles.fraction("salt", str(n)) for n in range(2000)]
     assert 0.45 < float(np.mean(numbers)) < 0.55
     assert roles.fraction("salt", "ab", "c") != roles.fraction("salt", "a", "bc")
+
+
+CLASSES = {
+    "cat": ClassNames(name="cat", names=["cat", "cat face"]),
+    "drop": ClassNames(name="drop", names=["drop", "water drop"], negatives=["down"]),
+}
+LABELS = Labels.of(CLASSES, {"plus", "off", "down"})
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "mentioned"),
+    [
+        ("cat", "cat", {"cat"}),
+        ("cat plus", "cat", {"cat"}),
+        ("cat face 2 off", "cat", {"cat"}),
+        ("plus", None, set()),
+        ("cat food", None, {"cat"}),
+        ("house cat", None, {"cat"}),
+        ("cat drop", None, {"cat", "drop"}),
+        ("drop off", "drop", {"drop"}),
+        ("drop down", None, set()),
+        ("water", None, set()),
+    ],
+)
+def test_labels_are_whole_names_and_mentions_are_words(name, label, mentioned):
+    words = tuple(name.split())
+    assert LABELS.label(words) == label
+    assert LABELS.mentions(words) == mentioned
+
+
+def test_without_badges_a_name_is_matched_exactly():
+    strict = Labels.of(CLASSES)
+    assert strict.label(("cat", "face")) == "cat"
+    assert strict.label(("cat", "plus")) is None
+
+
+TAIL = LongTail("salt", 2, 4, 3, 0, 0)
+# (name, family): some are of a class, some mention one, some neither
+NAMED = st.lists(
+    st.tuples(
+        st.sampled_from(["cat", "cat face", "cat plus", "drop", "cat food", "drop zone", "arrow"]),
+        st.sampled_from("abcdefgh"),
+    ),
+    min_size=1,
+    max_size=80,
+)
+
+
+def named_world(icons) -> list[Candidate]:
+    return [
+        Candidate(
+            prefix=family,
+            name=f"icon{number}",
+            family=family,
+            words=tuple(name.split()),
+            label=LABELS.label(tuple(name.split())),
+        )
+        for number, (name, family) in enumerate(icons)
+    ]
+
+
+@given(NAMED, st.randoms())
+def test_the_long_tail_depends_on_names_and_not_on_order(icons, random):
+    world = named_world(icons)
+    shuffled = list(world)
+    random.shuffle(shuffled)
+    assert longtail.cast(world, TAIL, LABELS) == longtail.cast(shuffled, TAIL, LABELS)
+
+
+@given(NAMED)
+def test_no_relative_of_a_test_image_is_in_another_part(icons):
+    world = named_world(icons)
+    deal = longtail.cast(world, TAIL, LABELS)
+    known = {c.identity: c for c in world}
+    parts = {
+        role: [known[i] for i, given_ in deal.role.items() if given_ == role]
+        for role in ("pool", "reference", "balanced")
+    }
+    families = {label: {c.family for c in world if c.label == label} for label in ("cat", "drop")}
+    usable = {label for label, found in families.items() if len(found) >= TAIL.least_families}
+    drawn = {label for label, found in families.items() if found}
+    assert set(deal.too_few) == drawn - usable
+    held = {(c.label, c.family) for c in parts["balanced"]}
+    assert len(held) == len(parts["balanced"]) == TAIL.per_class * len(usable)
+    for candidate in parts["pool"] + parts["reference"]:
+        for label in LABELS.mentions(candidate.words):
+            assert (label, candidate.family) not in held
+    for label in usable:
+        of_class = [c.identity for c in world if c.label == label]
+        assert all((i in deal.role) != (i in deal.relatives) for i in of_class)
+        reference = [c for c in parts["reference"] if c.label == label]
+        pool = [c for c in parts["pool"] if c.label == label]
+        fifth = (len(reference) + len(pool)) // 5
+        different = len({c.family for c in reference + pool})
+        assert len(reference) == min(TAIL.reference_per_class, max(1, fifth), different)
+        assert len({c.family for c in reference}) == len(reference)
+        assert pool
+
+
+def test_families_that_draw_a_class_most_stay_in_the_pool():
+    counts = {"a": 9, "b": 8, "c": 1, "d": 1, "e": 1}
+    world = named_world([("cat", family) for family, count in counts.items() for _ in range(count)])
+    deal = longtail.cast(world, TAIL, LABELS)
+    tested = {prefix for (prefix, _), role in deal.role.items() if role == "balanced"}
+    assert len(tested) == 2
+    assert tested < {"c", "d", "e"}
+
+
+def test_icons_that_mention_a_class_and_others_are_asked_for_by_number():
+    icons = [("cat", family) for family in "abcdef"]
+    icons += [("cat food", "z")] * 3 + [("arrow", "z")] * 4
+    deal = longtail.cast(named_world(icons), replace(TAIL, pool_with_class_word=2), LABELS)
+    assert sum(prefix == "z" for prefix, _ in deal.role) == 2
+    with pytest.raises(ValueError, match=r"icons\.pool_unrelated asks for 5 icons, but only 4"):
+        longtail.cast(named_world(icons), replace(TAIL, pool_unrelated=5), LABELS)

@@ -6,10 +6,11 @@ the same number of each. Nothing is drawn to a style: the counts are those of th
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from stages.icons.labels import Labels
 from stages.icons.roles import POOL, REFERENCE, Candidate, fraction
 
 BALANCED = "balanced"
@@ -38,42 +39,8 @@ class Deal:
     too_few: tuple[str, ...]  # classes that too few families draw
 
 
-def label_of(
-    words: tuple[str, ...], index: Mapping[str, str], badges: Collection[str]
-) -> str | None:
-    """The class of an icon's name: itself, or what is left when badges and numbers go off its end.
-
-    `calendar plus` is a calendar with a small plus: what is drawn is a calendar.
-    """
-    for end in range(len(words), 0, -1):
-        if (name := " ".join(words[:end])) in index:
-            return index[name]
-        if words[end - 1] not in badges and not words[end - 1].isdigit():
-            return None
-    return None
-
-
-def by_word(index: Mapping[str, str]) -> dict[str, list[tuple[frozenset[str], str]]]:
-    """Names under their first word: a caption need only be compared with those that it may hold."""
-    grouped: dict[str, list[tuple[frozenset[str], str]]] = defaultdict(list)
-    for name, label in sorted(index.items()):
-        words = name.split()
-        grouped[words[0]].append((frozenset(words), label))
-    return dict(grouped)
-
-
-def mentions(
-    words: Iterable[str], grouped: Mapping[str, list[tuple[frozenset[str], str]]]
-) -> frozenset[str]:
-    """The classes of which a name's words, in any order, are all among ``words``."""
-    found = frozenset(words)
-    return frozenset(
-        label for word in found for name, label in grouped.get(word, ()) if name <= found
-    )
-
-
-def cast(candidates: Iterable[Candidate], casting: LongTail, index: Mapping[str, str]) -> Deal:
-    """Give a part to icons; ``index`` maps every name of a class to the class.
+def cast(candidates: Iterable[Candidate], casting: LongTail, labels: Labels) -> Deal:
+    """Give a part to icons: which, and what is in no part.
 
     * ``balanced``: of each class, one icon of each of ``per_class`` families. All else that these
       families draw of the class leaves, so that no near-copy of a test image is trained on. The
@@ -101,14 +68,13 @@ def cast(candidates: Iterable[Candidate], casting: LongTail, index: Mapping[str,
         left = {k: v for k, v in drawn.items() if (label, k) not in held}
         role |= {c.identity: REFERENCE for c in _reference(label, left, casting)}
 
-    grouped = by_word({name: label for name, label in index.items() if label in usable})
     related, unrelated = [], []
     for candidate in everyone:
         if candidate.identity in role or candidate.identity in relatives:
             continue
         if candidate.label in usable:
             role[candidate.identity] = POOL
-        elif not (found := mentions(candidate.words, grouped)):
+        elif not (found := labels.mentions(candidate.words) & usable.keys()):
             unrelated.append(candidate)
         elif any((label, candidate.family) in held for label in found):
             # `folder star` of a family whose folder is a test image shows that folder

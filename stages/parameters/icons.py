@@ -58,7 +58,7 @@ class Icons(Strict):
             given = [key for key in keys if key in self.model_fields_set]
             if other != self.cast and given:
                 raise ValueError(
-                    f"{', '.join(given)} belong to cast {other}, not to {self.cast}; leave them out"
+                    f"cast {self.cast} has no {', '.join(given)}, which cast {other} has; leave out"
                 )
         if self.cast == "long-tail" and self.least_families < self.test_images_per_class + 2:
             raise ValueError(
