@@ -7,7 +7,6 @@ The definition of a mention is that of the imbalance study (arXiv 2405.21070); `
 has it, with the two other matchers that the field uses.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from stages.captions import counting, lemmas, wordnet
 from stages.captions.counting import Classes, Faults, Matcher
 from stages.engine import shardwise
 from stages.entry import run
+from stages.notices import notice
 from stages.parameters import engine, section, study
 from stages.parameters.frequency import Frequency
 
@@ -36,7 +36,6 @@ CODE = (  # decides a shard's matches
     "stages.frequency",
 )
 METRICS = Path("metrics/frequency.json")
-NAMED = 10  # classes in a warning
 
 
 def count_classes(
@@ -58,14 +57,9 @@ def count_classes(
     count_C, faults = counting.count(
         captions, counting.matcher(matcher, classes, noun), len(classes)
     )
-    warn(faults.warning())
+    if message := faults.warning():
+        notice("frequency", message)
     return count_C
-
-
-def warn(message: str) -> None:
-    """Tell the user on stderr what was counted and left out."""
-    if message:
-        print(f"frequency: {message}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -155,16 +149,14 @@ def wordnet_facts(settings: Frequency) -> dict[str, str]:
     }
 
 
-def unmentioned(found: frequency.Frequency) -> str:
-    """What to tell the user of the classes that no caption mentions."""
-    zero = [key for key, n in zip(found.classes, found.count_C.tolist(), strict=True) if not n]
-    if not zero:
-        return ""
-    more = f" and {len(zero) - NAMED:,} more" if len(zero) > NAMED else ""
-    return (
-        f"{len(zero):,} of {len(found.classes):,} classes are mentioned by no caption, their count "
-        f"is 0: {', '.join(zero[:NAMED])}{more}"
-    )
+def tell(found: frequency.Frequency, faults: Faults) -> None:
+    """Name the classes that no caption mentions, and count the captions that are no text."""
+    if message := faults.warning():
+        notice("frequency", message)
+    counted = zip(found.classes, found.count_C.tolist(), strict=True)
+    if zero := [key for key, count in counted if not count]:
+        whole = f"{len(zero):,} of {len(found.classes):,} classes are mentioned by no caption"
+        notice("frequency", f"{whole}, their count is 0", zero)
 
 
 def main() -> str:
@@ -191,8 +183,7 @@ def main() -> str:
     parts = ((part["row"], part["class"]) for part in shard_matches(task, pool, decided))
     card = {"pool": pool.sha256, "classes": name, "matcher": settings.matcher, **source}
     frequency.write(layout.frequency(name), found, parts, card)
-    warn(faults.warning())
-    warn(unmentioned(found))
+    tell(found, faults)
     stated = numbers(count_C, len(pool), matched, faults)
     metrics.write(METRICS, stated)
     empty = stated["classes_without_captions"]

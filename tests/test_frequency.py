@@ -19,6 +19,7 @@ from stages.artifacts.dataset import Sample
 from stages.artifacts.frequency import Frequency
 from stages.artifacts.manifest import SHARDS_KEY
 from stages.captions import lemmas, wordnet, words
+from stages.notices import NAMED
 
 ROOT = Path(__file__).parents[1]
 WORDNET = ROOT / "tests/fixtures/wordnet.tgz"
@@ -109,7 +110,7 @@ def test_classes_that_no_caption_mentions_are_named(repository, capsys):
     said = capsys.readouterr().err
     lacking = [key for key in classes.read(layout.classes("icons")) if key not in MENTIONED]
     assert f"{len(lacking)} of {len(lacking) + 4} classes are mentioned by no caption" in said
-    assert f"{', '.join(lacking[: stage.NAMED])} and {len(lacking) - stage.NAMED} more" in said
+    assert f"{', '.join(lacking[:NAMED])} and {len(lacking) - NAMED} more" in said
     assert "null" not in said
 
 

@@ -1,11 +1,28 @@
 """relevance: the artifact; the stage against plain products of the encoder's vectors."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+import yaml
 
-from stages.artifacts import relevance
+from stages import encoder
+from stages import frequency as counted
+from stages import relevance as stage
+from stages.artifacts import cache, dataset, frequency, layout, relevance
+from stages.artifacts.classes import ClassNames
 from stages.artifacts.relevance import Part
+from stages.captions import glosses
+from stages.learning import models
+from tests import learning_study
+from tests.artifacts_samples import contents
 
+ROOT = Path(__file__).parents[1]
+WORDNET = ROOT / "tests/fixtures/wordnet.tgz"
 CARD = {"pool": "p", "definitions": "wordnet", "encoder": "e", "wordnet": "w"}
 
 
@@ -59,3 +76,172 @@ def test_scores_that_are_none_are_not_written(tmp_path, lines, message):
     with pytest.raises(ValueError, match=message):
         relevance.write(tmp_path / "r", ["a"], [part(*lines)], CARD)
     assert not (tmp_path / "r").exists()
+
+
+LISTED = {
+    "ball": {"name": "ball", "names": ["red", "ball"], "definition": "red"},
+    "wall": {"name": "green wall", "names": ["wall"], "synset": "bell.n.01"},
+    "sky": {"name": "sky", "names": ["blue sky", "sky"]},
+}
+OPTIONS = {
+    "definitions": "wordnet",
+    "text": "{definition}",
+    "batch_size": 7,
+    "precision": "fp32",
+    "threads": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A pool of 40 captions whose encoder is there, and the frequency of three classes."""
+    root = tmp_path_factory.mktemp("study")
+    with learning_study.made(root):
+        encoder.main()
+        (root / "data/classes/shapes.yaml").write_text(yaml.safe_dump(LISTED, sort_keys=False))
+        learning_study.change(
+            root,
+            frequency={"matcher": "bag", "wordnet": str(WORDNET)},
+            relevance=OPTIONS,
+            engine={"workers": 1},
+        )
+        counted.main()
+    return root
+
+
+@pytest.fixture
+def here(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(study)
+    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "shards"))
+    learning_study.change(study, relevance=OPTIONS)
+    return study
+
+
+FOLDER = layout.relevance("shapes")
+
+
+def test_every_match_has_its_cosine(here, capsys):
+    said = stage.main()
+    clip = models.load(layout.model("encoder"))
+
+    def vector(text):
+        (found_D,) = models.encode_texts(
+            clip, [text], precision="fp32", device=torch.device("cpu")
+        ).astype(np.float64)
+        return found_D
+
+    pool = dataset.read(layout.dataset("pool"))
+    bell = glosses.read(WORDNET).definition("bell.n.01")
+    text = {"ball": "red", "wall": bell}
+    expected = [
+        (m["row"], m["class"], vector(pool.captions[m["row"]]) @ vector(text[m["class"]]))
+        for m in frequency.read_matches(layout.frequency("shapes")).to_pylist()
+        if m["class"] in text
+    ]
+    found = relevance.read(FOLDER, pool=pool.sha256)
+    assert found.classes == ("ball", "wall")
+    assert len(expected) == len(found.row_M) > 20
+    assert found.row_M.tolist() == [row for row, _, _ in expected]
+    assert [found.classes[at] for at in found.class_M] == [key for _, key, _ in expected]
+    assert np.allclose(found.similarity_M, [cosine for _, _, cosine in expected], atol=1e-5)
+    assert "1 of 3 classes have neither synset nor definition" in capsys.readouterr().err
+    assert found.card["wordnet_version"] == "3.0"
+    assert said.startswith(f"{len(expected)} matches of {len(expected)} captions")
+    stated = json.loads(Path("metrics/relevance.json").read_text())
+    assert stated["classes"] == 2
+    assert stated["similarity"] == pytest.approx(found.similarity_M.mean(), abs=1e-5)
+    middle = np.sort(found.best()[1])[(len(expected) - 1) // 2]
+    assert stated["best_of_row"]["p50"] == pytest.approx(middle, abs=1.001e-3)
+
+
+def test_a_gloss_longer_than_the_models_context_is_counted(here):
+    stage.main()
+    assert json.loads(Path("metrics/relevance.json").read_text())["definitions_cut"] == 1
+
+
+def test_repeated_and_resumed_runs_give_the_same_bytes(here, monkeypatch):
+    stage.main()
+    first = contents(FOLDER)
+    calls = []
+    call = stage.Similarities.__call__
+    monkeypatch.setattr(
+        stage.Similarities, "__call__", lambda self, at: calls.append(at) or call(self, at)
+    )
+    stage.main()
+    assert calls == []
+    next(cache.folder().rglob(f"*{cache.ARRAYS.suffix}")).unlink()
+    stage.main()
+    assert len(calls) == 1
+    assert contents(FOLDER) == first
+    learning_study.change(here, relevance={"batch_size": 3})
+    stage.main()
+    assert len(calls) == 4
+
+
+def test_a_caption_is_encoded_once(here, monkeypatch):
+    texts = []
+    encode = models.encode_texts
+    monkeypatch.setattr(
+        models,
+        "encode_texts",
+        lambda clip, given, **options: texts.append(list(given)) or encode(clip, given, **options),
+    )
+    stage.main()
+    captions = dataset.read(layout.dataset("pool")).captions
+    defined, *batches = texts
+    assert len(defined) == 2
+    # 16, 16 and 8 captions a shard; those of the class sky are not asked for
+    wanted = [
+        {caption for caption in captions[start : start + 16] if "sky" not in caption}
+        for start in (0, 16, 32)
+    ]
+    assert sum(map(len, batches)) == sum(map(len, wanted))
+    assert max(map(len, batches)) <= 7
+
+
+def test_the_text_may_have_the_name(here):
+    learning_study.change(here, relevance={"text": "{name}, {definition}"})
+    stage.main()
+    assert relevance.read(FOLDER).card["text"] == "{name}, {definition}"
+
+
+def test_without_definitions_nothing_is_encoded(here, monkeypatch):
+    learning_study.change(here, relevance={"definitions": "none"})
+    monkeypatch.setattr(models, "load", None)
+    assert "empty" in stage.main()
+    with pytest.raises(ValueError, match=r"relevance\.definitions is none"):
+        relevance.read(FOLDER)
+    assert json.loads(Path("metrics/relevance.json").read_text())["matches"] == 0
+
+
+def test_the_stage_starts_without_torch():
+    script = "import sys, stages.relevance; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"text": "{name}"}, r"has to have \{definition\}"),
+        ({"text": "{definition} {caption}"}, r"has to have \{definition\}"),
+        ({"definitions": "word-net"}, "did you mean 'wordnet'"),
+    ],
+)
+def test_parameters_that_are_wrong(here, changed, message):
+    learning_study.change(here, relevance=OPTIONS | changed)
+    with pytest.raises(ValueError, match=message):
+        stage.main()
+
+
+def test_a_list_without_any_definition(here, monkeypatch):
+    monkeypatch.setattr(
+        stage.classes, "own", lambda known: {"sky": ClassNames(name="sky", names=["sky"])}
+    )
+    with pytest.raises(ValueError, match=r"shapes\.yaml: no class has a synset or a definition"):
+        stage.main()
+
+
+def test_the_frequency_of_another_pool(here, monkeypatch):
+    monkeypatch.setattr(stage.frequency, "read_card", lambda folder: {"pool": "other"})
+    with pytest.raises(ValueError, match=r"made from another pool \(other\)"):
+        stage.main()

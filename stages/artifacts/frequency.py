@@ -8,6 +8,7 @@ joined by them and never by position.
 Shapes: C classes, M matches.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,6 +120,11 @@ class Matches:
         inside = slice(*np.searchsorted(row_M, (start, stop)))
         return row_M[inside], class_M[inside]
 
+    def sha256(self) -> str:
+        """The hash of the file, which decides what is made of it."""
+        with (self.folder / MATCHES).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+
     def parts(self) -> Iterator[tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " M"]]]:
         """All matches in order, part by part."""
         for number in range(self._parquet.num_row_groups):
@@ -169,6 +175,11 @@ def of_rows(folder: Path, row_K: Int64[np.ndarray, " K"]) -> Frequency:
             inside_K = row_K[slice(*np.searchsorted(row_K, (row_M[0], row_M[-1] + 1)))]
             count_C += np.bincount(class_M[np.isin(row_M, inside_K)], minlength=len(count_C))
     return Frequency(whole.classes, whole.names, count_C)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """What the counts are of: pool, class list, matcher, WordNet and its version."""
+    return atomic.read_json(folder / CARD)
 
 
 def read_matches(folder: Path) -> pa.Table:
