@@ -1,11 +1,13 @@
 """Two processes with half the batch each follow the one that has all of it."""
 
+import dataclasses
+import shutil
 import sys
 
 import pytest
 
 from stages import encoder
-from stages.artifacts import cache
+from stages.artifacts import cache, dataset, layout, split
 from stages.learning import distributed, models, step
 from stages.learning.distributed import World
 from stages.parameters import parse
@@ -52,6 +54,47 @@ def test_two_processes_follow_the_curve_of_one(here, run, changes):
     assert len(alone) == STEPS
     assert together == pytest.approx(alone, rel=RELATIVE)
     assert alone[-1] < alone[0]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A study whose pool has twenty classes, and runs with vocabularies of eighteen."""
+    root = tmp_path_factory.mktemp("many")
+    learning_processes.build(root)
+    shutil.rmtree(root / "data/pool")
+    samples = [
+        dataclasses.replace(one, label=f"c{index % 20:02}")
+        for index, one in enumerate(learning_study.samples(40, 0, labelled=True))
+    ]
+    dataset.write(root / "data/pool", samples, shard_size=16, max_drop_fraction=0.0)
+    card = {"pool": dataset.read(root / "data/pool").sha256, "pool_rows": 40}
+    split.write(root / layout.split("all"), range(40), card=card)
+    entry = {"split": "all", "objective": "supervised", "seed": 0, "add_reference": False}
+    runs = {
+        scope: {**entry, "vocabulary": {"size": 18, "scope": scope}}
+        for scope in ("global", "device")
+    }
+    learning_study.change(root, runs=runs)
+    return root
+
+
+def test_the_scope_of_a_vocabulary(many, monkeypatch):
+    """Global: two processes draw what one does; device: each for its own half of the batch."""
+    monkeypatch.chdir(many)
+    monkeypatch.setenv(cache.ENVIRONMENT, str(many / "shards"))
+    curves = {
+        (scope, size): trained(many, scope, size, MEMORY).log()
+        for scope in ("global", "device")
+        for size in (1, 2)
+    }
+    assert curves["device", 1] == curves["global", 1]
+    one, together, apart = (
+        [line["loss"] for line in curves[key]]
+        for key in (("global", 1), ("global", 2), ("device", 2))
+    )
+    assert together == pytest.approx(one, rel=RELATIVE)
+    assert apart != pytest.approx(one, rel=RELATIVE)
+    assert all(line["vocabulary"] == 18 for curve in curves.values() for line in curve)
 
 
 def settings(**changes):
