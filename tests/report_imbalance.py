@@ -1,14 +1,14 @@
 """A small study of the other kind for the tests of the report: class-wise splits of a labelled
 long tail, runs that differ by more than their split, class frequencies, metrics of bias."""
 
-import csv
 import math
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import yaml
 
-from stages.artifacts import frequency, layout, manifest, metrics
+from stages.artifacts import frequency, layout, manifest, metrics, predictions
 from tests.report_study import icon, write_study
 
 CLASSES = tuple(f"c{number:02d}" for number in range(24))
@@ -52,6 +52,8 @@ def _runs():
 
 
 RUNS = _runs()
+PROBE = {"data": "reference", "shots": [1, 2], "draws": 2, "regularisation": [0.1]}
+PROBES = {run: {"run": run, **PROBE} for run in ("dino", "clip-0")}
 
 
 def _role(role, counts, unlabelled=0):
@@ -73,6 +75,20 @@ def natural_counts():
     return [60 // rank if rank < len(CLASSES) else 0 for rank in range(1, len(CLASSES) + 1)]
 
 
+def chosen(entry, base, labels):
+    """Rows by about the rule: shares, trimmed tails, labelled rows, half of the base."""
+    of = np.array([labels[row] or "" for row in base])
+    if entry["rule"] == "classes":
+        return base[of != ""]
+    if entry["rule"] == "scale":
+        return base[:: round(1 / entry["share"])]
+    if entry["rule"] == "trim_tail":
+        rare = [key for key in sorted(CLASSES, reverse=True) if key in of][: entry["tail"]]
+        first = {np.flatnonzero(of == key)[0] for key in rare} if entry["most"] else set()
+        return base[[at in first or of[at] not in rare for at in range(len(base))]]
+    return base[::2]
+
+
 def write(*, runs=None, splits=None, measured=True):
     """Write the study below the current folder."""
     runs, splits = runs or RUNS, splits or SPLITS
@@ -83,10 +99,13 @@ def write(*, runs=None, splits=None, measured=True):
     }
     write_study(
         splits=splits, runs=runs, tests=("balanced",), roles=roles, has_duplicates=False,
-        add_reference=False, report={"duplicates": 0},
+        add_reference=False, chosen=chosen, report={"duplicates": 0},
     )  # fmt: skip
     params = yaml.safe_load(Path("params.yaml").read_text())
-    Path("params.yaml").write_text(yaml.safe_dump({**params, "classes": "c"}, sort_keys=False))
+    params |= {"classes": "c", "probes": PROBES if measured else {}}
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    for at, name in enumerate(params["probes"]):
+        metrics.write(layout.metrics("probe", name), _probed(0.3 + 0.1 * at))
     pool = manifest.read(layout.dataset("pool"))
     found = [
         (row, at)
@@ -100,6 +119,21 @@ def write(*, runs=None, splits=None, measured=True):
     frequency.write(layout.frequency("c"), counts, [(row_M, class_M)], {"pool": pool.sha256})
     for number, (name, run) in enumerate(runs.items() if measured else ()):
         _evaluated(name, run, splits.get(run["split"], {}), number)
+
+
+def _probed(top1):
+    results = {
+        f"shots-{shots}": {
+            "top1": top1 + 0.05 * shots,
+            "deviation": 0.02,
+            "draws": {
+                "draw-0": top1 + 0.05 * shots - 0.0141,
+                "draw-1": top1 + 0.05 * shots + 0.0141,
+            },
+        }
+        for shots in PROBE["shots"]
+    }
+    return {"tests": {"balanced": {**results, "n": 72, "left_out": 0}}}
 
 
 def _evaluated(name, run, rule, number):
@@ -129,11 +163,11 @@ def _evaluated(name, run, rule, number):
     }  # fmt: skip
     metrics.write(layout.metrics("evaluate", name), {"balanced": numbers})
     rng = np.random.default_rng(number)
-    path = layout.predictions(name) / "balanced.classes.csv"
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["class", "name", "frequency", "n", "accuracy", "predicted"])
-        for key, count in zip(CLASSES, natural_counts(), strict=True):
-            chance = top1 + bias * (math.log10(count + 1) - 1)
-            hits = rng.binomial(3, min(max(chance, 0.0), 1.0))
-            writer.writerow([key, f"thing {key}", count, 3, hits / 3, hits])
+    lines = []
+    for key, count in zip(CLASSES, natural_counts(), strict=True):
+        chance = top1 + bias * (math.log10(count + 1) - 1)
+        hits = int(rng.binomial(3, min(max(chance, 0.0), 1.0)))
+        lines.append([key, f"thing {key}", count, 3, hits / 3, hits, *[None] * 5])
+    columns = [list(column) for column in zip(*lines, strict=True)]
+    table = pa.table(columns, schema=predictions.CLASSES_SCHEMA)
+    predictions.write_classes(layout.predictions(name), "balanced", table)

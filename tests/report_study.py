@@ -93,8 +93,10 @@ def write_study(
     roles=None,
     has_duplicates=True,
     add_reference=True,
+    chosen=None,
 ):
-    """Write a study below the current folder. ``roles`` replaces the images of a role."""
+    """Write a study below the current folder. ``roles`` replaces the images of a role, ``chosen``
+    the rows of splits by rules that are not made here: a function of entry, base and labels."""
     splits, runs = splits or SPLITS, runs or RUNS
     params = {
         "pool": "pool",
@@ -112,7 +114,7 @@ def write_study(
         made = roles[role] if roles else make_role(role, SIZES.get(role, 20))
         vectors[role], manifests[role] = _dataset(role, name, *made)
     _scores(vectors, manifests, tests)
-    stored = _splits(splits, manifests["pool"], has_duplicates)
+    stored = _splits(splits, manifests["pool"], has_duplicates, chosen)
     gaps = _gaps(stored, vectors, tests)
     _runs(runs, manifests, tests, gaps, vectors, add_reference)
 
@@ -148,7 +150,7 @@ def _scores(vectors, manifests, tests):
         scores.write(layout.similarity("clip", "reference", test), pool, of_test, card)
 
 
-def _splits(entries, pool, has_duplicates):
+def _splits(entries, pool, has_duplicates, chosen):
     gone = np.array([5, 9, 17]) if has_duplicates else np.array([], np.int64)
     everything = np.arange(len(pool))
     rows = {"all": everything, "dedup": np.setdiff1d(everything, gone)}
@@ -169,7 +171,8 @@ def _splits(entries, pool, has_duplicates):
             chosen_N = rules.random(np.isin(everything, base), keep, entry["seed"])
             rows[name] = np.flatnonzero(chosen_N)
         elif entry["rule"] != "none":
-            rows[name] = base[::2]  # of any other rule, all that matters is the size
+            # of any other rule, all that matters is the size
+            rows[name] = chosen(entry, base, pool.labels) if chosen else base[::2]
     for name, kept in rows.items():
         card = {"pool": pool.sha256, "pool_rows": len(pool), "rule": "any"}
         split.write(layout.split(name), kept, card=card)
@@ -198,7 +201,7 @@ def _runs(entries, manifests, tests, gaps, vectors, add_reference):
             predictions.write(
                 layout.predictions(run), test, _answers(similarity, manifests[test], number)
             )
-        is_added = entry.get("add_reference", add_reference) or entry["objective"] != "clip"
+        is_added = entry.get("add_reference", add_reference) or entry["split"] == "none"
         card = {
             "fingerprint": f"{number:064x}",
             "files": [],

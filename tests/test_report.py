@@ -340,8 +340,9 @@ def test_runs_are_grouped_by_all_but_their_seed():
     assert found["hull-sketch"].seeds == (1, 0, 2)
     assert found["hull-sketch"].twins == ("random-hull-sketch",)
     assert found["hull-sketch without the reference"].twins == ()
+    run = Run(split="hull-sketsch", objective="clip", seed=0)
     with pytest.raises(ValueError, match="did you mean 'hull-sketch'"):
-        conditions.group({"x": Run(split="hull-sketsch", objective="clip", seed=0)}, rules, sizes, ())
+        conditions.group({"x": run}, rules, sizes, ())
 
 
 def test_a_random_split_is_that_of_all_splits_of_its_base_and_size():

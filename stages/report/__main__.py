@@ -14,20 +14,21 @@ from stages.artifacts import atomic, metrics
 from stages.entry import run
 from stages.parameters import section
 from stages.parameters.report import Report
-from stages.report import bias, charts, page, pictures, series, study, table, tidy
+from stages.report import bias, charts, page, pictures, series, similarity_page, study, table, tidy
+from stages.report.content import Content
 from stages.report.statistics import spearman
 
 FOLDER = Path("report")
 METRICS = Path("metrics/report.json")
 
 
-def collect(parameters: Report) -> page.Content:
+def collect(parameters: Report) -> Content:
     """Read the study and compute all that is shown."""
     found = study.load()
     lines = table.make(found, parameters)
     bins = series.all_bins(found, parameters)
     count, duplicates = pictures.duplicates(parameters.duplicates)
-    return page.Content(
+    return Content(
         study=found,
         parameters=parameters,
         lines=lines,
@@ -41,7 +42,7 @@ def collect(parameters: Report) -> page.Content:
     )
 
 
-def numbers(content: page.Content) -> dict[str, Any]:
+def numbers(content: Content) -> dict[str, Any]:
     """The metrics: accuracies, drops, and Spearman's coefficients where they are defined."""
     coefficients: dict[str, dict[str, float]] = {}
     for (name, test), bins in content.bins.items():
@@ -51,7 +52,7 @@ def numbers(content: page.Content) -> dict[str, Any]:
     return {**table.numbers(content.study, content.lines), "spearman": coefficients}
 
 
-def write(content: page.Content, folder: Path) -> None:
+def write(content: Content, folder: Path) -> None:
     """Write all outputs but the metrics."""
     texts = {
         "index.html": page.render(content),
@@ -69,7 +70,9 @@ def write(content: page.Content, folder: Path) -> None:
         for name, rows in content.bias.rows.items():
             (out / f"{name}.csv").write_text(bias.to_csv(name, rows), encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
-        drawn = charts.figures(content.study, content.accuracy, content.binned)
+        drawn = charts.figures(
+            content.study, content.accuracy, content.binned, similarity_page.lines_of(content.study)
+        )
         drawn |= bias.figures(content.study, content.bias)
         for name, spec in drawn.items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")

@@ -6,16 +6,18 @@ has its header alone.
 
 import csv
 import io
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.report import bias_charts, corpora, frequencies, imbalance, probes, tidy
+from stages.report import bias_charts, corpora, factors, frequencies, imbalance, probes, tidy
 from stages.report.bias_charts import Looks, Spec
 from stages.report.charts import SCHEMA
 from stages.report.frequencies import Frequencies
 from stages.report.imbalance import Measured, Rows
 from stages.report.study import Study
 
-COLUMNS = corpora.COLUMNS | imbalance.COLUMNS
+COLUMNS = corpora.COLUMNS | imbalance.COLUMNS | {"probes": probes.COLUMNS}
 MOST_PANELS = 12  # of accuracy by class
 
 
@@ -28,7 +30,6 @@ class Bias:
     rows: dict[str, Rows]
     looks: dict[str, tuple[str, str]]  # kind of model to colour and shape
     runs: list[tidy.Line]
-    probes: dict[str, dict[str, float]]
     intraclass: dict[str, dict[str, float]]
 
     def kinds(self, name: str) -> Looks:
@@ -49,6 +50,7 @@ def load(study: Study) -> Bias:
         "scale": imbalance.scale_rows(study, measured),
         "tail": imbalance.tail_rows(study, measured),
         "perclass": imbalance.class_rows(study),
+        "probes": probes.rows(study),
     }
     return Bias(
         counted,
@@ -56,35 +58,34 @@ def load(study: Study) -> Bias:
         rows,
         imbalance.marks(study),
         tidy.lines(study, found),
-        probes.flat(probes.PROBES, "probe"),
-        probes.flat(probes.INTRACLASS, "intraclass"),
+        {name: factors.flat(found) for name, found in probes.measured("intraclass").items()},
     )
 
 
 def to_csv(name: str, rows: Rows) -> str:
     """The rows of the plot ``name`` as CSV; without rows, the names of its columns."""
+    return table(COLUMNS[name], rows)
+
+
+def table(columns: Sequence[str], rows: Rows) -> str:
+    """Rows as CSV with these columns."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS[name], lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
 def shown_conditions(study: Study, one: Bias) -> list[str]:
-    """The conditions whose classes are drawn: of every kind of model the one with the most rows."""
+    """The conditions whose classes are drawn: one of every kind of model, on the split that most
+    kinds were trained on, or on the first that it was."""
     present = dict.fromkeys(row["condition"] for row in one.rows["perclass"])
     kinds = imbalance.kinds_of(study)
-    largest: dict[str, str] = {}
-    for name in present:
-        held = largest.get(kinds[name])
-        if held is None or _size(study, name) > _size(study, held):
-            largest[kinds[name]] = name
-    return list(largest.values())[:MOST_PANELS]
-
-
-def _size(study: Study, condition: str) -> int:
-    split = study.conditions[condition].split
-    return len(study.splits[split]) if split in study.rules else 0
+    splits = Counter(study.conditions[name].split for name in present)
+    chosen: dict[str, str] = {}
+    for name in sorted(present, key=lambda name: -splits[study.conditions[name].split]):
+        chosen.setdefault(kinds[name], name)
+    return [name for name in present if name in chosen.values()][:MOST_PANELS]
 
 
 def sheet(title: str, subtitle: str, panels: list[tuple[str, Spec]], *, shared: bool) -> Spec:
@@ -129,10 +130,16 @@ def panels(study: Study, one: Bias, name: str, *, named: bool) -> list[tuple[str
             if (some := [row for row in rows if (row["condition"], row["test"])
                          == (condition, test)])
         ]  # fmt: skip
+    ticks = sorted({row["tail"] for row in rows}) if name == "tail" else []
+    if name == "probes":
+        rows = [row for row in rows if row["shots"]]
+        rows = rows if len({row["shots"] for row in rows}) > 1 else []
+        ticks = sorted({row["shots"] for row in rows})
     field, make = {
+        "probes": ("trained", lambda looks: bias_charts.probe_panel(looks, ticks)),
         "bias": ("against", bias_charts.bias_panel),
         "scale": ("measure", bias_charts.scale_panel),
-        "tail": ("shots", bias_charts.tail_panel),
+        "tail": ("shots", lambda looks: bias_charts.tail_panel(looks, ticks)),
     }[name]
     return [
         (_of(study, test, value), _with(_axis(name, value, make(looks)), some))
@@ -155,7 +162,7 @@ TITLES = {
     "bias": (
         "Bias towards frequent classes",
         "Spearman's correlation of a class's frequency with its accuracy (corr_acc), against that "
-        "with its number of predictions and against accuracy. Numbers are rows of the table.",
+        "with its number of predictions and against accuracy. Small: parts of a set.",
     ),
     "scale": (
         "Uniform shares of the data",
@@ -165,6 +172,11 @@ TITLES = {
         "Trimmed tails",
         "Accuracy of the trimmed classes (full lines) and of the others (dotted) by how many "
         "were trimmed.",
+    ),
+    "probes": (
+        "Linear probes by samples of a class",
+        "Top-1 accuracy of logistic regression on image features; bars: one standard deviation "
+        "over draws, to either side.",
     ),
     "perclass": (
         "Accuracy by class frequency",

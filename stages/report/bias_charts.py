@@ -4,7 +4,7 @@ As in `charts`, one definition makes the panels of the page, the figures and the
 `dvc plots`. Colours come with the data.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stages.report.imbalance import LEFT_EDGE
@@ -14,6 +14,7 @@ Looks = Mapping[str, tuple[str, str]]  # name to colour and shape
 
 RANK = "class, by falling count"
 COUNT = "rows (logarithmic)"
+TAILS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def plain(field: str) -> Spec:
@@ -37,6 +38,7 @@ def legend(field: str, looks: Looks | None, columns: int = 1) -> Spec:
             "labelLimit": 420,
             "symbolType": "stroke",
             "symbolStrokeWidth": 3,
+            "symbolOpacity": 1,
         },
     }
 
@@ -105,7 +107,10 @@ def sources_panel(order: list[str]) -> Spec:
 
 
 def bias_panel(looks: Looks | None = None) -> Spec:
-    """corr_acc against one other number, a point per condition with its place in the table."""
+    """corr_acc against one other number, a point per condition with its place in the table.
+
+    Shares of a set and sets without their tail, which have plots of their own, are small here.
+    """
     x = {
         "field": "value",
         "type": "quantitative",
@@ -129,12 +134,16 @@ def bias_panel(looks: Looks | None = None) -> Spec:
             "legend": fill["legend"] | {"symbolType": "circle"},
         }
         fill["legend"] = shape["legend"]
+    whole = [{"filter": "datum.part == 'whole'"}]
+    small = {"condition": {"test": "datum.part == 'whole'", "value": 70}, "value": 22}
+    faint = {"condition": {"test": "datum.part == 'whole'", "value": 0.95}, "value": 0.45}
     return {
-        "width": 300,
-        "height": 260,
+        "width": 320,
+        "height": 280,
         "layer": [
             {
-                "mark": {"type": "rule", "strokeWidth": 1, "strokeOpacity": 0.35},
+                "transform": whole,
+                "mark": {"type": "rule", "strokeWidth": 1, "strokeOpacity": 0.3},
                 "encoding": {
                     "x": x,
                     "y": {**y, "field": "low"},
@@ -143,10 +152,18 @@ def bias_panel(looks: Looks | None = None) -> Spec:
                 },
             },
             {
-                "mark": {"type": "point", "size": 55, "filled": True, "opacity": 0.9},
-                "encoding": {"x": x, "y": y, "fill": fill, "shape": shape},
+                "mark": {"type": "point", "filled": True},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "fill": fill,
+                    "shape": shape,
+                    "size": small,
+                    "fillOpacity": faint,
+                },
             },
             {
+                "transform": whole,
                 "mark": {"type": "text", "dx": 6, "dy": -6, "align": "left", "fontSize": 9},
                 "encoding": {
                     "x": x,
@@ -172,19 +189,19 @@ def scale_panel(looks: Looks | None = None) -> Spec:
         "field": "value",
         "type": "quantitative",
         "title": None,
-        "scale": {"zero": False},
+        "scale": {"zero": False, "nice": True},
     }
     return _lines(x, y, looks, ["kind", "base"])
 
 
-def tail_panel(looks: Looks | None = None) -> Spec:
+def tail_panel(looks: Looks | None = None, ticks: Sequence[int] = TAILS) -> Spec:
     """Accuracy of the trimmed classes (full) and of the rest (dashed) against their number."""
     x = {
         "field": "tail",
         "type": "quantitative",
         "title": "rarest classes that were trimmed",
         "scale": {"type": "log", "nice": False, "padding": 12},
-        "axis": {"format": "d", "values": [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]},
+        "axis": {"format": "d", "values": list(ticks)},
     }
     y = {
         "field": "value",
@@ -194,6 +211,24 @@ def tail_panel(looks: Looks | None = None) -> Spec:
     }
     dash = _dash("group", {"trimmed": [1, 0], "rest": [3, 3]})
     return _lines(x, y, looks, ["kind", "base", "group"], dash)
+
+
+def probe_panel(looks: Looks | None = None, ticks: Sequence[int] = TAILS) -> Spec:
+    """Accuracy of probes against the samples of a class, a line per kind of model."""
+    x = {
+        "field": "shots",
+        "type": "quantitative",
+        "title": "samples of a class (logarithmic)",
+        "scale": {"type": "log", "nice": False, "padding": 12},
+        "axis": {"format": "d", "values": list(ticks)},
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": "top-1 accuracy / %",
+        "scale": {"zero": False, "nice": True},
+    }
+    return _lines(x, y, looks, ["kind", "probe"])
 
 
 def class_panel() -> Spec:

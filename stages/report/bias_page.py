@@ -1,6 +1,7 @@
 """The page's sections on class frequency and bias. One with nothing to show is empty."""
 
 from html import escape
+from typing import Any
 
 from stages.report import bias, charts, imbalance
 from stages.report.bias import Bias
@@ -45,7 +46,7 @@ def parts(study: Study, one: Bias) -> dict[str, str]:
         "scale": _plot(study, one, "scale", _SCALE),
         "tail": _plot(study, one, "tail", _TAIL),
         "perclass": _classes(study, one),
-        "probes": _numbers(one.probes, "Linear probes: logistic regression on image features."),
+        "probes": _probes(study, one),
         "intraclass": _numbers(
             one.intraclass, "Mean cosine similarity between images of one class."
         ),
@@ -99,7 +100,8 @@ def _beside(constant: list[str], left_out: int) -> str:
 
 def _bias(study: Study, one: Bias) -> str:
     measured = [found for found in one.measured if any(path in found.numbers for path in _paths())]
-    if not measured:
+    # neural collapse alone is no account of bias: the tidy table has it
+    if not one.rows["bias"]:
         return ""
     html = paragraph(
         "corr_acc is Spearman's rank correlation, over classes, of a class's frequency in the "
@@ -109,7 +111,15 @@ def _bias(study: Study, one: Bias) -> str:
         "are, NC2 the closer class means (M) or prototypes (W) are to equal angles."
     )
     if one.rows["bias"]:
-        html += _key_of_shapes(one.kinds("bias")) + panels(_drawn(study, one, "bias"))
+        html += (
+            paragraph(
+                "Numbers at the points are those of the table; small points without one are shares "
+                "of a set and sets without their tail, of which there are curves below.",
+                "soft",
+            )
+            + _key_of_shapes(one.kinds("bias"))
+            + panels(_drawn(study, one, "bias"))
+        )
     for test in study.tests:
         mine = [found for found in measured if found.test == test]
         table = _table(study, mine, test)
@@ -184,7 +194,7 @@ def _classes(study: Study, one: Bias) -> str:
     return paragraph(
         "A point per class, its accuracy over all seeds; the line is the mean of each tenth of the "
         "classes by frequency. Classes without a training row stand at ½. Of every kind of model "
-        f"the one trained on most is shown.{more}"
+        f"one is shown.{more}"
     ) + panels(drawn)
 
 
@@ -206,6 +216,35 @@ def _key_of_shapes(looks: Looks) -> str:
     if len(set(colours)) == len(colours):
         return _key(looks)
     return key((chip(colour), f"{name} ({shape})") for name, (colour, shape) in looks.items())
+
+
+def _probes(study: Study, one: Bias) -> str:
+    found = one.rows["probes"]
+    if not found:
+        return ""
+    html = paragraph(
+        "Logistic regression on the features of a model's image tower, before normalisation; the "
+        "regularisation is chosen on rows that are held out. Accuracy in %, ± one standard "
+        "deviation over draws."
+    )
+    if drawn := _drawn(study, one, "probes"):
+        html += _key(one.kinds("probes")) + panels(drawn)
+    columns = list(dict.fromkeys((row["test"], row["shots"]) for row in found))
+    head = [f"{test}, {shots or 'all rows'}" for test, shots in columns]
+    rows = []
+    for name in dict.fromkeys(row["probe"] for row in found):
+        mine = {(row["test"], row["shots"]): row for row in found if row["probe"] == name}
+        first = next(iter(mine.values()))
+        cells = [escape(first["condition"]), escape(first["trained"])]
+        cells += [_deviating(mine[at]) if at in mine else NONE for at in columns]
+        rows.append(table_row(escape(name), cells))
+    caption = "Top-1 accuracy of linear probes by test set and samples of a class."
+    return html + data_table(caption, ["probe", "model", "rows", *map(escape, head)], rows)
+
+
+def _deviating(row: dict[str, Any]) -> str:
+    text = f"{row['value']:.1f}"
+    return f"{text} ± {row['high'] - row['value']:.1f}" if row["draws"] > 1 else text
 
 
 def _numbers(found: dict[str, dict[str, float]], caption: str) -> str:

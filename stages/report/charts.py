@@ -8,12 +8,13 @@ split is hollow or dashed.
 import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from html import escape
 from typing import Any
 
 import vl_convert
 
+from stages.report import bias_charts
 from stages.report.series import GREY, RANDOM, Rows, beside, colours
 from stages.report.study import Study
 
@@ -21,14 +22,18 @@ Spec = dict[str, Any]
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 PNG_SCALE = 1.6
+LABEL = 420  # pixels; a longer label is cut
 LARGEST = 1.25  # how far a panel on the page may grow over its own size
 
 
-def accuracy_panel(order: list[str]) -> Spec:
-    """Points with intervals, a line of the plot per split; hollow: the random split of its size."""
-    y = {"field": "beside", "type": "nominal", "sort": order, "title": None}
+def accuracy_panel(order: list[str], *, paired: bool = True) -> Spec:
+    """Points with intervals, a line of the plot per split; hollow: the random split of its size,
+    for which there is room where ``paired``."""
+    y: Spec = {"field": "beside", "type": "nominal", "sort": order, "title": None}
+    y["axis"] = {"labelLimit": LABEL}
     # alone in the middle, else above its random split; lanes are the same in every panel
-    lane = {"field": "lane", "type": "ordinal", "scale": {"domain": [0, 1, 2, 3, 4]}}
+    lanes = [0, 1, 2, 3, 4] if paired else [1, 2, 3]
+    lane = {"field": "lane", "type": "ordinal", "scale": {"domain": lanes}}
     x = {"field": "top1", "type": "quantitative", "title": "top-1 accuracy / %"}
     shared = {
         "y": y,
@@ -168,16 +173,16 @@ def figure(panel: Spec, rows: Rows, order: list[str], title: str, subtitle: str)
     }
 
 
-def figures(study: Study, accuracy: Rows, binned: Rows) -> dict[str, Spec]:
-    """The figures that are files, by name."""
+def figures(study: Study, accuracy: Rows, binned: Rows, lines: Collection[str]) -> dict[str, Spec]:
+    """The figures that are files, by name; ``lines`` are the conditions that the second draws."""
     tests = list(study.tests)
     order = [name for name, one in study.conditions.items() if beside(study, one) == [name]]
     colour, named = colours(study), {}
-    for name in order:
+    for name in [name for name in order if name in lines]:
         named[colour[name]] = ", ".join(filter(None, [named.get(colour[name]), name]))
     return {
         "accuracy": figure(
-            accuracy_panel(order),
+            accuracy_panel(order, paired=any(row["kind"] == RANDOM for row in accuracy)),
             accuracy,
             tests,
             "Top-1 accuracy by training data",
@@ -186,7 +191,7 @@ def figures(study: Study, accuracy: Rows, binned: Rows) -> dict[str, Spec]:
         ),
         "binned": figure(
             bins_panel(named),
-            binned,
+            [row for row in binned if row["split"] in lines],
             tests,
             "Accuracy by similarity to the training data",
             "A line per split in its colour; dashed: random split of its size; dotted: supervised.",
@@ -227,11 +232,20 @@ def templates() -> dict[str, str]:
         "accuracy": template(accuracy_panel([]), None),
         "similarity": template(similarity_panel(), "data", "'split'"),
         "binned": template(bins_panel(), None),
+        "frequency": template(bias_charts.frequency_panel(), None, column="panel"),
+        "sources": template(bias_charts.sources_panel([]), None, column="rev"),
+        "bias": template(bias_charts.bias_panel(), "test", column="against"),
+        "scale": template(bias_charts.scale_panel(), "test", column="measure"),
+        "tail": template(bias_charts.tail_panel(), "test", column="shots"),
+        "perclass": template(bias_charts.class_panel(), "condition"),
+        "probes": template(bias_charts.probe_panel(), "test", column="trained"),
     }
 
 
-def template(panel: Spec, down: str | None, role: str | None = None) -> str:
-    """A template for `dvc plots`: a column per test set, and a row per value of ``down``.
+def template(
+    panel: Spec, down: str | None, role: str | None = None, *, column: str = "test"
+) -> str:
+    """A template for `dvc plots`: a column per value of ``column``, a row per value of ``down``.
 
     Revisions that are compared differ in opacity. ``role`` is an expression for the column of that
     name. DVC puts the data in the place of its anchor.
@@ -240,9 +254,11 @@ def template(panel: Spec, down: str | None, role: str | None = None) -> str:
     for layer in panel["layer"]:
         layer["encoding"]["opacity"] = {"field": "rev", "type": "nominal", "title": "revision"}
         if "detail" in layer["encoding"]:  # a line per split and revision
-            layer["encoding"]["detail"] = [layer["encoding"]["detail"], {"field": "rev"}]
+            split = layer["encoding"]["detail"]
+            split = split if isinstance(split, list) else [split]
+            layer["encoding"]["detail"] = [*split, {"field": "rev"}]
         layer["mark"]["tooltip"] = {"content": "data"}
-    facet = {"column": {"field": "test", "type": "nominal", "title": None}}
+    facet = {"column": {"field": column, "type": "nominal", "title": None}}
     if down:
         facet["row"] = {"field": down, "type": "nominal", "title": None}
     spec = {"$schema": SCHEMA, "data": {"values": "<DVC_METRIC_DATA>"}, "facet": facet}

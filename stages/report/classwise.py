@@ -15,7 +15,7 @@ PANELS = {
     "trim_tail": "trimmed tail",
     "scale": "scale",
     "match": "matched class counts",
-    "threshold": "similarity of caption and definition",
+    "threshold": "similarity threshold",
     "classes": "chosen classes",
     "balance": "balanced",
 }

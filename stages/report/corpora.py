@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Int64
 from scipy import stats
 
@@ -38,14 +36,16 @@ def by_label(
 
     One pass over the manifest, shard by shard.
     """
-    place = pa.array(known.classes, pa.string())
+    place = {key: at for at, key in enumerate(known.classes)}
     count = {name: np.zeros(len(place), np.int64) for name in ("", *splits)}
     unlisted = 0
     for shard in range(len(manifest.shards)):
-        label = manifest.shard_table(shard, ["label"])["label"].combine_chunks()
-        found = pc.index_in(label, value_set=place)
-        unlisted += found.null_count - label.null_count
-        index_N = found.fill_null(-1).to_numpy()
+        column = manifest.shard_table(shard, ["label"])["label"]
+        label = column.combine_chunks().dictionary_encode()
+        # the last entry is that of rows without a label
+        at_D = np.array([*(place.get(key, -1) for key in label.dictionary.to_pylist()), -1])
+        index_N = at_D[label.indices.fill_null(len(at_D) - 1).to_numpy()]
+        unlisted += int((index_N < 0).sum()) - label.null_count
         start, stop = manifest.starts[shard : shard + 2]
         for name, one in count.items():
             chosen_N = index_N[splits[name].within(start, stop)] if name else index_N

@@ -1,7 +1,6 @@
 """The class frequencies of a study: of its pool, its reference, and the splits that class-wise
 rules chose."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from stages.artifacts.split import Split
 from stages.parameters import FILE, read
 from stages.report import classwise, corpora
 from stages.report.corpora import Corpora, Rows
-from stages.report.series import GREY, PALETTE
+from stages.report.series import GREY, PALETTE, colours
 from stages.report.study import Study
 
 CORPORA = "corpora"
@@ -98,18 +97,17 @@ def _panels(
         panel = panels.setdefault(title, {})
         panel.setdefault(rule.base, (counted[by][rule.base], "base"))
         panel[one] = (counted[by][one], "corpus")
+    of_split = colours(study)
     rows: Rows = []
     looks: dict[str, dict[str, tuple[str, str]]] = {}
     for title, panel in panels.items():
-        colour = _colours()
+        own = [one for one, (_, role) in panel.items() if role != "base"]
+        colour = {one: of_split.get(one, "") for one in own}
+        if len(set(colour.values())) < len(own):  # not splits, or two of one colour
+            colour = {one: PALETTE[at % len(PALETTE)] for at, one in enumerate(own)}
         looks[title] = {}
         for one, (found, role) in panel.items():
-            mine = GREY if role == "base" else colour()
+            mine = GREY if role == "base" else colour[one]
             looks[title][one] = mine, "circle"
             rows += corpora.curve(title, one, found, role, mine)
     return rows, looks
-
-
-def _colours() -> Callable[[], str]:
-    at = iter(range(10**6))
-    return lambda: PALETTE[next(at) % len(PALETTE)]

@@ -4,16 +4,14 @@ plots in long form.
 All of it is optional: a study whose runs were evaluated without class frequencies has no such rows.
 """
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from stages.artifacts import layout, metrics
+from stages.artifacts import layout, metrics, predictions
 from stages.parameters.splits import Scale, TrimTail
 from stages.report import factors
 from stages.report.conditions import Condition
@@ -23,12 +21,14 @@ from stages.report.study import Study
 Rows = list[dict[str, Any]]
 
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
+PARTS = (Scale, TrimTail)  # rules that make a set smaller and have curves of their own
+LEAST = 5  # classes of a group
 TENTHS = 10  # groups of classes by frequency, whose mean accuracy is drawn
 LEFT_EDGE = 0.5  # where classes without a row stand on a logarithmic axis
 COLUMNS = {
     "bias": (
-        "test", "number", "condition", "kind", "split", "against", "value", "corr_acc", "low",
-        "high", "colour", "shape",
+        "test", "number", "part", "condition", "kind", "split", "against", "value", "corr_acc",
+        "low", "high", "colour", "shape",
     ),
     "scale": (
         "test", "measure", "kind", "base", "split", "share", "rows", "value", "low", "high",
@@ -136,12 +136,14 @@ def bias_rows(study: Study, measured: Iterable[Measured]) -> Rows:
         if value is None:
             continue
         low, high = one.spread(CORR_ACC) or (value, value)
+        is_part = "part" if isinstance(study.rules.get(one.condition.split), PARTS) else "whole"
         for name, (label, factor) in ((CORR_PRED, ("corr_pred", 1)), ("top1", (TOP1, 100))):
             other = one.mean(name)
             if other is not None:
                 rows.append({
                     "test": one.test,
                     "number": number[one.condition.name],
+                    "part": is_part,
                     "condition": one.condition.name,
                     "kind": one.kind,
                     "split": one.condition.split,
@@ -239,15 +241,15 @@ def class_rows(study: Study) -> Rows:
                     "role": "class",
                     "class": key,
                     "name": lines[0]["name"],
-                    "frequency": _round(mean(float(line["frequency"]) for line in lines)),
-                    "n": int(float(lines[0]["n"])),
-                    "accuracy": _round(100 * mean(float(line["accuracy"]) for line in lines)),
+                    "frequency": _round(mean(line["frequency"] for line in lines)),
+                    "n": lines[0]["n"],
+                    "accuracy": _round(100 * mean(line["accuracy"] for line in lines)),
                 }
                 for key, lines in _by_class(tables).items()
             ]
             for point in points:
                 point["shown"] = max(point["frequency"], LEFT_EDGE)
-            rows += points + _means(points, shared)
+            rows += points + means(points, shared)
     return rows
 
 
@@ -272,35 +274,26 @@ def _point(one: Measured, name: str, factor: int) -> dict[str, Any]:
     }
 
 
-def _classes(run: str, test: str) -> list[dict[str, str]]:
-    path = layout.predictions(run) / f"{test}.classes.csv"
-    if not path.exists():
+def _classes(run: str, test: str) -> list[dict[str, Any]]:
+    folder = layout.predictions(run)
+    if not (folder / f"{test}.classes.csv").exists():
         return []
-    return read_classes(path)
+    lines = predictions.read_classes(folder, test).to_pylist()
+    return [line for line in lines if None not in (line["accuracy"], line["frequency"])]
 
 
-def read_classes(path: Path) -> list[dict[str, str]]:
-    """The per-class table that `evaluate` writes; an error where a column is missing."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        needed = {"class", "name", "frequency", "n", "accuracy"}
-        if lacking := sorted(needed - set(reader.fieldnames or ())):
-            raise ValueError(f"{path}: no column {lacking[0]!r}; evaluate the run again")
-        return [line for line in reader if line["accuracy"] and line["frequency"]]
-
-
-def _by_class(tables: list[list[dict[str, str]]]) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = {}
+def _by_class(tables: list[list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
     for table in tables:
         for line in table:
             found.setdefault(line["class"], []).append(line)
     return found
 
 
-def _means(points: Rows, shared: Mapping[str, Any]) -> Rows:
+def means(points: Rows, shared: Mapping[str, Any]) -> Rows:
     """Tenths of the classes by frequency, the rarest first; few classes make few groups."""
     ordered = sorted(points, key=lambda point: (point["frequency"], point["class"]))
-    size = max(1, math.ceil(len(ordered) / TENTHS))
+    size = max(LEAST, math.ceil(len(ordered) / TENTHS))
     rows = []
     for start in range(0, len(ordered), size):
         some = ordered[start : start + size]

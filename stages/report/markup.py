@@ -57,13 +57,13 @@ def key(entries: Iterable[tuple[str, str]]) -> str:
     return f'<ul class="key">{items}</ul>\n'
 
 
-def panels(figures: Iterable[tuple[str, str]]) -> str:
-    """Small plots side by side: pairs of title and drawing."""
+def panels(figures: Iterable[tuple[str, str]], *, wide: bool = False) -> str:
+    """Small plots side by side: pairs of title and drawing. ``wide`` ones have wider columns."""
     items = "".join(
         f"<figure><figcaption>{escape(title)}</figcaption>{svg}</figure>\n"
         for title, svg in figures
     )
-    return f'<div class="panels">\n{items}</div>\n'
+    return f'<div class="panels{" wider" * wide}">\n{items}</div>\n'
 
 
 def details(title: str, html: str, *, is_open: bool = False) -> str:

@@ -1,14 +1,22 @@
 """The page: one self-contained HTML file, from parts that are made elsewhere in this package."""
 
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from string import Template
 
-from stages.parameters.report import Report
-from stages.report import bias_page, charts, definitions, gallery, published, series, words
-from stages.report.bias import Bias
-from stages.report.conditions import Condition
+from stages.parameters.splits import Hull, Ranked
+from stages.report import (
+    bias_page,
+    charts,
+    classwise,
+    definitions,
+    gallery,
+    published,
+    series,
+    similarity_page,
+    words,
+)
+from stages.report.content import Content
 from stages.report.markup import (
     chip,
     data_table,
@@ -20,13 +28,14 @@ from stages.report.markup import (
     stroke,
     table_row,
 )  # fmt: skip
-from stages.report.pictures import Duplicate
-from stages.report.statistics import Bins, spearman
 from stages.report.study import Study
 from stages.report.table import Line, note, percent, points
 
 HERE = Path(__file__).parent
 TITLE = "Does CLIP generalise because its training data look like the test?"
+LONG_TAIL = "Why is CLIP robust to a long tail of classes?"
+MOST_OPEN = 40  # rows of a table that is not folded away
+WIDE = 30  # letters of a condition's name that want a plot a column of its own
 NONE = "–"
 SECTIONS = {
     "accuracy": "Accuracy",
@@ -42,30 +51,14 @@ SECTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Content:
-    """All that the page shows."""
-
-    study: Study
-    parameters: Report
-    lines: list[Line]
-    bins: dict[tuple[str, str], Bins]
-    accuracy: series.Rows
-    similarity: series.Rows
-    binned: series.Rows
-    duplicate_count: int
-    duplicates: list[Duplicate]
-    bias: Bias
-
-
 def render(content: Content) -> str:
     """The whole page."""
     makers = {
         "accuracy": _accuracy(content),
         "published": _published(content),
         **bias_page.parts(content.study, content.bias),
-        "similarity": _similarity(content),
-        "bins": _bins(content),
+        "similarity": similarity_page.similarity(content),
+        "bins": similarity_page.bins(content),
         **gallery.parts(
             content.study, content.parameters, content.duplicate_count, content.duplicates
         ),
@@ -75,7 +68,7 @@ def render(content: Content) -> str:
     parts = {anchor: makers[anchor] for anchor in SECTIONS if makers[anchor]}
     links = "".join(f'<li><a href="#{name}">{escape(SECTIONS[name])}</a></li>' for name in parts)
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
-        title=escape(TITLE),
+        title=escape(_title(content.study)),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         summary="".join(
             paragraph(text, "lead")
@@ -84,6 +77,15 @@ def render(content: Content) -> str:
         contents=f"<ul>{links}</ul>",
         sections="".join(section(name, SECTIONS[name], html) for name, html in parts.items()),
     )
+
+
+def _title(study: Study) -> str:
+    """The question: that of the study of class-wise splits where no rule looks at test images."""
+    rules = study.rules.values()
+    looks_at_tests = any(isinstance(rule, Hull | Ranked) for rule in rules)
+    if any(classwise.is_classwise(rule) for rule in rules) and not looks_at_tests:
+        return LONG_TAIL
+    return TITLE
 
 
 def _accuracy(content: Content) -> str:
@@ -98,9 +100,10 @@ def _accuracy(content: Content) -> str:
         if line.condition.is_supervised:
             cells[0] = f"{line.rows:,}<small>of the reference</small>"
         kind = "random" if line.condition.split in study.twins else ""
-        rows.append(table_row(_named(study, line.condition, link=True), cells, kind))
+        rows.append(table_row(similarity_page.named(study, line.condition, link=True), cells, kind))
     order = [name for name, one in study.conditions.items() if series.beside(study, one) == [name]]
-    panel = charts.accuracy_panel(order)
+    paired = any(row["kind"] == series.RANDOM for row in content.accuracy)
+    panel = charts.accuracy_panel(order, paired=paired)
     drawn = [
         (
             test,
@@ -117,13 +120,16 @@ def _accuracy(content: Content) -> str:
         (chip(series.GREY, hollow=True), "random split of the same size"),
         (stroke(series.GREY, "3 3"), "supervised"),
     ]
+    table = data_table("Top-1 accuracy in % by training data and test set.", head, rows)
+    if len(rows) > MOST_OPEN:
+        table = details(f"Table of {len(rows)} conditions", table, is_open=True)
     return (
-        data_table("Top-1 accuracy in % by training data and test set.", head, rows)
+        table
         + paragraph(note(study, content.lines), "soft")
         + '<p class="soft">Words: <a href="#hull">hull pruning</a>, <a href="#twin">random split of'
         ' the same size</a>, <a href="#interval">intervals</a>.</p>\n'
         + key(marks)
-        + panels(drawn)
+        + panels(drawn, wide=max(map(len, order)) > WIDE)
         + paragraph("Bars are 95 % Wilson intervals over the test images of one accuracy; whether "
                     "two accuracies differ is what the table's paired intervals say.", "soft")
     )  # fmt: skip
@@ -166,97 +172,3 @@ def _published(content: Content) -> str:
         "the order, not the numbers.</p>\n"
         + data_table("Top-1 accuracy in %, as published and here.", head, rows)
     )
-
-
-def _similarity(content: Content) -> str:
-    study = content.study
-    colour = series.colours(study)
-    own = [name for name in study.rules if name not in study.twins]
-    of = {one: random for random, others in reversed(study.twins.items()) for one in others}
-    panel = charts.similarity_panel()
-    html = paragraph(
-        "For every test image the cosine similarity to its nearest neighbour: in the reference, in "
-        "the pool, and in each split with the reference added. Further right is more similar. "
-        f"Bins of {content.parameters.histogram_width:g}; similarity is measured by the encoder "
-        f"“{study.encoder}”."
-    )
-    html += key([
-        (chip(series.GREY), "split, in its colour"),
-        (stroke(series.GREY, "5 2"), "random split of its size, in the same colour"),
-        (stroke(series.GREY), "whole pool, without the reference"),
-        (stroke(series.GREY, "2 2"), "reference"),
-    ])  # fmt: skip
-    for number, test in enumerate(study.tests):
-        drawn = []
-        for name in own:
-            roles = {name: "split", "pool": "pool", "reference": "reference"}
-            if name in of:
-                roles[of[name]] = series.RANDOM
-            rows = [
-                {**row, "role": roles[row["data"]], "colour": colour.get(row["data"], series.GREY)}
-                for row in content.similarity
-                if row["test"] == test and row["data"] in roles
-            ]
-            label = f"Nearest similarity of {test} images to {name}, the pool and the reference."
-            drawn.append((name, charts.inline(panel, rows, label)))
-        html += details(test, panels(drawn), is_open=number == 0)
-    return html
-
-
-def _bins(content: Content) -> str:
-    study = content.study
-    panel = charts.bins_panel()
-    colour = series.colours(study)
-    drawn = []
-    for test in study.tests:
-        rows = [row for row in content.binned if row["test"] == test]
-        if rows:
-            label = f"Accuracy on {test} by similarity to the training data, a line per condition."
-            drawn.append((test, charts.inline(panel, rows, label)))
-    marks = []
-    for name, one in study.conditions.items():
-        dash = "5 2" if one.split in study.twins else "2 2" if one.is_supervised else ""
-        marks.append((stroke(colour[name], dash), name))
-    rows = []
-    for name, one in study.conditions.items():
-        cells = []
-        for test in study.tests:
-            bins = content.bins[name, test]
-            value = spearman(bins)
-            counted = f"{len(bins.count_B)} bins"
-            if bins.images_left_out:
-                counted += f", {bins.images_left_out} left out"
-            cells.append(f"{NONE if value is None else f'{value:.2f}'}<small>{counted}</small>")
-        kind = "random" if one.split in study.twins else ""
-        rows.append(table_row(_named(study, one), cells, kind))
-    theirs = published.load()
-    known = [
-        f"{theirs.spearman[test]} on {test}" for test in study.tests if test in theirs.spearman
-    ]
-    beside = f" The published study has {words.listed(known)}." if known else ""
-    return (
-        paragraph(
-            "Test images by their nearest similarity to the data that the model was trained on, in "
-            f"bins of {content.parameters.bin_width:g}; bins of fewer than "
-            f"{content.parameters.least_per_bin} images are left out. Each point is the mean "
-            "similarity of a bin and the accuracy in it."
-        )
-        + key(marks)
-        + panels(drawn)
-        + data_table(
-            "Spearman's rank correlation of similarity and accuracy over bins, and how many images "
-            "were left out; not defined (–) for fewer than three bins or equal accuracies. Few "
-            f"bins easily come in order, so a 1 of three or four says little.{beside}",
-            ["training data", *study.tests],
-            rows,
-        )
-    )
-
-
-def _named(study: Study, one: Condition, *, link: bool = False) -> str:
-    dot = chip(series.colours(study)[one.name], hollow=one.split in study.twins)
-    name = escape(one.name)
-    if link and one.split in study.rules:
-        name = f'<a href="#split-{escape(one.split)}">{name}</a>'
-    seeds = f"<small>seeds {', '.join(map(str, one.seeds))}</small>" if len(one.seeds) > 1 else ""
-    return dot + name + seeds

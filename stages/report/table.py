@@ -8,6 +8,7 @@ from typing import Any
 
 from stages.parameters import splits
 from stages.parameters.report import Report
+from stages.report import classwise
 from stages.report.conditions import Condition
 from stages.report.statistics import Interval, paired_bootstrap
 from stages.report.study import Study
@@ -79,10 +80,10 @@ def to_markdown(study: Study, lines: list[Line]) -> str:
 
 def note(study: Study, lines: list[Line]) -> str:
     """What the numbers of the table are, in one paragraph."""
-    seeds = max(len(line.condition.seeds) for line in lines)
+    seeds = max((len(line.condition.seeds) for line in lines), default=0)
     trained = (
         "Every number is one training run, and intervals do not cover the noise between runs."
-        if seeds == 1
+        if seeds <= 1
         else f"Accuracies are means over up to {seeds} training seeds; intervals cover the choice "
         "of test images, not the noise between runs."
     )
@@ -96,7 +97,14 @@ def note(study: Study, lines: list[Line]) -> str:
 def _other_base(study: Study, lines: list[Line]) -> str:
     """Which conditions cannot be held against the pruned ones, because their base is another."""
     rules = {line.condition.name: study.rules.get(line.condition.split) for line in lines}
-    bases = {rule.base for rule in rules.values() if not isinstance(rule, splits.Everything | None)}
+    # what was chosen from some other split is in no danger of being compared with the whole
+    bases = {
+        rule.base
+        for rule in rules.values()
+        if not isinstance(rule, splits.Everything | None)
+        and not classwise.is_classwise(rule)
+        and rule.base in splits.BASES
+    }
     text = ""
     for line in lines:
         one, rule = line.condition, rules[line.condition.name]

@@ -32,10 +32,10 @@ def lines(study: Study, found: Evaluated) -> list[Line]:
             "condition": one.name,
             "kind": kinds[one.name],
             **factors.columns(entry, skip=("reuse", "add_reference")),
-            **factors.columns(study.rules.get(entry.split), "split."),
             "rows": str(len(study.splits[entry.split]) if has_split else 0),
             "base_rows": str(len(study.base_of(entry.split))) if has_split else "",
             "reference_rows": str(0 if one.without_reference else len(study.reference)),
+            **factors.columns(study.rules.get(entry.split), "split."),
         }
         for test in study.tests:
             numbers: Mapping[str, float] = found.get(run, {}).get(test, {})

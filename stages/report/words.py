@@ -8,6 +8,7 @@ from stages.report.statistics import LEVEL, Interval
 from stages.report.study import Study
 from stages.report.table import Line, percent, points
 
+NAMED = 6  # conditions that a sentence names; of more it says how many
 MOST = 3  # hull splits that the summary tells; the table has all
 
 
@@ -30,7 +31,8 @@ def summary(study: Study, lines: list[Line], duplicates: int) -> list[str]:
     if more:
         splits = "split" if more == 1 else "splits"
         last.append(f"The table holds {more} {'more ' * bool(hulls)}{splits} against random ones.")
-    if not compared:
+    looks_at_tests = any(isinstance(rule, Hull | Ranked) for rule in study.rules.values())
+    if not compared and looks_at_tests:
         first.append("No pruned split has a random split of its size to be compared with.")
     last += [_supervised(line) for line in lines if line.condition.is_supervised][:1]
     told = [_hull(study, line) for line in hulls[:MOST]]
@@ -148,8 +150,12 @@ def _certainty(lines: list[Line]) -> str:
         )
     if 1 in counts:
         single = [line.condition.name for line in lines if len(line.condition.seeds) == 1]
+        verb = "was" if len(single) == 1 else "were"
+        told = (
+            listed(single) if len(single) <= NAMED else f"{len(single)} of {len(lines)} conditions"
+        )
         return (
             f"{images}, not how much on the training seed; accuracies are means over seeds, but "
-            f"{listed(single)} {'was' if len(single) == 1 else 'were'} trained only once."
+            f"{told} {verb} trained only once."
         )
     return f"{images}, not how much on the training seed; accuracies are means over seeds."

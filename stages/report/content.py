@@ -1,0 +1,27 @@
+"""All that the page and the figures show, in one object."""
+
+from dataclasses import dataclass
+
+from stages.parameters.report import Report
+from stages.report import series
+from stages.report.bias import Bias
+from stages.report.pictures import Duplicate
+from stages.report.statistics import Bins
+from stages.report.study import Study
+from stages.report.table import Line
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that the page shows."""
+
+    study: Study
+    parameters: Report
+    lines: list[Line]
+    bins: dict[tuple[str, str], Bins]
+    accuracy: series.Rows
+    similarity: series.Rows
+    binned: series.Rows
+    duplicate_count: int
+    duplicates: list[Duplicate]
+    bias: Bias
