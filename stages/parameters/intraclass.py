@@ -1,0 +1,16 @@
+"""Parameters of `intraclass`: `name: {split: full, by: label}`."""
+
+from typing import Literal
+
+from stages.parameters import Strict
+
+
+class Intraclass(Strict):
+    """The rows of which split, and what says their classes.
+
+    `label`: the class that the manifest has. `mention`: every class that the caption mentions, by
+    the matches of `frequency`.
+    """
+
+    split: str
+    by: Literal["label", "mention"] = "label"
