@@ -99,7 +99,8 @@ def imbalance(
     ``frequency_C`` is in the order of the matrix; NaN where it is not known. Classes of equal
     frequency are sorted into thirds by position; where three does not divide their number the head
     is larger. ``trimmed_C`` marks classes whose accuracies ``trimmed`` and ``rest`` are of. The
-    same seed gives the same intervals; ``resamples=0`` gives none.
+    same seed gives the same intervals; ``resamples=0`` gives none. A resample in which a statistic
+    is not defined takes no part in its interval.
 
     Raises ``ValueError`` for entries that are no counts, a negative or infinite frequency, and a
     matrix without a single sample.
@@ -205,7 +206,7 @@ def _thirds(
 def _interval(
     value: float, drawn_R: Float64[np.ndarray, " R"], least: float
 ) -> tuple[float, float]:
-    """The ends of the interval; resamples in which the statistic is not defined say nothing."""
+    """The ends of the interval; no draw at all that is defined gives the estimate itself."""
     drawn_R = drawn_R[~np.isnan(drawn_R)]
     if not len(drawn_R):
         return value, value

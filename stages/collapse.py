@@ -17,6 +17,9 @@ that Tr(Sw_c pinv(Sb)) is the sum over the class of |S^-1 V^T (h - mu_c)|^2. Mem
 features, of C x D and D x D numbers; time is O(N D min(C, D)). Directions in which Sb is below D
 machine epsilons of its largest eigenvalue count as none, as do more than C - 1 of them.
 
+As it is defined, NC1 of a class grows with the class's share of the images: between classes it is
+to be compared on test sets that have equally many of each.
+
 Classes without samples take no part, not in C either, and are counted. What is not defined (one
 class, or means that coincide) is None, and NaN for one class of several.
 

@@ -28,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Float, Float32, Int64, UInt8
+from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
 from stages import exposure, versions
@@ -201,14 +202,16 @@ def measured(
     numbers: dict[str, dict[str, Any]] = {"neural_collapse": {**collapse.numbers()}}
     bias = None
     if found.predicted_Q is not None:
+        trimmed_C = np.isin(names, trimmed)
+        wanted = settings.frequency != "none" or trimmed_C.any()
         bias = imbalance(
             confusion(found.label_Q, found.predicted_Q, len(names)),
             frequency_C,
-            trimmed_C=np.isin(names, trimmed),
-            resamples=settings.resamples,
+            trimmed_C=trimmed_C,
+            resamples=settings.resamples if wanted else 0,
             seed=settings.seed,
         )
-        if settings.frequency != "none" or bias.trimmed_classes:
+        if wanted:
             numbers["imbalance"] = bias.numbers()
         numbers["neural_collapse"]["with_accuracy"] = collapse.against(bias.accuracy_C)
     if settings.frequency != "none":
@@ -227,8 +230,8 @@ def remarks(test: str, settings: Evaluate, bias: Imbalance | None) -> Iterator[s
         )
     if missing := [name for name in ("corr_acc", "corr_pred") if name not in bias.values]:
         yield (
-            f"{test}: {' and '.join(missing)} not defined: {bias.classes} classes, of which "
-            "frequencies or the other values are all equal"
+            f"{test}: {' and '.join(missing)} not defined: of {bias.classes} classes with a "
+            "frequency all have the same, or the same of the other; or they are fewer than three"
         )
 
 
@@ -264,7 +267,9 @@ def main(name: str) -> str:
                 made[tuple(names)] = found
             said = outcome(clip, manifest, names, found, settings, device, test)
             whole_CD = found.directions if found else None
-            more, bias, collapse = measured(said, names, whole_CD, frequency, trimmed, settings)
+            # the threads of matrix products decide last bits, as torch's do
+            with threadpool_limits(settings.threads, user_api="blas"):
+                more, bias, collapse = measured(said, names, whole_CD, frequency, trimmed, settings)
             for remark in remarks(test, settings, bias):
                 print(remark, file=sys.stderr)
             count = {"n": len(said.label_Q), "classes": len(names)}

@@ -97,7 +97,7 @@ def of_run(
 def labels(data: Manifest, rows: Split | None = None) -> Counter[str]:
     """The number of rows of each label, of those in ``rows`` or of all; shard by shard."""
     count = Counter[str]()
-    for number in range(len(data.shards)):
+    for number in range(len(data.shards) if rows is None or len(rows) else 0):
         column = data.shard_table(number, ["label"])["label"]
         if rows is not None:
             column = column.filter(pa.array(rows.within(*data.starts[number : number + 2])))
