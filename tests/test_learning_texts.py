@@ -1,5 +1,6 @@
 """Captions of rows: from pieces and templates, the same in memory and streamed."""
 
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -102,7 +103,8 @@ def test_what_is_drawn_is_uniform(tmp_path, monkeypatch):
 def test_streams_have_the_same_captions(pool, rows):
     kept = split.from_rows(rows)
     maker = made(synonyms=True, prepend_class=True, pieces=["title", "caption"])
-    source = Source(pool, kept, 0, None, maker)
+    # a loader process has a copy
+    source = pickle.loads(pickle.dumps(Source(pool, kept, 0, None, maker)))
     streamed = []
     for position in range(len(pool.shards)):
         texts_M = source.texts(position)

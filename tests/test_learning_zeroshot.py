@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.learning import zeroshot
-from stages.parameters.evaluate import NAMED
+from stages.parameters.templates import NAMED
 
 
 def test_prompts_lie_class_by_class():

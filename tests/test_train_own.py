@@ -243,6 +243,12 @@ def test_donors_that_cannot_give(here):
         trained(here, donor="labls", text="frozen")
     with pytest.raises(ValueError, match="unknown donor 'own'"):
         trained(here, donor="own", text="frozen")
+    classes = here / "data/classes/shapes.yaml"
+    whole = classes.read_text()
+    classes.write_text(whole.replace("moon:", "luna:"))
+    with pytest.raises(ValueError, match="class 'moon' is not in the list of classes, and a proto"):
+        supervised(here, donor="encoder", text="frozen")
+    classes.write_text(whole)
     model = {**learning_study.PARAMS["train"]["model"], "embed_dim": 8}
     model["text_cfg"] = {**model["text_cfg"], "width": 32}
     learning_study.change(here, train={"model": model})

@@ -54,6 +54,16 @@ def check(stored: Checkpoint, objective: str, config: Mapping[str, Any]) -> None
         )
 
 
+def check_names(ids: Sequence[str], classes: Mapping[str, ClassNames]) -> None:
+    """Raise ``ValueError`` for a class that is not in the list, and so has no name."""
+    for key in ids:
+        if key not in classes:
+            raise ValueError(
+                f"class {key!r} is not in the list of classes, and a prototype is made of its "
+                f"name; {nearest(key, classes)}"
+            )
+
+
 def take_text(clip: Clip, stored: Checkpoint, *, frozen: bool) -> None:
     """Put the donor's text tower into a model, in place; ``frozen``: it learns no more.
 
@@ -87,12 +97,7 @@ def prototypes(
 
     Raises ``ValueError`` for a class that is not in the list.
     """
-    for key in ids:
-        if key not in classes:
-            raise ValueError(
-                f"class {key!r} is not in the list of classes, and a prototype is made of its "
-                f"name; {nearest(key, classes)}"
-            )
+    check_names(ids, classes)
     clip = models.restore(stored)
     clip.model.to(device)
     templates, named = zeroshot.named(captions.templates), texts.named(captions, classes)

@@ -127,6 +127,8 @@ def check(sources: Sources, plan: Plan) -> list[str]:
 def _check_classes(sources: Sources, plan: Plan) -> list[str]:
     """What is to be said of a supervised run's classes."""
     texts.check_labels(sources.pool, plan.rows)
+    if plan.donor is not None:
+        donor.check_names(training_set.classes(sources, plan), sources.classes)
     chosen = plan.vocabulary
     counts = training_set.class_counts(sources, plan)
     if chosen.size != ALL and chosen.size > len(counts):

@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from stages.parameters import Strict, nearest
+from stages.parameters import Strict
+from stages.parameters.templates import Templates
 
-# sets of prompts that open_clip has: the 80 of the CLIP paper, and the 7 that do nearly as well
-NAMED = ("openai-imagenet", "simple-imagenet")
 CAPTION = "caption"  # the piece that the manifest has; others are keys of a sample's JSON
 
 
@@ -22,7 +21,7 @@ class Captions(Strict):
     # `caption`, the manifest's; others are keys of the sample's JSON (title, category, tags)
     pieces: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: [CAPTION])
     # the name of a set, or a list; {name} is the class's name
-    templates: str | list[str] = Field(default_factory=lambda: ["a {name}"])
+    templates: Templates = Field(default_factory=lambda: ["a {name}"])
     synonyms: bool = False  # one of the class's names for each row, in place of its first
     # the class's name before a natural caption: the scripts released with the imbalance study do
     # so, its text does not say it
@@ -34,20 +33,6 @@ class Captions(Strict):
         if len(set(pieces)) < len(pieces):
             raise ValueError(f"a piece comes twice in {', '.join(pieces)}")
         return pieces
-
-    @field_validator("templates")
-    @classmethod
-    def _named(cls, templates: str | list[str]) -> str | list[str]:
-        if isinstance(templates, str):
-            if templates not in NAMED:
-                raise ValueError(f"unknown set of templates; {nearest(templates, NAMED)}")
-            return templates
-        if not templates:
-            raise ValueError("at least one template is needed")
-        for template in templates:
-            if "{name}" not in template:
-                raise ValueError(f"template {template!r} has no {{name}}")
-        return templates
 
     @property
     def of_class(self) -> bool:

@@ -2,18 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from stages.parameters import Strict, nearest
-
-# sets of prompts that open_clip has: the 80 of the CLIP paper, and the 7 that do nearly as well
-NAMED = ("openai-imagenet", "simple-imagenet")
+from stages.parameters import Strict
+from stages.parameters.templates import Templates
 
 
 class Evaluate(Strict):
     """Zero-shot classification with an ensemble of prompts; bias by the frequency of classes."""
 
-    templates: str | list[str]  # the name of a set, or a list; {name} is the class's name
+    templates: Templates  # the name of a set, or a list; {name} is the class's name
     batch_size: Annotated[int, Field(ge=1)]
     precision: Literal["bf16", "fp32"]
     threads: Annotated[int, Field(ge=1)]
@@ -24,17 +22,3 @@ class Evaluate(Strict):
     features: bool = False  # store image features before normalisation, and class prototypes
     resamples: Annotated[int, Field(ge=0)] = 1000  # of the test images, for intervals; 0: none
     seed: Annotated[int, Field(ge=0)] = 0  # of the resamples
-
-    @field_validator("templates")
-    @classmethod
-    def _named(cls, templates: str | list[str]) -> str | list[str]:
-        if isinstance(templates, str):
-            if templates not in NAMED:
-                raise ValueError(f"unknown set of templates; {nearest(templates, NAMED)}")
-            return templates
-        if not templates:
-            raise ValueError("at least one template is needed")
-        for template in templates:
-            if "{name}" not in template:
-                raise ValueError(f"template {template!r} has no {{name}}")
-        return templates
