@@ -73,6 +73,7 @@ def write(content: Content, folder: Path) -> None:
         drawn = charts.figures(
             content.study, content.accuracy, content.binned, similarity_page.lines_of(content.study)
         )
+        drawn = {name: spec for name, spec in drawn.items() if spec["data"]["values"]}
         drawn |= bias.figures(content.study, content.bias)
         for name, spec in drawn.items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")

@@ -7,8 +7,6 @@ As in `charts`, one definition makes the panels of the page, the figures and the
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.report.imbalance import LEFT_EDGE
-
 Spec = dict[str, Any]
 Looks = Mapping[str, tuple[str, str]]  # name to colour and shape
 
@@ -231,13 +229,13 @@ def probe_panel(looks: Looks | None = None, ticks: Sequence[int] = TAILS) -> Spe
     return _lines(x, y, looks, ["kind", "probe"])
 
 
-def class_panel() -> Spec:
+def class_panel(of: str = "training rows of the class") -> Spec:
     """Accuracy of every class against its frequency, and the mean of each tenth of them."""
     x = {
         "field": "shown",
         "type": "quantitative",
-        "title": "training rows of the class (logarithmic)",
-        "scale": {"type": "log", "nice": False, "domainMin": LEFT_EDGE, "padding": 6},
+        "title": f"{of} (logarithmic)",
+        "scale": {"type": "log", "nice": False, "padding": 6},
         "axis": _powers(),
     }
     y = {

@@ -63,6 +63,25 @@ _TAIL = (
 )
 
 
+def summary(study: Study, one: Bias) -> list[str]:
+    """The least and the most biased condition of every test set, parts of a set left aside."""
+    texts = []
+    for test in study.tests:
+        rows = [
+            row
+            for row in one.rows["bias"]
+            if (row["test"], row["part"], row["against"]) == (test, "whole", "corr_pred")
+        ]
+        if len(rows) > 1:
+            least, most = (of(rows, key=lambda row: row["corr_acc"]) for of in (min, max))
+            texts.append(
+                f"On {test}, accuracy follows class frequency least for “{least['condition']}” "
+                f"(corr_acc {_signed(least['corr_acc'], 2)}) and most for “{most['condition']}” "
+                f"({_signed(most['corr_acc'], 2)}), of {len(rows)} conditions on whole sets."
+            )
+    return texts
+
+
 def _frequency(study: Study, one: Bias) -> str:
     found = one.frequencies
     if not found:

@@ -8,7 +8,7 @@ split is hollow or dashed.
 import copy
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -235,7 +235,7 @@ def templates() -> dict[str, str]:
         "frequency": template(bias_charts.frequency_panel(), None, column="panel"),
         "sources": template(bias_charts.sources_panel([]), None, column="rev"),
         "bias": template(bias_charts.bias_panel(), "test", column="against"),
-        "scale": template(bias_charts.scale_panel(), "test", column="measure"),
+        "scale": template(bias_charts.scale_panel(), "test", column="measure", resolve=("x", "y")),
         "tail": template(bias_charts.tail_panel(), "test", column="shots"),
         "perclass": template(bias_charts.class_panel(), "condition"),
         "probes": template(bias_charts.probe_panel(), "test", column="trained"),
@@ -243,7 +243,12 @@ def templates() -> dict[str, str]:
 
 
 def template(
-    panel: Spec, down: str | None, role: str | None = None, *, column: str = "test"
+    panel: Spec,
+    down: str | None,
+    role: str | None = None,
+    *,
+    column: str = "test",
+    resolve: Sequence[str] = ("x",),
 ) -> str:
     """A template for `dvc plots`: a column per value of ``column``, a row per value of ``down``.
 
@@ -264,7 +269,7 @@ def template(
     spec = {"$schema": SCHEMA, "data": {"values": "<DVC_METRIC_DATA>"}, "facet": facet}
     if role:
         spec["transform"] = [{"calculate": role, "as": "role"}]
-    spec |= {"spec": panel, "resolve": {"scale": {"x": "independent"}}}
+    spec |= {"spec": panel, "resolve": {"scale": dict.fromkeys(resolve, "independent")}}
     return json.dumps(spec, indent=1) + "\n"
 
 

@@ -31,6 +31,17 @@ from stages.report.series import PALETTE
 
 Accuracies = dict[str, dict[str, float]]  # name to class id to accuracy in %
 NAMED = 3  # classes that an error names
+TITLES = {
+    "frequency": (
+        "Class frequency",
+        "Count of every class, in falling order; those with none are left out.",
+    ),
+    "sources": bias.TITLES["sources"],
+    "perclass": (
+        "Accuracy by class frequency",
+        "A point per class; the line is the mean of each tenth of the classes. 0 stands at ½.",
+    ),
+}
 COLUMNS = ("accuracy", "corpus", "spearman", "classes")
 
 
@@ -144,7 +155,7 @@ def draw(counts: Corpora, accuracies: Accuracies, out: Path) -> list[dict[str, s
         specs["sources"] = [("", _data(bias_charts.sources_panel(order), agreement))]
     if points:
         specs["perclass"] = [
-            (name, _data(bias_charts.class_panel(),
+            (name, _data(bias_charts.class_panel("count of the class"),
                          [row for row in points if row["condition"] == name]))
             for name in dict.fromkeys(row["condition"] for row in points)
         ]  # fmt: skip
@@ -156,7 +167,7 @@ def draw(counts: Corpora, accuracies: Accuracies, out: Path) -> list[dict[str, s
             text = bias.table(COLUMNS, found)
             (folder / "correlations.csv").write_text(text, encoding="utf-8")
         for name, panels in specs.items():
-            title, subtitle = bias.TITLES[name]
+            title, subtitle = TITLES[name]
             spec = bias.sheet(title, subtitle, panels, shared=name != "frequency")
             picture = charts.svg(spec, background="white")
             (folder / f"{name}.svg").write_text(picture, encoding="utf-8")

@@ -70,13 +70,16 @@ def render(content: Content) -> str:
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(_title(content.study)),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
-        summary="".join(
-            paragraph(text, "lead")
-            for text in words.summary(content.study, content.lines, content.duplicate_count)
-        ),
+        summary="".join(paragraph(text, "lead") for text in _summary(content)),
         contents=f"<ul>{links}</ul>",
         sections="".join(section(name, SECTIONS[name], html) for name, html in parts.items()),
     )
+
+
+def _summary(content: Content) -> list[str]:
+    """What the study found; bias before the certainty of accuracies."""
+    told = words.summary(content.study, content.lines, content.duplicate_count)
+    return [*told[:-1], *bias_page.summary(content.study, content.bias), told[-1]]
 
 
 def _title(study: Study) -> str:
