@@ -25,7 +25,7 @@ from stages.icons.longtail import LongTail
 from stages.icons.roles import Candidate, Casting
 from stages.icons.sets import Sets, read_sets
 from stages.icons.table import Drawing, IconTable, Identity, collect, look_at, usable_sets
-from stages.parameters import section
+from stages.parameters import section, unknown
 from stages.parameters.icons import Icons
 
 ADVERSARIAL, OBJECTNET = "a", "objectnet"
@@ -178,6 +178,15 @@ def row(
     }
 
 
+def of_classes(rows: list[dict[str, Any]], wanted: list[str]) -> list[dict[str, Any]]:
+    """The lines of the catalogue that are of some classes, each of which has one."""
+    labels = {line["label"] for line in rows}
+    for class_id in wanted:
+        if class_id not in labels:
+            raise unknown("class", class_id, labels, "params.yaml: icons.subset")
+    return [line for line in rows if line["label"] in wanted]
+
+
 def nothing() -> str:
     """The catalogue of a study that draws no icons: `fetch.package` is none."""
     catalogue.write(catalogue.FOLDER, {}, [], [])
@@ -222,6 +231,8 @@ def main() -> str:
             icon, words, described[icon.prefix], label.get(identity), drawings.get(identity)
         )
         by_role[part[identity]].append(entry)
+    if parameters.subset:
+        by_role[longtail.SUBSET] = of_classes(by_role[longtail.BALANCED], parameters.subset)
     used = Counter(prefix for prefix, _ in part)
     attribution = [
         Credit(p, c.title, c.author, c.author_url, c.licence, c.licence_url, used[p])

@@ -27,6 +27,9 @@ from stages.parameters.evaluate import Evaluate
 from stages.parameters.fetch import Fetch
 from stages.parameters.frequency import Frequency
 from stages.parameters.icons import Icons
+from stages.parameters.intraclass import Intraclass
+from stages.parameters.probes import Probe
+from stages.parameters.relevance import Relevance
 from stages.parameters.report import Report
 from stages.parameters.runs import Run
 from stages.parameters.similarity import Similarity
@@ -34,10 +37,17 @@ from stages.parameters.train import Train, divided
 from stages.parameters.versions import Versions
 from stages.paths import HERE, Place
 
+ENCODER = "encoder"
 OUTPUT = Path("data/checked")
 EMPTY = Path("data/none")  # the raw source of data that is read in place
 # folders of items; what lies in them without being in params.yaml is a leftover
-FOLDERS = {"tests": ("data/tests",), "splits": ("splits", "gap"), "runs": ("models", "predictions")}
+FOLDERS = {
+    "tests": ("data/tests",),
+    "splits": ("splits", "gap"),
+    "runs": ("models", "predictions", "features"),
+    "probes": ("probes",),
+    "intraclass": ("intraclass",),
+}
 RESERVED = {
     "datasets": {"catalogue", "checked", "classes", "icons", "none", "raw", "tests"},
     "runs": {"encoder", "none"},
@@ -50,6 +60,7 @@ SECTIONS: dict[str, type[Strict]] = {
     "embed": Embed,
     "deduplicate": Deduplicate,
     "frequency": Frequency,
+    "relevance": Relevance,
     "similarity": Similarity,
     "train": Train,
     "evaluate": Evaluate,
@@ -61,10 +72,12 @@ ITEMS: dict[str, type[Strict]] = {
     "tests": Dataset,
     "runs": Run,
 }
+# items of which a study may have none
+FREE: dict[str, type[Strict]] = {"probes": Probe, "intraclass": Intraclass}
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
-NEEDED = (*SECTIONS, *ITEMS, *NAMES, splits.SECTION)
+NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, splits.SECTION)
 KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION)
 
 
@@ -83,8 +96,8 @@ def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
             parse(content[name], model, f"{path}: {name}")
-    for name, model in ITEMS.items():
-        if not isinstance(content[name], dict) or not content[name]:
+    for name, model in {**ITEMS, **FREE}.items():
+        if not isinstance(content[name], dict) or not (content[name] or name in FREE):
             raise ValueError(f"{path}: {name}: expected a mapping of named items")
         for key, values in content[name].items():
             parse(values, model, f"{path}: {name}.{key}")
@@ -124,13 +137,38 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
     for kind, taken in RESERVED.items():
         for name in taken & content[kind].keys():
             raise ValueError(f"{path}: {kind}.{name}: the name is taken; choose another")
-    for name, entry in content["runs"].items():
-        where = f"{path}: runs.{name}.split"
-        if entry["objective"] == "supervised":
-            if entry["split"] != splits.NONE:
-                raise ValueError(f"{where}: a supervised run learns from the reference: say none")
-        elif entry["split"] not in content["splits"]:
-            raise unknown("split", entry["split"], content["splits"], where)
+    check_runs(content, path)
+    for kind in FREE:
+        for name, entry in content[kind].items():
+            split_of(entry, content, f"{path}: {kind}.{name}")
+    for name, entry in content["probes"].items():
+        if entry["run"] not in (*content["runs"], ENCODER):
+            where = f"{path}: probes.{name}.run"
+            raise unknown("run", entry["run"], (*content["runs"], ENCODER), where)
+
+
+def check_runs(content: Mapping[str, Any], path: Path) -> None:
+    """Every run has a split to learn from, and its donor is another run."""
+    train = parse(content["train"], Train, f"{path}: train")
+    for name, values in content["runs"].items():
+        where = f"{path}: runs.{name}"
+        entry = parse(values, Run, where)
+        if entry.split == splits.NONE and entry.objective != "supervised":
+            raise unknown("split", entry.split, content["splits"], f"{where}.split")
+        split_of(values, content, where)
+        if entry.donor == name:
+            raise ValueError(f"{where}.donor: a run cannot be its own donor")
+        if entry.donor not in (splits.NONE, ENCODER, *content["runs"]):
+            raise unknown("run", entry.donor, (ENCODER, *content["runs"]), f"{where}.donor")
+        if entry.objective == "dino" and train.dino is None:
+            raise ValueError(f"{where}: train.dino is missing: how runs of objective dino learn")
+
+
+def split_of(entry: Mapping[str, Any], content: Mapping[str, Any], where: str) -> None:
+    """Raise where an entry's split is neither `none` nor one that there is."""
+    known = (*content["splits"], *splits.BASES)
+    if entry["split"] not in (splits.NONE, *known):
+        raise unknown("split", entry["split"], known, f"{where}.split")
 
 
 def check_loaders(content: Mapping[str, Any], path: Path) -> None:

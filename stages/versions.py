@@ -20,8 +20,12 @@ DISTRIBUTIONS = {
     "resvg-py": ("resvg-py",),
     "numpy": ("numpy",),
     "pillow": ("pillow",),
+    "lightly": ("lightly",),
+    "scikit-learn": ("scikit-learn",),
 }
 LEARNING = ("torch", "open_clip_torch", "timm", "numpy", "pillow")  # of images and models
+SELF_SUPERVISION = ("lightly",)  # besides, of a run of objective dino
+PROBES = ("scikit-learn",)
 
 
 def installed(name: str) -> str | None:

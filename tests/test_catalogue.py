@@ -234,6 +234,15 @@ def test_each_casting_has_its_own_parameters(changes, message):
         parse(values, Icons, "icons")
 
 
+def test_a_subset_of_the_balanced_test_is_a_test_of_its_own():
+    rows = [{"label": "cat", "name": "a"}, {"label": "dog", "name": "b"}]
+    assert stage.of_classes(rows, ["dog"]) == rows[1:]
+    with pytest.raises(ValueError, match=r"icons\.subset: unknown class 'cta'; did you mean 'cat'"):
+        stage.of_classes(rows, ["dog", "cta"])
+    with pytest.raises(ValueError, match="subset belongs to cast long-tail"):
+        parse({**SIMILARITY, "subset": ["cat"]}, Icons, "icons")
+
+
 def test_the_classes_of_the_imbalance_study_have_a_synset_each():
     found = classes.read(ROOT / "data/classes/icons-imbalance.yaml")
     synsets = [entry.synset for entry in found.values()]

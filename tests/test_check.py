@@ -42,6 +42,7 @@ def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
     assert capsys.readouterr().err == ""
 
 
+PROBE = {"run": "full-0", "data": "pool", "split": "full", "regularisation": [0.1]}
 RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none"}
 
 
@@ -57,7 +58,13 @@ RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none"}
         (("datasets", "classes"), {"source": "folder", "raw": "x"}, "the name is taken"),
         (("runs", "encoder"), RUN, "the name is taken"),
         (("runs", "x"), RUN | {"split": "ful"}, r"unknown split 'ful'; did you mean 'full'\?"),
-        (("runs", "x"), RUN | {"objective": "supervised"}, "say none"),
+        (("runs", "x"), RUN | {"split": "none"}, "unknown split 'none'"),
+        (("runs", "x"), RUN | {"objective": "dino"}, r"train\.dino is missing"),
+        (("runs", "x"), RUN | {"donor": "x", "text": "frozen"}, "its own donor"),
+        (("runs", "x"), RUN | {"donor": "encodr", "text": "frozen"}, "did you mean 'encoder'"),
+        (("probes",), {"p": PROBE | {"run": "full-1"}}, "did you mean 'full-0'"),
+        (("probes",), {"p": PROBE | {"split": "ful"}}, "did you mean 'full'"),
+        (("intraclass",), {"i": {"split": "ful", "by": "label"}}, "did you mean 'full'"),
         (("splits", "x"), {"rule": "hul"}, r"unknown rule 'hul'; did you mean 'hull'\?"),
         (("train", "clip", "batch_siz"), 3, r"batch_siz: unknown parameter; .*'batch_size'"),
         (("tests",), {}, "expected a mapping"),

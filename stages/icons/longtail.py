@@ -14,6 +14,7 @@ from stages.icons.labels import Labels
 from stages.icons.roles import POOL, REFERENCE, Candidate, fraction
 
 BALANCED = "balanced"
+SUBSET = "subset"  # the images of `balanced` that are of some classes
 
 Identity = tuple[str, str]  # prefix and name
 

@@ -48,6 +48,8 @@ class Icons(Strict):
     least_families: Some = 1  # that draw a class; others are left out
     reference_images_per_class: Some = 1  # at most
     pool_unrelated: Count = 0
+    # class ids: the balanced test's images of these are a test of their own, `subset`
+    subset: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _of_this_cast(self) -> "Icons":
@@ -60,6 +62,8 @@ class Icons(Strict):
                 raise ValueError(
                     f"cast {self.cast} has no {', '.join(given)}, which cast {other} has; leave out"
                 )
+        if self.subset and self.cast != "long-tail":
+            raise ValueError("subset belongs to cast long-tail; leave it out")
         if self.cast == "long-tail" and self.least_families < self.test_images_per_class + 2:
             raise ValueError(
                 f"least_families is {self.least_families}, but a class needs "

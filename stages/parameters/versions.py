@@ -17,6 +17,8 @@ class Versions(Strict):
     resvg: str = Field(alias="resvg-py", pattern=PREFIX)
     numpy: str = Field(pattern=PREFIX)
     pillow: str = Field(pattern=PREFIX)
+    lightly: str = Field(pattern=PREFIX)
+    sklearn: str = Field(alias="scikit-learn", pattern=PREFIX)
 
     def stated(self) -> dict[str, str]:
         """Package name to version prefix, under the names of ``params.yaml``."""
