@@ -99,7 +99,7 @@ class Bag:
             lemma_W = lemma_D[code_W]
             kept = lemma_W >= 0
             pairs.append(row_W[kept] * len(self._code) + lemma_W[kept])
-        return np.unique(np.concatenate(pairs)) if pairs else np.empty(0, np.int64)
+        return _once(np.concatenate(pairs)) if pairs else np.empty(0, np.int64)
 
     def _of(self, word: str) -> tuple[int, ...]:
         """The codes of a word's lemmas, as far as names have them."""
@@ -144,4 +144,10 @@ def _join(
             holds_C = pair_K[at_C] == wanted_C
             row_C, phrase_C = row_C[holds_C], phrase_C[holds_C]
         found.append(row_C * classes + owner_P[phrase_C])
-    return np.unique(np.concatenate(found))
+    return _once(np.concatenate(found))
+
+
+def _once(number_M: Int64[np.ndarray, " _"]) -> Int64[np.ndarray, " _"]:
+    """Sorted, each number once. ``np.unique`` hashes first, which takes several times as long."""
+    sorted_M = np.sort(number_M)
+    return sorted_M[np.diff(sorted_M, prepend=-1) > 0]
