@@ -37,7 +37,7 @@ from stages.entry import run
 from stages.notices import notice
 from stages.parameters import item, section, study
 from stages.parameters.encoder import Encoder
-from stages.parameters.intraclass import Intraclass
+from stages.parameters.intraclass import NONE, Intraclass
 
 BLOCK = 16_384  # rows: their float64 vectors are held
 CLASSES = "classes.csv"
@@ -181,7 +181,10 @@ def main(name: str) -> str:
     """Measure how alike the images of each class are, as the item ``name`` says."""
     wanted, listing = item("intraclass", name, Intraclass), study.name("classes")
     pool = manifest.read(layout.dataset(layout.POOL), shards=False)
-    chosen = split.read_for(layout.split(wanted.split), pool.sha256)
+    if wanted.split == NONE:
+        chosen = split.everything(len(pool))
+    else:
+        chosen = split.read_for(layout.split(wanted.split), pool.sha256)
     encoder = section("encoder", Encoder).name
     store = embeddings.read(layout.embeddings(encoder, layout.POOL), dataset=pool.sha256)
     known = classes.read(layout.classes(listing))

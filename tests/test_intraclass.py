@@ -73,6 +73,7 @@ def repository(tmp_path, monkeypatch):
     )
     items = {
         "all": {"split": "full", "by": "label"},
+        "pool": {"split": "none"},
         "few": {"split": "few", "by": "label"},
         "mentions": {"split": "few", "by": "mention"},
         "alone": {"split": "alone", "by": "label"},
@@ -87,6 +88,7 @@ def repository(tmp_path, monkeypatch):
     ("name", "rows"),
     [
         ("all", {"cat": [0, 3, 4, 9], "dog": [1, 5, 8], "owl": [6]}),
+        ("pool", {"cat": [0, 3, 4, 9], "dog": [1, 5, 8], "owl": [6]}),
         ("few", {"cat": [0, 3, 4], "dog": [1], "owl": [6]}),
         ("mentions", {"cat": [0, 1, 4], "dog": [0], "owl": [7]}),
     ],

@@ -4,9 +4,11 @@ from typing import Literal
 
 from stages.parameters import Strict
 
+NONE = "none"
+
 
 class Intraclass(Strict):
-    """The rows of which split, and what says their classes.
+    """The rows of which split (`none`: every row of the pool), and what says their classes.
 
     `label`: the class that the manifest has. `mention`: every class that the caption mentions, by
     the matches of `frequency`.
