@@ -101,15 +101,19 @@ def weights(
     The line has ``side`` pixels; the crop, given in shares of it, becomes ``size`` pixels.
     """
     step_B = length_B * side / size
-    reach_B = np.maximum(step_B, 1.0)
-    # in pixels of the image, whose middles are at 0.5, 1.5, …
-    middle_BT = start_B[:, None] * side + (np.arange(size) + 0.5) * step_B[:, None]
-    away_BTS = np.abs(np.arange(side) + 0.5 - middle_BT[:, :, None]) / reach_B[:, None, None]
-    share_BTS = np.maximum(1.0 - away_BTS, 0.0)
-    until_BTS = np.cumsum(share_BTS, axis=2)
+    # in reaches of the filter; middles of pixels are at 0.5, 1.5, …
+    reach_B1 = np.maximum(step_B, 1.0)[:, None]
+    middle_BT = (start_B[:, None] * side + (np.arange(size) + 0.5) * step_B[:, None]) / reach_B1
+    place_BS = (np.arange(side) + 0.5) / reach_B1
+    part_BTS = place_BS.astype(np.float32)[:, None, :] - middle_BT.astype(np.float32)[:, :, None]
+    np.subtract(1.0, np.abs(part_BTS, out=part_BTS), out=part_BTS)
+    np.maximum(part_BTS, 0.0, out=part_BTS)
+    until_BTS = np.cumsum(part_BTS, axis=2, out=part_BTS)
     until_BTS *= WHOLE / until_BTS[:, :, -1:]
+    np.rint(until_BTS, out=until_BTS)
     # differences of rounded sums: whole numbers that sum to WHOLE
-    return np.diff(np.rint(until_BTS), axis=2, prepend=0.0).astype(np.float32)
+    until_BTS[:, :, 1:] -= until_BTS[:, :, :-1].copy()
+    return until_BTS
 
 
 def colours(
