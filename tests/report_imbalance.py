@@ -52,7 +52,8 @@ def _runs():
 
 
 RUNS = _runs()
-PROBE = {"data": "reference", "shots": [1, 2], "draws": 2, "regularisation": [0.1]}
+SHOTS = [1, 2]
+PROBE = {"data": "reference", "shots": SHOTS, "draws": 2, "regularisation": [0.1]}
 PROBES = {run: {"run": run, **PROBE} for run in ("dino", "clip-0")}
 
 
@@ -131,7 +132,7 @@ def _probed(top1):
                 "draw-1": top1 + 0.05 * shots + 0.0141,
             },
         }
-        for shots in PROBE["shots"]
+        for shots in SHOTS
     }
     return {"tests": {"balanced": {**results, "n": 72, "left_out": 0}}}
 

@@ -30,7 +30,7 @@ class Bias:
     rows: dict[str, Rows]
     looks: dict[str, tuple[str, str]]  # kind of model to colour and shape
     runs: list[tidy.Line]
-    intraclass: dict[str, dict[str, float]]
+    intraclass: dict[str, dict[str, int | float]]
 
     def kinds(self, name: str) -> Looks:
         """The looks of the kinds that a plot has."""

@@ -193,7 +193,7 @@ def _cell(found: Measured, path: str, factor: int, digits: int) -> str:
     return f"{text}<small>[{low}, {high}]</small>"
 
 
-def _signed(value: float, digits: int) -> str:
+def _signed(value: int | float, digits: int) -> str:
     return f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
 
 
@@ -266,7 +266,7 @@ def _deviating(row: dict[str, Any]) -> str:
     return f"{text} ± {row['high'] - row['value']:.1f}" if row["draws"] > 1 else text
 
 
-def _numbers(found: dict[str, dict[str, float]], caption: str) -> str:
+def _numbers(found: dict[str, dict[str, int | float]], caption: str) -> str:
     """A table of metrics as they are, an entry a row."""
     if not found:
         return ""

@@ -19,6 +19,7 @@ from stages.report.series import PALETTE
 from stages.report.study import Study
 
 Rows = list[dict[str, Any]]
+Evaluated = Mapping[str, Mapping[str, int | float]]  # test set to path to number
 
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
 PARTS = (Scale, TrimTail)  # rules that make a set smaller and have curves of their own
@@ -56,14 +57,14 @@ class Measured:
     condition: Condition
     test: str
     kind: str
-    numbers: Mapping[str, list[float]]
+    numbers: Mapping[str, list[int | float]]
 
-    def mean(self, name: str) -> float | None:
+    def mean(self, name: str) -> int | float | None:
         """The mean over seeds; None where it was not measured."""
         values = self.numbers.get(name)
         return mean(values) if values else None
 
-    def spread(self, name: str) -> tuple[float, float] | None:
+    def spread(self, name: str) -> tuple[int | float, int | float] | None:
         """The least and the largest of several seeds; of one, the ends of its interval."""
         values = self.numbers.get(name, [])
         if len(values) > 1:
@@ -74,7 +75,7 @@ class Measured:
         return (low[0], high[0]) if low and high else None
 
 
-def evaluated(run: str) -> dict[str, dict[str, float]]:
+def evaluated(run: str) -> Evaluated:
     """What `evaluate` measured of a run: by test set, numbers by their path with dots, such as
     `imbalance.corr_acc`. Empty where nothing was."""
     path = layout.metrics("evaluate", run)
@@ -83,13 +84,13 @@ def evaluated(run: str) -> dict[str, dict[str, float]]:
     return {test: factors.flat(found) for test, found in metrics.read(path).items()}
 
 
-def collect(study: Study, found: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[Measured]:
+def collect(study: Study, found: Mapping[str, Evaluated]) -> list[Measured]:
     """All conditions with all numbers of their runs, in the order of the conditions."""
     kinds = kinds_of(study)
     measured = []
     for one in every(study).values():
         for test in study.tests:
-            numbers: dict[str, list[float]] = {}
+            numbers: dict[str, list[int | float]] = {}
             for run in one.runs:
                 for name, value in found.get(run, {}).get(test, {}).items():
                     numbers.setdefault(name, []).append(value)
@@ -311,5 +312,5 @@ def means(points: Rows, shared: Mapping[str, Any]) -> Rows:
     return rows
 
 
-def _round(value: float) -> float:
+def _round(value: int | float) -> float:
     return round(float(value), 4) + 0.0

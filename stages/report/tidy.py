@@ -6,16 +6,15 @@ from collections.abc import Mapping
 
 from stages.parameters.runs import NONE
 from stages.report import factors
-from stages.report.imbalance import every, kinds_of
+from stages.report.imbalance import Evaluated, every, kinds_of
 from stages.report.study import Study
 
-Evaluated = Mapping[str, Mapping[str, Mapping[str, float]]]  # run, test set, number
 Line = tuple[dict[str, str], dict[str, str]]  # factors and numbers
 
 DIGITS = 6
 
 
-def lines(study: Study, found: Evaluated) -> list[Line]:
+def lines(study: Study, found: Mapping[str, Evaluated]) -> list[Line]:
     """Factors and numbers of every run on every test set, by run in the order of the parameters.
 
     Names of the split's parameters begin with `split.`; `rows` are those of the pool that the run
@@ -38,7 +37,7 @@ def lines(study: Study, found: Evaluated) -> list[Line]:
             **factors.columns(study.rules.get(entry.split), "split."),
         }
         for test in study.tests:
-            numbers: Mapping[str, float] = found.get(run, {}).get(test, {})
+            numbers: Mapping[str, int | float] = found.get(run, {}).get(test, {})
             if not numbers and one.name in study.conditions:
                 numbers = {"top1": study.outcomes[one.name, test].accuracy[run]}
             cells = {name: _number(value) for name, value in numbers.items()}
@@ -60,5 +59,5 @@ def to_csv(made: list[Line]) -> str:
     return text.getvalue()
 
 
-def _number(value: float) -> str:
+def _number(value: int | float) -> str:
     return f"{value:d}" if isinstance(value, int) else f"{round(value, DIGITS) + 0:.{DIGITS}f}"
