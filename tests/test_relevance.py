@@ -1,6 +1,7 @@
 """relevance: the artifact; the stage against plain products of the encoder's vectors."""
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -176,6 +177,24 @@ def test_repeated_and_resumed_runs_give_the_same_bytes(here, monkeypatch):
     learning_study.change(here, relevance={"batch_size": 3})
     stage.main()
     assert len(calls) == 4
+
+
+def test_a_task_that_was_sent_to_a_process_gives_the_same(here, monkeypatch):
+    tasks = []
+    shardwise = stage.shardwise
+    monkeypatch.setattr(
+        stage,
+        "shardwise",
+        lambda task, *given, **by: tasks.append(task) or shardwise(task, *given, **by),
+    )
+    stage.main()
+    sent = pickle.loads(pickle.dumps(tasks[0]))
+    sent.start()
+    for position in range(3):
+        assert all(
+            np.array_equal(array, sent(position)[name])
+            for name, array in tasks[0](position).items()
+        )
 
 
 def test_a_caption_is_encoded_once(here, monkeypatch):
