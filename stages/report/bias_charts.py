@@ -65,7 +65,7 @@ def frequency_panel(looks: Looks | None = None, width: int = 260) -> Spec:
                         "scale": {"type": "log"},
                         "axis": _powers(),
                     },
-                    "stroke": legend("corpus", looks),
+                    "stroke": legend("corpus", looks, 1 if len(looks or ()) < 8 else 3),
                     "strokeDash": _dash("role", {"corpus": [1, 0], "base": [4, 3]}),
                     "detail": {"field": "corpus", "type": "nominal"},
                 },

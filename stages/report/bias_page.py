@@ -272,7 +272,11 @@ def _numbers(found: dict[str, dict[str, int | float]], caption: str) -> str:
         return ""
     names = list(dict.fromkeys(name for numbers in found.values() for name in numbers))
     rows = [
-        table_row(escape(entry), [_signed(numbers[n], 4) if n in numbers else NONE for n in names])
+        table_row(escape(entry), [_plain(numbers[n]) if n in numbers else NONE for n in names])
         for entry, numbers in found.items()
     ]
-    return data_table(caption, ["entry", *map(escape, names)], rows)
+    return data_table(caption, ["entry", *(escape(name.replace("_", " ")) for name in names)], rows)
+
+
+def _plain(value: int | float) -> str:
+    return f"{value:,}" if isinstance(value, int) else _signed(value, 4)

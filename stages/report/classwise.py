@@ -32,6 +32,12 @@ def by(rule: Rule) -> str:
     return getattr(rule, "by", "mention")
 
 
+def panel(rule: Rule) -> str:
+    """Under what a split is drawn together with others."""
+    name = PANELS[rule.rule]
+    return f"{name} ({rule.most}-shot)" if isinstance(rule, TrimTail) else name
+
+
 def said(rule: Rule) -> str:
     """How the rule chooses rows, in a sentence without a full stop."""
     how = f"by {by(rule)}"

@@ -93,7 +93,7 @@ def _panels(
         if not classwise.is_classwise(rule):
             continue
         by = classwise.by(rule)
-        title = f"{classwise.PANELS[rule.rule]}, of {rule.base}, by {by}"
+        title = f"{classwise.panel(rule)}, of {rule.base}, by {by}"
         panel = panels.setdefault(title, {})
         panel.setdefault(rule.base, (counted[by][rule.base], "base"))
         panel[one] = (counted[by][one], "corpus")
