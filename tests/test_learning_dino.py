@@ -187,6 +187,15 @@ def test_images_that_are_too_small_for_a_tower_are_refused():
         objective(config=RESIDUAL)
 
 
+def test_a_stride_over_one_pixel_is_refused():
+    vision = {"timm_model_name": "test_resnet", "timm_pool": "avg", "timm_proj": "linear"}
+    config = {**TRANSFORMER, "vision_cfg": vision}
+    with pytest.raises(ValueError, match="one pixel is left of them before the last stride"):
+        objective(config=config, local_size=16)
+    _, module = objective(config=config, local_size=17)
+    assert not any(part._forward_pre_hooks for part in module.student.modules())
+
+
 def learnt(prototypes="all", **changes):
     models.settle(1, "cpu")
     clip, module = objective(prototypes, config=RESIDUAL, local_size=32, **changes)
