@@ -129,7 +129,7 @@ class Optimiser(Strict):
 
 
 class Dino(Optimiser):
-    """Self-distillation (Caron et al. 2021); what is not said takes that paper's values.
+    """Self-distillation (Caron et al. 2021): temperatures and momentum as there, a smaller head.
 
     The views of an image are crops, so that there is no shift and no crop beside them.
     """
