@@ -83,7 +83,7 @@ def make(captions: Captions, seed: int, classes: Mapping[str, ClassNames]) -> Te
 def named(captions: Captions, classes: Mapping[str, ClassNames]) -> dict[str, tuple[str, ...]]:
     """The names of every class of a list from which captions draw."""
     return {
-        key: tuple(entry.names) if captions.synonyms else (entry.name,)
+        key: (captions.synonyms and tuple(entry.names)) or (entry.name,)
         for key, entry in classes.items()
     }
 
