@@ -31,7 +31,7 @@ from stages.parameters.intraclass import Intraclass
 from stages.parameters.probes import Probe
 from stages.parameters.relevance import Relevance
 from stages.parameters.report import Report
-from stages.parameters.runs import Run
+from stages.parameters.runs import ALL, Run
 from stages.parameters.similarity import Similarity
 from stages.parameters.train import Train, divided
 from stages.parameters.versions import Versions
@@ -160,8 +160,21 @@ def check_runs(content: Mapping[str, Any], path: Path) -> None:
             raise ValueError(f"{where}.donor: a run cannot be its own donor")
         if entry.donor not in (splits.NONE, ENCODER, *content["runs"]):
             raise unknown("run", entry.donor, (ENCODER, *content["runs"]), f"{where}.donor")
+        if "donor" not in values:  # the graph needs the slot in every item
+            raise ValueError(f"{where}: donor is missing: another run, or none")
+        donor = content["runs"].get(entry.donor, {"objective": "clip"})
+        if donor["objective"] != "clip":
+            raise ValueError(
+                f"{where}.donor: {entry.donor} is a {donor['objective']} run, whose text tower "
+                "has learnt nothing; take a clip run"
+            )
         if entry.objective == "dino" and train.dino is None:
             raise ValueError(f"{where}: train.dino is missing: how runs of objective dino learn")
+        if train.dino and entry.prototypes != ALL and entry.prototypes > train.dino.prototypes:
+            raise ValueError(
+                f"{where}.prototypes: {entry.prototypes} of the {train.dino.prototypes} that "
+                "train.dino.prototypes states"
+            )
 
 
 def split_of(entry: Mapping[str, Any], content: Mapping[str, Any], where: str) -> None:

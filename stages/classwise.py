@@ -11,7 +11,7 @@ nanoseconds a match, and the 94 M matches of LAION-400M with ImageNet's classes 
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -23,6 +23,7 @@ from stages.artifacts.members import Members
 from stages.mixing import finalised
 from stages.parameters import nearest, unknown
 
+Scored = tuple[Int64[np.ndarray, " _M"], Float32[np.ndarray, " _M"]]  # rows and similarities
 BLOCK = 1 << 20  # matches whose keys are made at once
 UNIT = 2.0**-53
 
@@ -109,17 +110,21 @@ def targets(found: Members, wanted: Mapping[str, int], keep: int | None) -> Int6
 
 
 def above(
-    base_N: Bool[np.ndarray, " N"],
-    row_M: Int64[np.ndarray, " M"],
-    similarity_M: Float32[np.ndarray, " M"],
-    threshold: float,
-) -> Bool[np.ndarray, " N"]:
-    """Base rows with a class to whose definition the caption's similarity is > ``threshold``."""
-    kept_N = np.zeros_like(base_N)
-    # the largest is above it where any is; a float64 scalar, lest it be rounded to float32
-    kept_N[row_M[similarity_M > np.float64(threshold)]] = True
+    base_N: Bool[np.ndarray, " N"], scores: Iterable[Scored], threshold: float
+) -> tuple[Bool[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+    """Base rows with a class to whose definition the caption's similarity is > ``threshold``, and
+    those that have a similarity at all.
+
+    ``scores`` are the rows and similarities of matches, in parts, of which memory holds one.
+    """
+    kept_N, scored_N = np.zeros_like(base_N), np.zeros_like(base_N)
+    for row_M, similarity_M in scores:
+        scored_N[row_M] = True
+        # the largest is above it where any is; a float64 scalar, lest it be rounded to float32
+        kept_N[row_M[similarity_M > np.float64(threshold)]] = True
     kept_N &= base_N
-    return kept_N
+    scored_N &= base_N
+    return kept_N, scored_N
 
 
 def chosen(found: Members, take: str | int | float | Sequence[str], seed: int | None) -> list[str]:

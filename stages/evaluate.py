@@ -239,6 +239,8 @@ def main(name: str) -> str:
     """Evaluate the run ``name`` on the test sets of the section `tests`."""
     versions.check(*versions.LEARNING)
     entry, settings = item("runs", name, Run), section("evaluate", Evaluate)
+    if entry.frequency is not None:
+        settings = settings.model_copy(update={"frequency": entry.frequency})
     known = classes.read(layout.classes(study.name("classes")))
     tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.suite()}
     owned = {test: own_classes(manifest) for test, manifest in tests.items()}

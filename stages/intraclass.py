@@ -158,7 +158,8 @@ def numbers(found: Alike) -> dict[str, Any]:
         "classes": int(paired_C.sum()),
         "classes_of_one_row": int((found.rows_C == 1).sum()),
         "classes_without_rows": int((found.rows_C == 0).sum()),
-        "rows": int(found.rows_C.sum()),
+        # with `by: mention` a row counts in each of its classes
+        "members": int(found.rows_C.sum()),
     }
     if paired_C.any():
         stated["similarity"] = float(found.similarity_C[paired_C].mean())
@@ -207,8 +208,8 @@ def main(name: str) -> str:
         (out / CLASSES).write_bytes(table(list(known), names, found))
     metrics.write(layout.metrics("intraclass", name), stated)
     return (
-        f"{stated['similarity']:.4f} in {stated['classes']:,} classes of {stated['rows']:,} rows "
-        f"({stated['classes_without_rows']:,} classes have none)"
+        f"{stated['similarity']:.4f} in {stated['classes']:,} classes of {stated['members']:,} "
+        f"members ({stated['classes_without_rows']:,} classes have none)"
     )
 
 

@@ -100,18 +100,16 @@ def by_threshold(
     path: Path,
 ) -> Pruned:
     """A similarity to a definition, and then a uniform sample where the rule has a size."""
-    found = relevance.read(layout.relevance(study.name("classes", path)), pool=pool.sha256)
-    scored_N, kept_N = (
-        classwise.above(base_N, found.row_M, found.similarity_M, least)
-        for least in (-np.inf, rule.above)
-    )
+    folder = layout.relevance(study.name("classes", path))
+    made = relevance.read_card(folder, pool=pool.sha256)
+    kept_N, scored_N = classwise.above(base_N, relevance.similarities(folder), rule.above)
     facts = {"scored": int(np.count_nonzero(scored_N)), "above": int(np.count_nonzero(kept_N))}
     keep = rule.keep if of is None else len(of)
     if keep is not None and rule.seed is not None:
         if keep > facts["above"]:
             raise ValueError(f"{keep} rows are to stay, {facts['above']} are above {rule.above}")
         kept_N = rules.random(kept_N, keep, rule.seed)
-    card = {key: value for key, value in found.card.items() if key != "classes"}
+    card = {key: value for key, value in made.items() if key != "classes"}
     return Pruned(split.from_mask(kept_N), {}, {"relevance": card}, facts)
 
 

@@ -14,6 +14,7 @@ import yaml
 from stages import catalogue as stage
 from stages.artifacts import catalogue, classes
 from stages.artifacts.layout import RAW_ICONS
+from stages.captions import glosses
 from stages.icons import package, sets, table
 from stages.icons.package import Icon
 from stages.parameters import parse, read, section
@@ -249,3 +250,16 @@ def test_the_classes_of_the_imbalance_study_have_a_synset_each():
     assert None not in synsets
     assert len(set(synsets)) == len(found) > 200
     assert {key.replace("_", " ") for key in found} == {entry.name for entry in found.values()}
+
+
+@pytest.mark.parametrize(
+    ("name", "fragment"),
+    [
+        ("ghost", "visible disembodied soul"),
+        ("key", "metal device shaped in such a way"),
+        ("bell", "hollow device made of metal"),
+    ],
+)
+def test_a_synset_means_what_is_drawn(name, fragment):
+    entry = classes.read(ROOT / "data/classes/icons-imbalance.yaml")[name]
+    assert fragment in glosses.read(ROOT / "tests/fixtures/wordnet.tgz").definition(entry.synset)

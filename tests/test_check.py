@@ -43,7 +43,7 @@ def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
 
 
 PROBE = {"run": "full-0", "data": "pool", "split": "full", "regularisation": [0.1]}
-RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none"}
+RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none", "donor": "none"}
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,8 @@ RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none"}
         (("runs", "x"), RUN | {"split": "none"}, "unknown split 'none'"),
         (("runs", "x"), RUN | {"objective": "dino"}, r"train\.dino is missing"),
         (("runs", "x"), RUN | {"donor": "x", "text": "frozen"}, "its own donor"),
+        (("runs", "x"), {key: RUN[key] for key in RUN if key != "donor"}, "donor is missing"),
+        (("runs", "x"), RUN | {"donor": "supervised-0", "text": "frozen"}, "is a supervised run"),
         (("runs", "x"), RUN | {"donor": "encodr", "text": "frozen"}, "did you mean 'encoder'"),
         (("probes",), {"p": PROBE | {"run": "full-1"}}, "did you mean 'full-0'"),
         (("probes",), {"p": PROBE | {"split": "ful"}}, "did you mean 'full'"),

@@ -212,15 +212,23 @@ def test_match_never_passes_a_target(world, wanted, data, seed):
             assert kept.sum() == target.sum()
 
 
+def above(base, row, similarity, threshold):
+    """The rule on scores that come in two parts, one of them empty."""
+    parts = [(row, similarity), (row[:0], similarity[:0])]
+    kept, scored = classwise.above(base, parts, threshold)
+    assert rows_of(scored) == sorted({one for one in row.tolist() if base[one]})
+    return kept
+
+
 def test_above_is_strict_and_takes_the_largest():
     base = np.array([True, True, True, False, True])
     row = np.array([0, 0, 1, 2, 3])
     similarity = np.array([0.1, 0.9, 0.5, 0.75, 0.9], np.float32)
-    assert rows_of(classwise.above(base, row, similarity, 0.5)) == [0, 2]
-    assert rows_of(classwise.above(base, row, similarity, 0.75)) == [0]
+    assert rows_of(above(base, row, similarity, 0.5)) == [0, 2]
+    assert rows_of(above(base, row, similarity, 0.75)) == [0]
     # float32(0.1) is above 0.1
-    assert rows_of(classwise.above(base, row, np.full(5, 0.1, np.float32), 0.1)) == [0, 1, 2]
-    assert rows_of(classwise.above(base, row, similarity, 0.9)) == []
+    assert rows_of(above(base, row, np.full(5, 0.1, np.float32), 0.1)) == [0, 1, 2]
+    assert rows_of(above(base, row, similarity, 0.9)) == []
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(-1, 1, width=32))), st.floats(-1, 1))
@@ -230,7 +238,7 @@ def test_above_compares_the_largest_of_a_row(scores, threshold):
     similarity = np.array([value for _, value in scores], np.float32)
     largest = {one: max(value for row, value in scores if row == one) for one, _ in scores}
     expected = sorted(row for row, value in largest.items() if value > threshold)
-    assert rows_of(classwise.above(np.ones(10, bool), row, similarity, threshold)) == expected
+    assert rows_of(above(np.ones(10, bool), row, similarity, threshold)) == expected
 
 
 def test_classes_by_hand():

@@ -273,6 +273,28 @@ def test_published_counts_of_other_classes(tmp_path, text, message):
         frequency.read_published(path, NAMES)
 
 
-def test_two_classes_of_one_name_cannot_be_joined_by_name(tmp_path):
-    with pytest.raises(ValueError, match="'cat' is the name of a and of b"):
-        frequency.read_published(tmp_path / "x", {"a": "cat", "b": "cat"})
+TWICE = {"n1": "missile", "n2": "cat", "n3": "missile"}
+
+
+@pytest.mark.parametrize("text", ["missile\t7\ncat\t5\nmissile\t3\n", "n3\t3\nn2\t5\nn1\t7\n"])
+def test_classes_of_one_name_are_told_apart_by_order_or_by_id(tmp_path, text):
+    path = tmp_path / "freq.txt"
+    path.write_text(text)
+    found = frequency.read_published(path, TWICE)
+    assert found.classes == ("n1", "n2", "n3")
+    assert found.count_C.tolist() == [7, 5, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "missile\t7\ncat\t5\n",  # one of two
+        "missile\t7\ncat\t5\nmissile\t3\nmissile\t1\n",
+        "missile\t7\nmissile\t3\ncat\t5\n",  # by count: which is which is not known
+    ],
+)
+def test_a_name_of_two_classes_in_no_known_order(tmp_path, text):
+    path = tmp_path / "freq.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"line 1: 'missile' .* n1 and of n3, .* put class ids"):
+        frequency.read_published(path, TWICE)

@@ -104,7 +104,7 @@ def test_the_stage_measures_the_rows_of_its_split(
         "classes": len(expected),
         "classes_of_one_row": len(alone),
         "classes_without_rows": 1,
-        "rows": sum(map(len, rows.values())),
+        "members": sum(map(len, rows.values())),
         "similarity": pytest.approx(np.mean(list(expected.values())), abs=1e-6),
     }
     lines = (layout.intraclass(name) / "classes.csv").read_text().splitlines()

@@ -42,6 +42,9 @@ def test_scores_are_read_as_they_were_written(tmp_path):
     assert found.row_M.tolist() == [0, 3, 3, 9]
     assert found.class_M.tolist() == [1, 0, 2, 1]
     assert found.similarity_M.tolist() == [0.5, -0.25, 0.75, 1.0]
+    parts = list(relevance.similarities(tmp_path / "r"))
+    assert np.concatenate([row for row, _ in parts]).tolist() == found.row_M.tolist()
+    assert np.concatenate([one for _, one in parts]).tolist() == found.similarity_M.tolist()
     row_R, best_R = found.best()
     assert (row_R.tolist(), best_R.tolist()) == ([0, 3, 9], [0.5, 0.75, 1.0])
 

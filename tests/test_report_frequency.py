@@ -108,6 +108,7 @@ def test_accuracies_of_some_classes_are_counted(here, capsys):
         ("rn50.json", '{"cat": 101}', r"rn50.json: cat: 101 is no accuracy"),
         ("rn50.json", '{"cat": "high"}', r"rn50.json: cat: 'high' is no accuracy"),
         ("rn50.json", "{", r"rn50.json: not JSON"),
+        ("rn50.json", '{"cat": 0.1, "cat": 0.9}', r"rn50.json: .* 1 keys come more .*: 'cat'"),
         ("rn50.json", "[]", r"rn50.json: expected an object"),
     ],
 )
@@ -116,6 +117,73 @@ def test_files_that_do_not_join_are_named_with_their_classes(here, file, text, s
     with pytest.raises(ValueError, match=said):
         frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json")
     assert not Path("out").exists()
+
+
+TWICE = ("missile", "cat", "dog", "missile", "zebra")
+
+
+@pytest.fixture
+def twice(here):
+    """The first and the fourth class have one name; files are in the order of the list."""
+    write(here / "laion.txt", TWICE, LAION)
+    write(here / "cc.txt", [f"n{at}" for at in range(4, -1, -1)], CC[::-1])
+    entry = "n{}: {{name: {name}, names: [m{}], shared: [{name}]}}\n"
+    lines = [entry.format(at, at, name=name) for at, name in enumerate(TWICE)]
+    Path("list.yaml").write_text("".join(lines))
+    return ("--classes", "list.yaml")
+
+
+def test_names_of_two_classes_are_theirs_in_turn(twice):
+    frequency.main(*COUNTS, *twice)
+    found = {(row["corpus"], row["class"]): int(row["count"]) for row in rows("frequency")}
+    for at, key in enumerate(f"n{at}" for at in range(5)):
+        assert (found["LAION", key], found["CC", key]) == (LAION[at], CC[at])
+
+
+def test_names_of_two_classes_in_another_order_are_an_error(twice):
+    write(Path("laion.txt"), TWICE[::-1], LAION[::-1])
+    with pytest.raises(ValueError, match=r"laion.txt: line 2: 'missile' .* n0 and of n3, .* ids"):
+        frequency.main(*COUNTS, *twice)
+
+
+def test_without_a_list_names_that_come_twice_ask_for_one(twice):
+    with pytest.raises(ValueError, match=r"laion.txt: 1 names .*: 'missile'; say with --classes"):
+        frequency.main(*COUNTS)
+
+
+def test_an_accuracy_by_a_name_of_two_classes_is_an_error(twice):
+    Path("rn50.json").write_text('{"missile": 0.5, "cat": 0.25}')
+    with pytest.raises(ValueError, match=r"rn50.json: 'missile' .* n0 and of n3; put class ids"):
+        frequency.main(*COUNTS, *twice, "--accuracy", "RN50=rn50.json")
+    assert not Path("out").exists()
+    # what is not used has no need to be told apart
+    Path("rn50.json").write_text('{"dog": 0.5, "cat": 0.25, "zebra": 0.75}')
+    frequency.main(*COUNTS, *twice, "--accuracy", "RN50=rn50.json")
+    points = [row for row in rows("perclass") if row["role"] == "class"]
+    assert {row["class"]: float(row["accuracy"]) for row in points} == {
+        "n1": 25, "n2": 50, "n4": 75,
+    }  # fmt: skip
+
+
+def test_what_has_no_order_is_said(here, capsys):
+    write(here / "cc.txt", NAMES, [3] * 5)
+    Path("rn50.json").write_text(json.dumps(dict.fromkeys(NAMES)))
+    Path("flat.json").write_text(json.dumps(dict.fromkeys(NAMES, 0.5)))
+    frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json", "flat=flat.json")
+    assert {row["first"] for row in rows("sources")} == {"LAION"}
+    assert rows("correlations") == []
+    undefined = "which are fewer than three or have one count or one accuracy"
+    assert capsys.readouterr().err.splitlines() == [
+        "rn50.json: no accuracy of 5 of 5 classes",
+        "CC is left out of the agreement: all of its 5 classes have one count, or they are fewer "
+        "than three",
+        *(
+            f"no correlation of {corpus} and accuracy of {name}: {classes} classes have both, "
+            + undefined
+            for name, classes in (("RN50", 0), ("flat", 5))
+            for corpus in ("LAION", "CC")
+        ),
+    ]
 
 
 def test_text_that_is_not_utf8_is_an_error(here):

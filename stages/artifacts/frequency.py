@@ -146,12 +146,19 @@ class Matches:
 
     @cached_property
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """The least and the largest row of every part; a part without rows has none within."""
+        """The least and the largest row of every part; a part without rows has none within.
+
+        Of a part whose file says no bounds, which a rewrite may leave out, any row may be in it.
+        """
         footer = self._parquet.metadata
-        found = [
-            footer.row_group(number).column(0).statistics for number in range(footer.num_row_groups)
-        ]
-        pairs = [(s.min, s.max) if s is not None and s.has_min_max else (0, -1) for s in found]
+        pairs = []
+        for number in range(footer.num_row_groups):
+            group = footer.row_group(number)
+            known = group.column(0).statistics
+            if known is not None and known.has_min_max:
+                pairs.append((known.min, known.max))
+            else:
+                pairs.append((0, np.iinfo(np.int64).max if group.num_rows else -1))
         return np.array([p[0] for p in pairs], np.int64), np.array([p[1] for p in pairs], np.int64)
 
 
@@ -187,28 +194,55 @@ def read_matches(folder: Path) -> pa.Table:
     return pq.read_table(folder / MATCHES, partitioning=None)
 
 
-def read_published(path: Path, classes: Mapping[str, str]) -> Frequency:
-    """A published ``name<TAB>count`` file, a line a class, joined by name.
+def read_lines(path: Path) -> list[tuple[str, int]]:
+    """The names, or class ids, of a published file and their counts, in the order of its lines.
 
-    ``classes`` maps class ids to names. Raises ``ValueError`` naming line and name where the two
-    do not have the same names, or a name means two classes.
+    Raises ``ValueError`` naming the line that is not `name<TAB>count`.
     """
-    owners: dict[str, str] = {}
-    for key, name in classes.items():
-        if name in owners:
-            raise ValueError(f"{path}: {name!r} is the name of {owners[name]} and of {key}")
-        owners[name] = key
-    count: dict[str, int] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8: {error}") from None
+    found = []
+    for number, line in enumerate(lines, 1):
         name, tab, text = line.rpartition("\t")
         if not tab or not text.strip().isdecimal():
             raise ValueError(f"{path}: line {number}: {line!r} is not a name, a tab and a count")
+        found.append((name, int(text)))
+    return found
+
+
+def read_published(path: Path, classes: Mapping[str, str]) -> Frequency:
+    """A published ``name<TAB>count`` file, a line a class, joined by name, or by id where more of
+    its lines have one.
+
+    ``classes`` maps class ids to names. Published files are in the order of their classes: names
+    that several classes have (ImageNet's two missiles) are theirs in turn, if the file has the
+    order of ``classes``. Raises ``ValueError`` naming line and name where the two do not have the
+    same names, or a name could be either class's.
+    """
+    lines = read_lines(path)
+    names = set(classes.values())
+    is_by_id = sum(name in classes for name, _ in lines) > sum(name in names for name, _ in lines)
+    owners: dict[str, list[str]] = {}
+    for key, name in classes.items():
+        owners.setdefault(key if is_by_id else name, []).append(key)
+    is_ordered = [name for name, _ in lines] == list(classes.values())
+    left = {name: list(keys) for name, keys in owners.items()}
+    count: dict[str, int] = {}
+    for number, (name, value) in enumerate(lines, 1):
         if name not in owners:
             raise ValueError(f"{path}: line {number}: {name!r} is no class of the list")
-        if owners[name] in count:
+        if len(owners[name]) > 1 and not is_ordered:
+            raise ValueError(
+                f"{path}: line {number}: {name!r} is the name of {' and of '.join(owners[name])}, "
+                "and the file has not the list's names in the list's order, which would tell them "
+                "apart; put class ids in place of names"
+            )
+        if not left[name]:
             raise ValueError(f"{path}: line {number}: {name!r} comes twice")
-        count[owners[name]] = int(text)
-    if lacking := [name for name, key in owners.items() if key not in count]:
+        count[left[name].pop(0)] = value
+    if lacking := [name for name, keys in left.items() if keys]:
         raise ValueError(f"{path}: no count for {len(lacking)} classes, first {lacking[0]!r}")
     counts = np.array([count[key] for key in classes], np.int64)
     return _checked(str(path), list(classes), list(classes.values()), counts)

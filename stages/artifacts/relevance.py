@@ -9,7 +9,7 @@ images whose caption is similar enough to a definition (arXiv 2306.15769, sectio
 Shapes: M matches, R rows of the pool that have a match.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -89,10 +89,10 @@ def write(
         (out / CARD).write_bytes(atomic.encode_json({**card, "classes": list(classes)}))
 
 
-def read(folder: Path, *, pool: str | None = None) -> Relevance:
-    """The scores of all matches; ``pool`` is the manifest's hash that they must be of.
+def read_card(folder: Path, *, pool: str | None = None) -> dict[str, Any]:
+    """The card of an artifact that has scores; ``pool``: the manifest's hash that they must be of.
 
-    Raises ``FileNotFoundError`` where there are none, ``ValueError`` for the empty artifact or one
+    Raises ``FileNotFoundError`` where there is none, ``ValueError`` for the empty artifact or one
     of another pool.
     """
     card = atomic.read_json(folder / CARD)
@@ -103,6 +103,23 @@ def read(folder: Path, *, pool: str | None = None) -> Relevance:
         )
     if pool is not None and card.get("pool") != pool:
         raise ValueError(f"{folder}: made from another pool; run the stage relevance again")
+    return card
+
+
+def similarities(
+    folder: Path,
+) -> Iterator[tuple[Int64[np.ndarray, " M"], Float32[np.ndarray, " M"]]]:
+    """Rows and similarities of all matches in order, part by part; memory holds one part."""
+    opened = atomic.open_parquet(folder / SCORES)
+    atomic.check_schema(folder / SCORES, opened.schema_arrow, SCHEMA)
+    for number in range(opened.num_row_groups):
+        part = opened.read_row_group(number, columns=["row", "similarity"])
+        yield part["row"].to_numpy(), part["similarity"].to_numpy()
+
+
+def read(folder: Path, *, pool: str | None = None) -> Relevance:
+    """The scores of all matches, with what ``read_card`` raises."""
+    card = read_card(folder, pool=pool)
     table = atomic.read_parquet(folder / SCORES, SCHEMA).unify_dictionaries().combine_chunks()
     classes = tuple(card["classes"])
     if not table.num_rows:

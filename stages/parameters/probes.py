@@ -17,7 +17,7 @@ class Probe(Strict):
 
     run: str
     data: Literal["pool", "reference"]  # whose labelled rows
-    split: str = NONE  # rows of the pool; none: all of it
+    split: str  # rows of the pool; none: all of it, or data is the reference
     shots: list[Count] = Field(default_factory=list)  # rows of a class; empty: all rows
     draws: Count = 1  # of the rows that are held out, and of the shots
     seed: Annotated[int, Field(ge=0)] = 0

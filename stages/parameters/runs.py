@@ -47,6 +47,8 @@ class Run(Strict):
     captions: Captions = Captions()  # of the pool's rows
     vocabulary: Vocabulary = Vocabulary()
     prototypes: Literal["all"] | Several = "all"  # of a dino run: drawn at each step
+    # what `evaluate` counts the run's rows of a class by; None: as `evaluate` says
+    frequency: Literal["none", "label", "mention"] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Run":

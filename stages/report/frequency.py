@@ -6,17 +6,20 @@
 A file of counts has a line `name<TAB>count` per class; one of accuracies is JSON, class to
 accuracy, as shares or in %. Classes are joined by name or by id: with a class list
 (`data/classes/LIST.yaml`, or a path) a file may have either, without one the first file says what
-the classes are. A class that does not join is an error that names it. Into the folder go the curves
-of count by rank, the agreement of the counts, and the accuracies against every corpus, each as CSV,
-SVG and PNG; the correlations are printed.
+the classes are. A class that does not join is an error that names it. Names that several classes
+have are theirs in turn in a file of counts that has the order of the list; elsewhere they are an
+error, and ids work. Into the folder go the curves of count by rank, the agreement of the counts,
+and the accuracies against every corpus, each as CSV, SVG and PNG; the correlations are printed.
 """
 
 import argparse
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,29 +53,36 @@ def read_counts(path: Path, known: Mapping[str, str]) -> Frequency:
 
     Raises ``ValueError`` naming the classes that do not join.
     """
-    found = [line.rpartition("\t")[0] for line in _lines(path)]
-    by_id = {key: key for key in known}
-    keys = by_id if _match(found, by_id) > _match(found, known.values()) else known
-    _joined(path, found, keys.values(), complete=True)
-    read = frequency.read_published(path, dict(keys))
-    return Frequency(tuple(known), tuple(known.values()), read.of(tuple(known)))
+    found = [name for name, _ in frequency.read_lines(path)]
+    is_by_id = _match(found, known) > _match(found, known.values())
+    _joined(path, found, known if is_by_id else known.values(), complete=True)
+    return frequency.read_published(path, known)
 
 
 def read_accuracy(path: Path, known: Mapping[str, str]) -> dict[str, float]:
     """Accuracies in % by class id, of classes of ``known``; null is a class without samples.
 
-    Raises ``ValueError`` for a class that is not known, and for what is no accuracy.
+    Raises ``ValueError`` for a class that is not known or comes twice, for a name that several
+    classes have, and for what is no accuracy.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"), object_pairs_hook=_once)
     except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+        raise ValueError(f"{path}: not JSON of classes: {error}") from None
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path}: expected an object of class to accuracy")
-    names = {name: key for key, name in known.items()}
-    by_id = {key: key for key in known}
-    owner = by_id if _match(content, by_id) > _match(content, names) else names
-    _joined(path, content, owner, complete=False)
+    is_by_id = _match(content, known) > _match(content, known.values())
+    owners: dict[str, list[str]] = {}
+    for key, name in known.items():
+        owners.setdefault(key if is_by_id else name, []).append(key)
+    _joined(path, content, owners, complete=False)
+    for name in content:
+        if len(owners[name]) > 1:
+            raise ValueError(
+                f"{path}: {name!r} is the name of {' and of '.join(owners[name])}; put class ids "
+                "in place of names"
+            )
+    owner = {name: keys[0] for name, keys in owners.items()}
     values = {owner[name]: value for name, value in content.items() if value is not None}
     for key, value in values.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -80,28 +90,39 @@ def read_accuracy(path: Path, known: Mapping[str, str]) -> dict[str, float]:
             raise ValueError(f"{path}: {known[key]}: {value!r} is no accuracy")
     factor = 1 if any(value > 1 for value in values.values()) else 100
     if without := len(known) - len(values):
-        print(f"{path}: no accuracy of {without} of {len(known)} classes", file=sys.stderr)
+        _warn(f"{path}: no accuracy of {without} of {len(known)} classes")
     return {key: float(factor * values[key]) for key in known if key in values}
 
 
 def class_names(list_: str | None, first: Path) -> dict[str, str]:
     """Class id to name: of a class list, or of the first file of counts, whose names are ids."""
     if list_ is None:
-        return {name: name for name in (line.rpartition("\t")[0] for line in _lines(first))}
+        count = Counter(name for name, _ in frequency.read_lines(first))
+        if twice := [name for name, times in count.items() if times > 1]:
+            raise ValueError(
+                f"{first}: {len(twice)} names come more than once: {_some(twice)}; say with "
+                "--classes what the classes are"
+            )
+        return {name: name for name in count}
     path = Path(list_) if list_.endswith((".yaml", ".yml")) else layout.classes(list_)
     return {key: entry.name for key, entry in classes.own(classes.read(path)).items()}
 
 
 def correlations(counts: Corpora, accuracies: Accuracies) -> list[dict[str, str | float | int]]:
     """Spearman's coefficient of every accuracy with every corpus over the classes that have one;
-    no line where it is not defined."""
+    where it is not defined there is no row, and a line on stderr says so."""
     rows: list[dict[str, str | float | int]] = []
     for name, values in accuracies.items():
         for corpus, found in counts.items():
             at = [place for place, key in enumerate(found.classes) if key in values]
             mine = [values[found.classes[place]] for place in at]
             value = corpora.correlation(found.count_C[np.array(at, np.int64)], mine)
-            if value is not None:
+            if value is None:
+                _warn(
+                    f"no correlation of {corpus} and accuracy of {name}: {len(at)} classes have "
+                    "both, which are fewer than three or have one count or one accuracy"
+                )
+            else:
                 rows.append({
                     "accuracy": name,
                     "corpus": corpus,
@@ -182,6 +203,12 @@ def main(*arguments: str) -> str:
     known = class_names(asked.classes, next(iter(counts.values())))
     corpus = {name: read_counts(path, known) for name, path in counts.items()}
     values = {name: read_accuracy(path, known) for name, path in accuracy.items()}
+    for name, one in corpus.items():
+        if corpora.is_constant(one):
+            _warn(
+                f"{name} is left out of the agreement: all of its {len(known)} classes have one "
+                "count, or they are fewer than three"
+            )
     out = Path(asked.out)
     if out.exists() and any(out.iterdir()):
         raise ValueError(f"{out}: is not empty; name a new folder")
@@ -225,11 +252,16 @@ def _named(pairs: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8: {error}") from None
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, in which a key that comes twice is no last one that wins."""
+    count = Counter(key for key, _ in pairs)
+    if twice := [key for key, times in count.items() if times > 1]:
+        raise ValueError(f"{len(twice)} keys come more than once: {_some(twice)}")
+    return dict(pairs)
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _match(names: Iterable[str], known: Iterable[str]) -> int:
