@@ -261,5 +261,6 @@ def test_the_classes_of_the_imbalance_study_have_a_synset_each():
     ],
 )
 def test_a_synset_means_what_is_drawn(name, fragment):
-    entry = classes.read(ROOT / "data/classes/icons-imbalance.yaml")[name]
-    assert fragment in glosses.read(ROOT / "tests/fixtures/wordnet.tgz").definition(entry.synset)
+    synset = classes.read(ROOT / "data/classes/icons-imbalance.yaml")[name].synset
+    assert synset is not None
+    assert fragment in glosses.read(ROOT / "tests/fixtures/wordnet.tgz").definition(synset)
