@@ -87,10 +87,11 @@ def confusion(
 
 
 def imbalance(
-    confusion_CC: Num[np.ndarray, "C C"],
-    frequency_C: Num[np.ndarray, " C"],
+    # sizes that do not fit are an error with words, of `_check_sizes`
+    confusion_CC: Num[np.ndarray, "..."],
+    frequency_C: Num[np.ndarray, "..."],
     *,
-    trimmed_C: Bool[np.ndarray, " C"] | None = None,
+    trimmed_C: Bool[np.ndarray, "..."] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Imbalance:
@@ -98,13 +99,15 @@ def imbalance(
 
     ``frequency_C`` is in the order of the matrix; NaN where it is not known. Classes of equal
     frequency are sorted into thirds by position; where three does not divide their number the head
-    is larger. ``trimmed_C`` marks classes whose accuracies ``trimmed`` and ``rest`` are of. The
-    same seed gives the same intervals; ``resamples=0`` gives none. A resample in which a statistic
-    is not defined takes no part in its interval.
+    is larger, and where all known frequencies are equal there are no thirds. ``trimmed_C`` marks
+    classes whose accuracies ``trimmed`` and ``rest`` are of. The same seed gives the same
+    intervals; ``resamples=0`` gives none. A resample in which a statistic is not defined takes no
+    part in its interval.
 
-    Raises ``ValueError`` for entries that are no counts, a negative or infinite frequency, and a
-    matrix without a single sample.
+    Raises ``ValueError`` for a matrix that is not square, vectors of another length, entries that
+    are no counts, a negative or infinite frequency, and a matrix without a single sample.
     """
+    _check_sizes(confusion_CC, {"frequency_C": frequency_C, "trimmed_C": trimmed_C})
     counts_CC = _counts(confusion_CC)
     frequency_C = frequency_C.astype(np.float64)
     if np.isinf(frequency_C).any() or (frequency_C < 0).any():
@@ -187,6 +190,27 @@ def resampled(
         yield accuracy_BC, predicted_BC.reshape(block, classes)
 
 
+def _check_sizes(
+    confusion_CC: Num[np.ndarray, "..."], vectors: Mapping[str, np.ndarray | None]
+) -> None:
+    shape = confusion_CC.shape
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(
+            f"a confusion matrix has a row and a column for each class, and this one is "
+            f"{_by(shape)}"
+        )
+    for name, vector_C in vectors.items():
+        if vector_C is not None and vector_C.shape != shape[:1]:
+            raise ValueError(
+                f"{name} is of size {_by(vector_C.shape)}, and the confusion matrix {_by(shape)}: "
+                "it has one value for each class"
+            )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
 def _counts(confusion_CC: Num[np.ndarray, "C C"]) -> Int64[np.ndarray, "C C"]:
     counts_CC = confusion_CC.astype(np.int64)
     if (counts_CC != confusion_CC).any() or (counts_CC < 0).any():
@@ -197,8 +221,13 @@ def _counts(confusion_CC: Num[np.ndarray, "C C"]) -> Int64[np.ndarray, "C C"]:
 def _thirds(
     frequency_C: Float64[np.ndarray, " C"], known_C: Bool[np.ndarray, " C"]
 ) -> dict[str, Int64[np.ndarray, " M"]]:
-    """The positions of the classes of each third, the most frequent first."""
+    """The positions of the classes of each third, the most frequent first.
+
+    Where all frequencies are equal none is more frequent: there is no third.
+    """
     place_K = np.flatnonzero(known_C)
+    if len(np.unique(frequency_C[place_K])) < 2:
+        return {}
     order_K = place_K[np.argsort(-frequency_C[place_K], kind="stable")]
     return dict(zip(THIRDS, np.array_split(order_K, len(THIRDS)), strict=True))
 

@@ -127,6 +127,17 @@ def test_a_correlation_that_is_not_defined_is_none(frequency_C):
     json.dumps(found.numbers(), allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    "frequency_C", [np.zeros(3), np.full(3, 7), np.array([5.0, np.nan, 5.0]), np.full(3, np.nan)]
+)
+def test_equal_frequencies_have_neither_head_nor_tail(frequency_C):
+    counts_CC = np.array([[9, 1, 0], [4, 6, 0], [3, 2, 5]])
+    assert imbalance(counts_CC, frequency_C, resamples=10).values == {}
+    # what was trimmed is known all the same
+    found = imbalance(counts_CC, frequency_C, trimmed_C=np.arange(3) == 2, resamples=10)
+    assert found.values == pytest.approx({"trimmed": 0.5, "rest": 0.75})
+
+
 def test_thirds_of_equal_frequency_go_by_position():
     accuracy = [1, 2, 3, 4, 5, 6, 7]
     counts_CC = np.diag(accuracy) + np.diag(np.arange(6, 0, -1), 1)
@@ -200,8 +211,18 @@ def test_the_seed_alone_decides_the_draws(monkeypatch):
         (BY_HAND, FREQUENCY - 10, "0 or more, or NaN"),
         (BY_HAND, np.array([1, 2, 3, np.inf]), "0 or more, or NaN"),
         (np.zeros((4, 4), int), FREQUENCY, "no sample"),
+        (BY_HAND[:3], FREQUENCY, "a row and a column for each class, and this one is 3 x 4"),
+        (BY_HAND[0], FREQUENCY, "and this one is 4$"),
+        (BY_HAND, FREQUENCY[:3], "frequency_C is of size 3, and the confusion matrix 4 x 4"),
+        (BY_HAND, FREQUENCY[:1], "frequency_C is of size 1, and the confusion matrix 4 x 4"),
+        (BY_HAND, FREQUENCY[:, None], "frequency_C is of size 4 x 1, and"),
     ],
 )
 def test_impossible_input(counts_CC, frequency_C, message):
     with pytest.raises(ValueError, match=message):
         imbalance(counts_CC, frequency_C)
+
+
+def test_marks_of_another_number_of_classes():
+    with pytest.raises(ValueError, match="trimmed_C is of size 5, and the confusion matrix 4 x 4"):
+        imbalance(BY_HAND, FREQUENCY, trimmed_C=np.full(5, True))
