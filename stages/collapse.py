@@ -59,13 +59,16 @@ class Collapse:
         values = {name: getattr(self, name) for name in NAMES}
         return {name: value for name, value in values.items() if value is not None}
 
-    def against(self, value_C: Num[np.ndarray, " C"]) -> dict[str, float]:
+    def against(self, value_C: Num[np.ndarray, "..."]) -> dict[str, float]:
         """Spearman of the classes' values with another value of theirs, NaN where it is not known.
 
-        Where the correlation is not defined there is no entry.
+        Where the correlation is not defined there is no entry. Raises ``ValueError`` for values of
+        another number of classes.
         """
         found = {}
         for name, own_C in self.by_class.items():
+            if value_C.shape != own_C.shape:
+                raise ValueError(f"{_by(value_C.shape)} values of {len(own_C)} classes")
             both_C = ~np.isnan(own_C) & ~np.isnan(value_C)
             own_K = own_C[both_C]
             if name == "nc1" and len(own_K):
@@ -76,9 +79,10 @@ class Collapse:
 
 
 def neural_collapse(
-    feature_ND: Float[np.ndarray, "N D"],
-    label_N: Integer[np.ndarray, " N"],
-    prototype_CD: Float[np.ndarray, "C D"] | None = None,
+    # sizes that do not fit are an error with words, of `_check`
+    feature_ND: Float[np.ndarray, "..."],
+    label_N: Integer[np.ndarray, "..."],
+    prototype_CD: Float[np.ndarray, "..."] | None = None,
     *,
     classes: int | None = None,
 ) -> Collapse:
@@ -87,8 +91,8 @@ def neural_collapse(
     C is the number of prototypes, else ``classes``, else the largest label plus one. Prototypes
     need no length of one. Without them there is no NC2_W. Computed in float64.
 
-    Raises ``ValueError`` for no features or some that are not finite, labels outside of C classes,
-    and prototypes that are zero or not finite.
+    Raises ``ValueError`` for sizes that do not fit, no features or some that are not finite, labels
+    outside of C classes, and prototypes that are zero or not finite.
     """
     if classes is None:
         largest = int(label_N.max(initial=-1)) + 1
@@ -121,13 +125,22 @@ def neural_collapse(
 
 
 def _check(
-    feature_ND: Float[np.ndarray, "N D"],
-    label_N: Integer[np.ndarray, " N"],
-    prototype_CD: Float[np.ndarray, "C D"] | None,
+    feature_ND: Float[np.ndarray, "..."],
+    label_N: Integer[np.ndarray, "..."],
+    prototype_CD: Float[np.ndarray, "..."] | None,
     classes: int,
 ) -> None:
+    if feature_ND.ndim != 2:
+        raise ValueError(f"features are rows of a matrix, and these are {_by(feature_ND.shape)}")
     if not len(feature_ND):
         raise ValueError("neural collapse of no features")
+    if label_N.shape != feature_ND.shape[:1]:
+        raise ValueError(f"{_by(label_N.shape)} labels of {len(feature_ND)} features")
+    if prototype_CD is not None and prototype_CD.shape[1:] != feature_ND.shape[1:]:
+        raise ValueError(
+            f"prototypes are {_by(prototype_CD.shape)}, and features {_by(feature_ND.shape)}: "
+            "their dimensions are not the same"
+        )
     if label_N.min() < 0 or label_N.max() >= classes:
         raise ValueError(
             f"labels {label_N.min()} to {label_N.max()} are not among {classes} classes"
@@ -143,6 +156,10 @@ def _check(
         length_C = np.linalg.norm(prototype_CD, axis=1)
         if bad := int((~(np.isfinite(length_C) & (length_C > 0))).sum()):
             raise ValueError(f"{bad} of {classes} prototypes are zero or not finite")
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _means(

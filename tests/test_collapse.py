@@ -171,6 +171,9 @@ def test_correlations_with_other_values_of_the_classes():
     ranks = np.argsort(np.argsort(found.by_class["nc1"][kept])), np.array([0, 2, 1, 3])
     assert found.against(half_C)["nc1"] == pytest.approx(np.corrcoef(*ranks)[0, 1])
     assert found.against(np.ones(6)) == {}
+    for other in (5, 1):
+        with pytest.raises(ValueError, match=f"^{other} values of 6 classes"):
+            found.against(np.ones(other))
 
 
 def test_neither_blocks_nor_the_width_of_the_features_matter(monkeypatch):
@@ -206,6 +209,13 @@ def test_no_matrix_of_a_class_is_held():
         ({"label_N": np.array([0, -1, 2])}, "labels -1 to 2 are not among 3"),
         ({"prototype_CD": np.zeros((3, 8))}, "3 of 3 prototypes are zero"),
         ({"classes": 4}, "3 prototypes of 4 classes"),
+        ({"label_N": np.arange(2)}, "2 labels of 3 features"),
+        ({"label_N": np.array([2])}, "1 labels of 3 features"),
+        ({"label_N": np.empty(0, int)}, "0 labels of 3 features"),
+        ({"label_N": np.eye(3, dtype=int)}, "3 x 3 labels of 3 features"),
+        ({"feature_ND": np.ones(3)}, "rows of a matrix, and these are 3$"),
+        ({"prototype_CD": np.eye(3, 7)}, "prototypes are 3 x 7, and features 3 x 8"),
+        ({"prototype_CD": np.ones(3)}, "prototypes are 3, and features 3 x 8"),
     ],
 )
 def test_impossible_input(changes, message):
