@@ -53,7 +53,7 @@ def _runs():
 
 RUNS = _runs()
 SHOTS = [1, 2]
-PROBE = {"data": "reference", "shots": SHOTS, "draws": 2, "regularisation": [0.1]}
+PROBE = {"data": "reference", "split": "none", "shots": SHOTS, "draws": 2, "regularisation": [0.1]}
 PROBES = {run: {"run": run, **PROBE} for run in ("dino", "clip-0")}
 
 
@@ -84,10 +84,22 @@ def chosen(entry, base, labels):
     if entry["rule"] == "scale":
         return base[:: round(1 / entry["share"])]
     if entry["rule"] == "trim_tail":
-        rare = [key for key in sorted(CLASSES, reverse=True) if key in of][: entry["tail"]]
+        rare = rarest(entry, of)
         first = {np.flatnonzero(of == key)[0] for key in rare} if entry["most"] else set()
         return base[[at in first or of[at] not in rare for at in range(len(base))]]
     return base[::2]
+
+
+def rarest(entry, of):
+    """The classes that are trimmed: later ids are rarer."""
+    return [key for key in sorted(CLASSES, reverse=True) if key in of][: entry["tail"]]
+
+
+def facts(entry, base, labels):
+    """What the card of a trimmed tail has beside."""
+    if entry["rule"] != "trim_tail":
+        return {}
+    return {"trimmed": sorted(rarest(entry, np.array([labels[row] or "" for row in base])))}
 
 
 def write(*, runs=None, splits=None, measured=True):
@@ -100,7 +112,7 @@ def write(*, runs=None, splits=None, measured=True):
     }
     write_study(
         splits=splits, runs=runs, tests=("balanced",), roles=roles, has_duplicates=False,
-        add_reference=False, chosen=chosen, report={"duplicates": 0},
+        add_reference=False, chosen=chosen, facts=facts, report={"duplicates": 0},
     )  # fmt: skip
     params = yaml.safe_load(Path("params.yaml").read_text())
     params |= {"classes": "c", "probes": PROBES if measured else {}}
@@ -116,8 +128,9 @@ def write(*, runs=None, splits=None, measured=True):
     ]
     row_M, class_M = np.array(found).T
     names = tuple(f"thing {key}" for key in CLASSES)
+    card = {"pool": pool.sha256, "classes": "c", "matcher": "bag", "wordnet": "3.0"}
     counts = frequency.Frequency(CLASSES, names, np.bincount(class_M, minlength=len(CLASSES)))
-    frequency.write(layout.frequency("c"), counts, [(row_M, class_M)], {"pool": pool.sha256})
+    frequency.write(layout.frequency("c"), counts, [(row_M, class_M)], card)
     for number, (name, run) in enumerate(runs.items() if measured else ()):
         _evaluated(name, run, splits.get(run["split"], {}), number)
 

@@ -94,9 +94,11 @@ def write_study(
     has_duplicates=True,
     add_reference=True,
     chosen=None,
+    facts=None,
 ):
     """Write a study below the current folder. ``roles`` replaces the images of a role, ``chosen``
-    the rows of splits by rules that are not made here: a function of entry, base and labels."""
+    the rows of splits by rules that are not made here: a function of entry, base and labels;
+    ``facts``, a function of the same, is what their cards have beside."""
     splits, runs = splits or SPLITS, runs or RUNS
     params = {
         "pool": "pool",
@@ -114,7 +116,7 @@ def write_study(
         made = roles[role] if roles else make_role(role, SIZES.get(role, 20))
         vectors[role], manifests[role] = _dataset(role, name, *made)
     _scores(vectors, manifests, tests)
-    stored = _splits(splits, manifests["pool"], has_duplicates, chosen)
+    stored = _splits(splits, manifests["pool"], has_duplicates, chosen, facts)
     gaps = _gaps(stored, vectors, tests)
     _runs(runs, manifests, tests, gaps, vectors, add_reference)
 
@@ -150,7 +152,7 @@ def _scores(vectors, manifests, tests):
         scores.write(layout.similarity("clip", "reference", test), pool, of_test, card)
 
 
-def _splits(entries, pool, has_duplicates, chosen):
+def _splits(entries, pool, has_duplicates, chosen, facts):
     gone = np.array([5, 9, 17]) if has_duplicates else np.array([], np.int64)
     everything = np.arange(len(pool))
     rows = {"all": everything, "dedup": np.setdiff1d(everything, gone)}
@@ -175,6 +177,8 @@ def _splits(entries, pool, has_duplicates, chosen):
             rows[name] = chosen(entry, base, pool.labels) if chosen else base[::2]
     for name, kept in rows.items():
         card = {"pool": pool.sha256, "pool_rows": len(pool), "rule": "any"}
+        if facts and name in entries:
+            card |= facts(entries[name], rows[entries[name]["base"]], pool.labels)
         split.write(layout.split(name), kept, card=card)
     return {name: rows[name] for name in entries}
 
@@ -201,11 +205,12 @@ def _runs(entries, manifests, tests, gaps, vectors, add_reference):
             predictions.write(
                 layout.predictions(run), test, _answers(similarity, manifests[test], number)
             )
+        own = split.read(layout.split(entry["split"])) if entry["split"] != "none" else None
         is_added = entry.get("add_reference", add_reference) or entry["split"] == "none"
         card = {
             "fingerprint": f"{number:064x}",
             "files": [],
-            "split": {},
+            "split": dict(own.card) if own else {},
             "training": {
                 "objective": entry["objective"],
                 "seed": entry["seed"],

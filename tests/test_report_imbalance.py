@@ -9,13 +9,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from scipy import stats
 
-from stages.artifacts import layout, metrics, predictions
+from stages.artifacts import atomic, layout, metrics, predictions
 from stages.artifacts.frequency import Frequency
 from stages.parameters.runs import Run
 from stages.parameters.splits import MODELS, parse_rule
-from stages.report import bias, conditions, corpora, factors, imbalance, study, words
+from stages.report import (
+    bias,
+    bias_page,
+    charts,
+    conditions,
+    corpora,
+    donors,
+    factors,
+    imbalance,
+    study,
+    tidy,
+    words,
+)
 from stages.report.__main__ import main
 from tests import report_imbalance as made
 from tests.artifacts_samples import contents
@@ -65,6 +78,11 @@ def test_the_tidy_table_has_every_run_with_its_factors_and_numbers(inside):
     assert rows["drawn"]["vocabulary.size"] == "8"
     assert rows["sup-frozen-half"]["donor"] == "clip-0"
     assert rows["dino-16"]["prototypes"] == "16"
+    # the donor learnt from the labelled rows, which have all rows of the classes
+    assert rows["sup-frozen-trim-4-0"]["donor_rows_of_trimmed"] == str(
+        sum(sorted(filter(None, made.natural_counts()))[:4])
+    )
+    assert rows["sup-trim-4-0"]["donor_rows_of_trimmed"] == ""
     assert int(rows["clip-half-0"]["rows"]) < int(rows["clip-half-0"]["base_rows"])
     # what classifies nothing has no accuracy
     assert rows["dino"]["top1"] == rows["dino"]["imbalance.corr_acc"] == ""
@@ -252,6 +270,145 @@ def test_tail_curves_have_the_trimmed_classes_and_the_rest(inside):
     ]
     found = metrics.read(layout.metrics("evaluate", "sup-trim-8-1"))["balanced"]["imbalance"]
     assert float(one["value"]) == pytest.approx(100 * found["trimmed"], abs=1e-3)
+
+
+ENCODER_CARD = {"fingerprint": "f" * 64, "training": {"reference": "none"}, "split": {}}
+
+
+def mixed_runs():
+    """CLIP on shares and on trimmed tails, with the reference and without it."""
+    return {
+        f"{split}-{added}": {
+            "split": split, "objective": "clip", "seed": 0, "add_reference": bool(added),
+        }
+        for split in ("labelled", "half", "quarter", "trim-4-0")
+        for added in (0, 1)
+    }  # fmt: skip
+
+
+def test_runs_with_the_reference_are_on_lines_of_their_own_and_on_no_tail(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made.write(runs=mixed_runs())
+    found = study.load()
+    one = bias.load(found)
+    lines: dict[str, dict[str, Any]] = {}
+    for row in one.rows["scale"]:
+        if row["measure"] == imbalance.TOP1:
+            lines.setdefault(row["kind"], {})[row["split"]] = row
+    kinds = ("CLIP", "CLIP, with the reference")
+    assert set(lines) == set(kinds)
+    assert all(set(line) == {"half", "quarter", "labelled"} for line in lines.values())
+    own = {name: len(rows) for name, rows in found.splits.items()}
+    for added, kind in enumerate(kinds):
+        for split, row in lines[kind].items():
+            assert row["rows"] == own[split] + added * 2 * len(made.CLASSES)
+            numbers = metrics.read(layout.metrics("evaluate", f"{split}-{added}"))["balanced"]
+            assert row["value"] == pytest.approx(100 * numbers["top1"], abs=1e-3)
+    assert {row["kind"] for row in one.rows["tail"]} == {"CLIP"}
+    shown = "".join(Page(bias_page.parts(found, one)["tail"]).text)
+    assert "Not drawn: 1 conditions on trimmed tails to which the reference was added" in shown
+    assert "the first is “trim-4-0”" in shown
+
+
+def test_a_tail_of_runs_with_the_reference_alone_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = {"one": {"split": "trim-4-0", "objective": "clip", "seed": 0, "add_reference": True}}
+    made.write(runs=runs)
+    found = study.load()
+    one = bias.load(found)
+    assert one.rows["tail"] == []
+    assert "Not drawn: 1 conditions" in bias_page.parts(found, one)["tail"]
+
+
+def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    taken = {"objective": "clip", "seed": 0, "text": "frozen"}
+    names = ("labelled", "half", "trim-8-0", "trim-4-1")
+    runs: dict[str, Any] = {name: {"split": name, "objective": "clip", "seed": 0} for name in names}
+    runs["added"] = {"split": "trim-8-0", "objective": "clip", "seed": 0, "add_reference": True}
+    for donor in (*names, "added", "encoder"):
+        runs[f"from-{donor}"] = {"split": "trim-4-0", "donor": donor, **taken}
+    runs["whole"] = {"split": "labelled", "donor": "half", **taken}  # nothing is trimmed
+    made.write(runs=runs)
+    with pytest.raises(FileNotFoundError, match=r"models/encoder/card.json: .*dvc repro encoder"):
+        donors.seen(study.load())
+    atomic.write_json(layout.model("encoder") / "card.json", ENCODER_CARD)
+    found = study.load()
+    trimmed = found.splits["trim-4-0"].card["trimmed"]
+    assert len(trimmed) == 4
+    labels = found.pool.labels
+    expected = {
+        f"from-{name}": sum(labels[row] in trimmed for row in found.splits[name].rows.tolist())
+        for name in names
+    }
+    assert expected["from-labelled"] == 3 + 2 + 2 + 2 > expected["from-trim-4-1"] > 0
+    expected["from-added"] = 2 * 4  # the reference's rows
+    expected["from-encoder"] = sum(label in trimmed for label in labels)
+    seen = donors.seen(found)
+    assert {run: count for (run, _), count in seen.items()} == expected
+    rows = {one["run"]: one.get("donor_rows_of_trimmed") for one, _ in tidy.lines(found, {}, seen)}
+    assert {run: int(count) for run, count in rows.items() if count} == expected
+    shown = "".join(Page(donors.table(found, seen)).text)
+    assert "What the donors of 6 runs had seen of the trimmed classes" in shown
+    # what a published encoder saw is not known, which is no zero
+    published = ENCODER_CARD | {"training": {"source": {"model": "ViT-B-32"}}}
+    atomic.write_json(layout.model("encoder") / "card.json", published)
+    seen = donors.seen(found)
+    assert seen["from-encoder", "encoder"] is None
+    assert "not known" in donors.table(found, seen)
+    rows = {one["run"]: one for one, _ in tidy.lines(found, {}, seen)}
+    assert "donor_rows_of_trimmed" not in rows["from-encoder"]
+
+
+def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    by = {**made.LABEL, "by": "mention"}
+    splits = {
+        "full": made.SPLITS["full"],
+        "trim": {"rule": "trim_tail", "base": "full", "tail": 22, "most": 0, **by},
+    }
+    runs = {
+        "donor": {"split": "full", "objective": "clip", "seed": 0},
+        "one": {"split": "trim", "objective": "clip", "seed": 0, "text": "frozen",
+                "donor": "donor"},
+    }  # fmt: skip
+    made.write(runs=runs, splits=splits)
+    found = study.load()
+    trimmed = found.splits["trim"].card["trimmed"]
+    count = sum(any(key in caption for key in trimmed) for caption in found.pool.captions)
+    assert count > sum(label in trimmed for label in found.pool.labels)
+    assert donors.seen(found) == {("one", "donor"): count}
+
+
+def test_a_donor_of_another_split_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    entry = {"objective": "clip", "seed": 0}
+    runs = {
+        "donor": {"split": "labelled", **entry},
+        "one": {"split": "trim-4-0", **entry, "text": "frozen", "donor": "donor"},
+    }
+    made.write(runs=runs)
+    path = layout.model("donor") / "card.json"
+    atomic.write_json(path, atomic.read_json(path) | {"split": {"pool": "another"}})
+    with pytest.raises(ValueError, match="donor: trained on another split than labelled"):
+        donors.seen(study.load())
+
+
+def test_bars_of_the_plot_of_bias_are_explained(inside):
+    assert "95 % bootstrap interval" in bias.TITLES["bias"][1]
+    shown = "".join(Page((inside / "report/index.html").read_text()).text)
+    assert "Bars: the 95 % bootstrap interval of one seed's corr_acc, or the least and" in shown
+
+
+def test_every_template_is_a_plot_of_the_graph():
+    graph = yaml.safe_load((Path(__file__).parent.parent / "dvc.yaml").read_text())
+    used = {
+        plot["template"]
+        for entry in graph["plots"]
+        for plot in entry.values()
+        if plot and "template" in plot
+    }
+    assert used == set(charts.templates())
 
 
 def test_accuracy_by_class_is_a_mean_over_seeds(inside):

@@ -10,7 +10,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.report import bias_charts, corpora, factors, frequencies, imbalance, probes, tidy
+from stages.report import (
+    bias_charts,
+    corpora,
+    donors,
+    factors,
+    frequencies,
+    imbalance,
+    parts,
+    probes,
+    tidy,
+)
 from stages.report.bias_charts import Looks, Spec
 from stages.report.charts import SCHEMA
 from stages.report.frequencies import Frequencies
@@ -31,6 +41,7 @@ class Bias:
     looks: dict[str, tuple[str, str]]  # kind of model to colour and shape
     runs: list[tidy.Line]
     intraclass: dict[str, dict[str, int | float]]
+    donors: donors.Seen
 
     def kinds(self, name: str) -> Looks:
         """The looks of the kinds that a plot has."""
@@ -42,13 +53,13 @@ def load(study: Study) -> Bias:
     """Read what `evaluate`, `frequency`, `probe` and `intraclass` made, as far as they did."""
     found = {run: imbalance.evaluated(run) for run in study.runs}
     measured = imbalance.collect(study, found)
-    counted = frequencies.load(study)
+    counted, seen = frequencies.load(study), donors.seen(study)
     rows = {
         "frequency": counted.curves if counted else [],
         "sources": counted.agreement if counted else [],
         "bias": imbalance.bias_rows(study, measured),
-        "scale": imbalance.scale_rows(study, measured),
-        "tail": imbalance.tail_rows(study, measured),
+        "scale": parts.scale_rows(study, measured),
+        "tail": parts.tail_rows(study, measured),
         "perclass": imbalance.class_rows(study),
         "probes": probes.rows(study),
     }
@@ -57,8 +68,9 @@ def load(study: Study) -> Bias:
         measured,
         rows,
         imbalance.marks(study),
-        tidy.lines(study, found),
+        tidy.lines(study, found, seen),
         {name: factors.flat(found) for name, found in probes.measured("intraclass").items()},
+        seen,
     )
 
 
@@ -162,7 +174,8 @@ TITLES = {
     "bias": (
         "Bias towards frequent classes",
         "Spearman's correlation of a class's frequency with its accuracy (corr_acc), against that "
-        "with its number of predictions and against accuracy. Small: parts of a set.",
+        "with its number of predictions and against accuracy. Bars: 95 % bootstrap interval of one "
+        "seed, or the range over several. Small: parts of a set.",
     ),
     "scale": (
         "Uniform shares of the data",
@@ -191,8 +204,8 @@ def figures(study: Study, one: Bias) -> dict[str, Spec]:
     found = {}
     for name, (title, subtitle) in TITLES.items():
         shared = name != "frequency"
-        if parts := panels(study, one, name, named=True):
-            found[name] = sheet(title, subtitle, parts, shared=shared)
+        if drawn := panels(study, one, name, named=True):
+            found[name] = sheet(title, subtitle, drawn, shared=shared)
     return found
 
 

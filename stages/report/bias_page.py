@@ -3,7 +3,8 @@
 from html import escape
 from typing import Any
 
-from stages.report import bias, charts, imbalance
+from stages.report import bias, charts, donors, imbalance
+from stages.report import parts as parts_of
 from stages.report.bias import Bias
 from stages.report.bias_charts import Looks
 from stages.report.imbalance import Measured
@@ -44,7 +45,7 @@ def parts(study: Study, one: Bias) -> dict[str, str]:
         "frequency": _frequency(study, one),
         "bias": _bias(study, one),
         "scale": _plot(study, one, "scale", _SCALE),
-        "tail": _plot(study, one, "tail", _TAIL),
+        "tail": _tail(study, one),
         "perclass": _classes(study, one),
         "probes": _probes(study, one),
         "intraclass": _numbers(
@@ -55,7 +56,8 @@ def parts(study: Study, one: Bias) -> dict[str, str]:
 
 _SCALE = (
     "Every line is a kind of model trained on uniform shares of one set, in which every class "
-    "keeps one row at least; its right end is the whole set. Bars span several seeds."
+    "keeps one row at least; its right end is the whole set. The reference's rows count where it "
+    "was added. Bars span several seeds."
 )
 _TAIL = (
     "The rarest classes of a set were cut to none of their rows (0-shot) or to a few. Full lines: "
@@ -133,7 +135,9 @@ def _bias(study: Study, one: Bias) -> str:
         html += (
             paragraph(
                 "Numbers at the points are those of the table; small points without one are shares "
-                "of a set and sets without their tail, of which there are curves below.",
+                "of a set and sets without their tail, of which there are curves below. Bars: the "
+                "95 % bootstrap interval of one seed's corr_acc, or the least and the largest of "
+                "several seeds.",
                 "soft",
             )
             + _key_of_shapes(one.kinds("bias"))
@@ -201,6 +205,16 @@ def _plot(study: Study, one: Bias, name: str, text: str) -> str:
     if not one.rows[name]:
         return ""
     return paragraph(text) + _key(one.kinds(name)) + panels(_drawn(study, one, name))
+
+
+def _tail(study: Study, one: Bias) -> str:
+    html = _plot(study, one, "tail", _TAIL)
+    if left_out := parts_of.left_out(study, one.measured):
+        html += paragraph(
+            f"Not drawn: {len(left_out)} conditions on trimmed tails to which the reference was "
+            f"added, which has rows of the trimmed classes; the first is “{left_out[0]}”."
+        )
+    return html + donors.table(study, one.donors)
 
 
 def _classes(study: Study, one: Bias) -> str:

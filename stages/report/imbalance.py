@@ -12,6 +12,7 @@ from statistics import mean
 from typing import Any
 
 from stages.artifacts import layout, metrics, predictions
+from stages.parameters.runs import NONE
 from stages.parameters.splits import Scale, TrimTail
 from stages.report import factors
 from stages.report.conditions import Condition
@@ -44,10 +45,9 @@ COLUMNS = {
         "colour",
     ),
 }  # fmt: skip
+WITH = "with the reference"
 TOP1 = "top-1 accuracy / %"
 CORR_ACC, CORR_PRED = "imbalance.corr_acc", "imbalance.corr_pred"
-SCALED = {"top1": (TOP1, 100), CORR_ACC: ("corr_acc", 1), CORR_PRED: ("corr_pred", 1)}
-GROUPS = {"imbalance.trimmed": "trimmed", "imbalance.rest": "rest"}
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,36 @@ def every(study: Study) -> dict[str, Condition]:
 
 
 def kinds_of(study: Study) -> dict[str, str]:
-    """The kind of model of every condition; conditions of one split never share one."""
+    """The kind of model of every condition; conditions of one split never share one.
+
+    Where runs on splits differ in whether they saw the reference, those that did say so.
+    """
     found = every(study).values()
+    is_mixed = len({one.without_reference for one in found if one.split != NONE}) > 1
     short = {one.name: factors.kind(study.runs[one.runs[0]]) for one in found}
     count = Counter((one.split, short[one.name], one.without_reference) for one in found)
     twice = {kind for (_, kind, _), many in count.items() if many > 1}
     # the length of training and the donor are said only where nothing else tells two apart
-    return {
+    kinds = {
         one.name: factors.kind(study.runs[one.runs[0]], in_full=True)
         if short[one.name] in twice
         else short[one.name]
         for one in found
     }
+    added = {one.name for one in found if is_mixed and one.split != NONE and sees_reference(one)}
+    return {name: f"{kind}, {WITH}" if name in added else kind for name, kind in kinds.items()}
+
+
+def sees_reference(one: Condition) -> bool:
+    """Whether its models learnt from the reference, too."""
+    return not one.without_reference
+
+
+def training_rows(study: Study, one: Condition) -> int:
+    """The rows that its models learnt from: those of its split, and the reference's where it was
+    added."""
+    own = len(study.splits[one.split]) if one.split != NONE else 0
+    return own + (len(study.reference) if sees_reference(one) else 0)
 
 
 def marks(study: Study) -> dict[str, tuple[str, str]]:
@@ -149,73 +167,13 @@ def bias_rows(study: Study, measured: Iterable[Measured]) -> Rows:
                     "kind": one.kind,
                     "split": one.condition.split,
                     "against": label,
-                    "value": _round(factor * other),
-                    "corr_acc": _round(value),
-                    "low": _round(low),
-                    "high": _round(high),
+                    "value": rounded(factor * other),
+                    "corr_acc": rounded(value),
+                    "low": rounded(low),
+                    "high": rounded(high),
                     "colour": looks[one.kind][0],
                     "shape": looks[one.kind][1],
                 })  # fmt: skip
-    return rows
-
-
-def scale_rows(study: Study, measured: list[Measured]) -> Rows:
-    """Accuracy and bias against the rows that a uniform share left, a line per kind and base.
-
-    The base itself is the end of its line. A kind with one size has no line.
-    """
-    chosen = [one for one in measured if isinstance(study.rules.get(one.condition.split), Scale)]
-    rows: Rows = []
-    for (base, kind, test), line in _lines(study, chosen).items():
-        whole = [one for one in measured if (one.condition.split, one.kind, one.test)
-                 == (base, kind, test)]  # fmt: skip
-        points = [*line, *whole]
-        if len({one.condition.split for one in points}) < 2:
-            continue
-        for measure, (label, factor) in SCALED.items():
-            rows += [
-                {
-                    "test": test,
-                    "measure": label,
-                    "kind": kind,
-                    "base": base,
-                    "split": one.condition.split,
-                    "share": getattr(study.rules[one.condition.split], "share", 1.0)
-                    if one in line
-                    else 1.0,
-                    "rows": len(study.splits[one.condition.split]),
-                    **_point(one, measure, factor),
-                    "colour": marks(study)[kind][0],
-                }
-                for one in points
-                if one.mean(measure) is not None
-            ]
-    return rows
-
-
-def tail_rows(study: Study, measured: list[Measured]) -> Rows:
-    """Accuracy of the trimmed classes and of the rest against their number, a line per kind."""
-    chosen = [one for one in measured if isinstance(study.rules.get(one.condition.split), TrimTail)]
-    rows: Rows = []
-    for (base, kind, test), line in _lines(study, chosen).items():
-        for one in line:
-            rule = study.rules[one.condition.split]
-            assert isinstance(rule, TrimTail)
-            rows += [
-                {
-                    "test": test,
-                    "shots": f"{rule.most}-shot",
-                    "kind": kind,
-                    "base": base,
-                    "split": one.condition.split,
-                    "tail": rule.tail,
-                    "group": group,
-                    **_point(one, path, 100),
-                    "colour": marks(study)[kind][0],
-                }
-                for path, group in GROUPS.items()
-                if one.mean(path) is not None
-            ]
     return rows
 
 
@@ -242,9 +200,9 @@ def class_rows(study: Study) -> Rows:
                     "role": "class",
                     "class": key,
                     "name": lines[0]["name"],
-                    "frequency": _round(mean(line["frequency"] for line in lines)),
+                    "frequency": rounded(mean(line["frequency"] for line in lines)),
                     "n": lines[0]["n"],
-                    "accuracy": _round(100 * mean(line["accuracy"] for line in lines)),
+                    "accuracy": rounded(100 * mean(line["accuracy"] for line in lines)),
                 }
                 for key, lines in _by_class(tables).items()
             ]
@@ -252,27 +210,6 @@ def class_rows(study: Study) -> Rows:
                 point["shown"] = max(point["frequency"], LEFT_EDGE)
             rows += points + means(points, shared)
     return rows
-
-
-def _lines(study: Study, chosen: list[Measured]) -> dict[tuple[str, str, str], list[Measured]]:
-    lines: dict[tuple[str, str, str], list[Measured]] = {}
-    for one in chosen:
-        base = study.rules[one.condition.split].base
-        lines.setdefault((base, one.kind, one.test), []).append(one)
-    return lines
-
-
-def _point(one: Measured, name: str, factor: int) -> dict[str, Any]:
-    value = one.mean(name)
-    assert value is not None
-    several = len(one.numbers[name]) > 1
-    low, high = (one.spread(name) if several else None) or (value, value)
-    return {
-        "value": _round(factor * value),
-        "low": _round(factor * low),
-        "high": _round(factor * high),
-        "seeds": len(one.numbers[name]),
-    }
 
 
 def _classes(run: str, test: str) -> list[dict[str, Any]]:
@@ -304,13 +241,13 @@ def means(points: Rows, shared: Mapping[str, Any]) -> Rows:
             "role": "mean",
             "class": "",
             "name": f"{len(some)} classes",
-            "frequency": _round(mean(point["frequency"] for point in some)),
-            "shown": _round(middle),
+            "frequency": rounded(mean(point["frequency"] for point in some)),
+            "shown": rounded(middle),
             "n": sum(point["n"] for point in some),
-            "accuracy": _round(mean(point["accuracy"] for point in some)),
+            "accuracy": rounded(mean(point["accuracy"] for point in some)),
         })  # fmt: skip
     return rows
 
 
-def _round(value: int | float) -> float:
+def rounded(value: int | float) -> float:
     return round(float(value), 4) + 0.0

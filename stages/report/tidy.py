@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping
 
 from stages.parameters.runs import NONE
-from stages.report import factors
+from stages.report import donors, factors
 from stages.report.imbalance import Evaluated, every, kinds_of
 from stages.report.study import Study
 
@@ -14,11 +14,12 @@ Line = tuple[dict[str, str], dict[str, str]]  # factors and numbers
 DIGITS = 6
 
 
-def lines(study: Study, found: Mapping[str, Evaluated]) -> list[Line]:
+def lines(study: Study, found: Mapping[str, Evaluated], seen: donors.Seen) -> list[Line]:
     """Factors and numbers of every run on every test set, by run in the order of the parameters.
 
     Names of the split's parameters begin with `split.`; `rows` are those of the pool that the run
-    learnt from, `reference_rows` those of the reference. Numbers have the names of
+    learnt from, `reference_rows` those of the reference; `donor_rows_of_trimmed` are those of the
+    donor, of the classes that the run's split trimmed. Numbers have the names of
     ``metrics/evaluate``.
     """
     kinds = kinds_of(study)
@@ -36,6 +37,8 @@ def lines(study: Study, found: Mapping[str, Evaluated]) -> list[Line]:
             "reference_rows": str(0 if one.without_reference else len(study.reference)),
             **factors.columns(study.rules.get(entry.split), "split."),
         }
+        if (count := seen.get((run, entry.donor))) is not None:
+            shared["donor_rows_of_trimmed"] = str(count)
         for test in study.tests:
             numbers: Mapping[str, int | float] = found.get(run, {}).get(test, {})
             if not numbers and one.name in study.conditions:
