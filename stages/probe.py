@@ -1,15 +1,17 @@
 """probe NAME: linear classifiers on the features of a run's model, few-shot or on all rows.
 
 In: `models/<run>`, the labelled rows of the pool (in a split, if one is stated) or of the
-reference, the test sets. Out: `probes/<name>`, predictions of every draw, and
+reference, the test sets, the class list. Out: `probes/<name>`, predictions of every draw, and
 `metrics/probe/<name>.json`: per test set and number of shots the accuracy of every draw, their mean
 and standard deviation.
 
 Features are those that the model's image tower gives, before normalisation. A test set's own
-classes take part, as in `evaluate`; its images of classes that the labelled rows do not have are
-counted and left out. `stages.learning.probing` says how a probe is fitted.
+classes take part, as in `evaluate`; for one of a test set alone (ObjectNet) the nearest of the
+classes that it covers counts. Images of classes that the labelled rows do not have, or of which
+they lack one that is covered, are counted and left out; so is a test set that has no others.
+`stages.learning.probing` says how a probe is fitted.
 
-Shapes: N labelled rows, Q test images, C classes, D dimensions.
+Shapes: N labelled rows, Q test images, C classes, E rows that classes have, D dimensions.
 """
 
 import statistics
@@ -28,6 +30,7 @@ from stages import versions
 from stages.artifacts import (
     atomic,
     checkpoint,
+    classes,
     dataset,
     layout,
     metrics,
@@ -35,9 +38,10 @@ from stages.artifacts import (
     probes,
     split,
 )
+from stages.artifacts.classes import ClassNames
 from stages.artifacts.dataset import Manifest
 from stages.entry import run
-from stages.learning import models, pixels, probing, zeroshot
+from stages.learning import class_vectors, models, pixels, probing, zeroshot
 from stages.learning.models import Clip
 from stages.learning.probing import Linear
 from stages.parameters import item, section, study
@@ -54,6 +58,22 @@ class Labelled(NamedTuple):
     row: Int64[np.ndarray, " N"]
     label: list[str]
     feature: Float32[np.ndarray, "N D"]
+
+
+class Asked(NamedTuple):
+    """What a test set asks that the labelled rows can answer, as its labels alone say."""
+
+    row: Int64[np.ndarray, " Q"]
+    label: list[str]
+    meant: dict[str, list[str]]  # the classes of the probe that answer for each of its own
+    left_out: int  # images of other classes
+
+
+class Test(NamedTuple):
+    """The images of a test set that are answered, and what answers for each of its classes."""
+
+    images: Labelled
+    meant: dict[str, list[str]]
 
 
 def features(
@@ -93,22 +113,24 @@ def labelled(manifest: Manifest, row_N: Int64[np.ndarray, " N"] | None) -> tuple
     return np.array(kept, np.int64), [str(known[row]) for row in kept]
 
 
-def answers(linear: Linear, names: list[str], test: Labelled, own: list[str]) -> pa.Table:
-    """Predictions with the columns of the artifact; ``own`` classes take part.
+def answers(linear: Linear, names: list[str], test: Test) -> pa.Table:
+    """Predictions with the columns of the artifact; the test set's own classes take part.
 
-    ``names`` are the probe's classes, of which ``own`` and the test's labels are some.
+    ``names`` are the probe's classes, of which some answer for those of the test set.
     """
     place = {name: index for index, name in enumerate(names)}
-    chosen = [place[name] for name in own]
+    own = list(test.meant)
+    chosen = [place[name] for meant in test.meant.values() for name in meant]
+    first_C = class_vectors.first_rows([len(meant) for meant in test.meant.values()])
     position = {name: index for index, name in enumerate(own)}
-    true_Q = np.array([position[name] for name in test.label], np.int64)
+    true_Q = np.array([position[name] for name in test.images.label], np.int64)
     # the offset as one more dimension, which is 1 in every image
-    class_CE = np.column_stack([linear.weight_CD, linear.offset_C])[chosen]
-    image_QE = np.column_stack([test.feature, np.ones(len(test.label), np.float32)])
-    said = zeroshot.classify(image_QE, class_CE, true_Q, 1.0)
+    class_EF = np.column_stack([linear.weight_CD, linear.offset_C])[chosen]
+    image_QF = np.column_stack([test.images.feature, np.ones(len(true_Q), np.float32)])
+    said = zeroshot.classify(image_QF, class_EF, true_Q, 1.0, first_C)
     columns = {
-        "row": test.row,
-        "label": test.label,
+        "row": test.images.row,
+        "label": test.images.label,
         "predicted": [own[index] for index in said.predicted],
         "probability": said.probability.astype(np.float32),
         "rank": said.rank,
@@ -136,27 +158,42 @@ def main(name: str) -> str:
     where = layout.POOL if entry.data == POOL else study.name("reference")
     manifest = dataset.read(layout.dataset(where))
     tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.suite()}
-    clip = models.restore(checkpoint.read(layout.model(entry.run)))
-    device = models.settle(settings.threads, settings.device)
-    clip.model.to(device)
     chosen = None
     if entry.split != NONE:
         chosen = split.read_for(layout.split(entry.split), manifest.sha256).rows
 
-    def seen(manifest: Manifest, row_N: Int64[np.ndarray, " N"] | None, label: str) -> Labelled:
-        kept_N, labels = labelled(manifest, row_N)
-        return Labelled(kept_N, labels, features(clip, manifest, kept_N, settings, device, label))
+    row_N, labels = labelled(manifest, chosen)
+    learnt = sorted(set(labels))
+    known = classes.read(layout.classes(study.name("classes")))
+    asked = {test: among(images, learnt, known) for test, images in tests.items()}
+    if not any(one.label for one in asked.values()):
+        raise ValueError(
+            f"none of {len(tests)} test sets has a class that is among the {len(learnt)} of the "
+            f"probe's rows ({learnt[0]} and others); are they of the same list of classes?"
+        )
 
-    train = seen(manifest, chosen, where)
-    learnt = sorted(set(train.label))
-    known, left = {}, {}
-    for test, images in tests.items():
-        known[test], left[test] = among(seen(images, None, test), learnt, str(images.folder))
+    clip = models.restore(checkpoint.read(layout.model(entry.run)))
+    device = models.settle(settings.threads, settings.device)
+    clip.model.to(device)
+
+    def seen(
+        manifest: Manifest, row_N: Int64[np.ndarray, " N"], labels: list[str], label: str
+    ) -> Labelled:
+        return Labelled(row_N, labels, features(clip, manifest, row_N, settings, device, label))
+
+    train = seen(manifest, row_N, labels, where)
+    answered = {
+        test: Test(seen(tests[test], one.row, one.label, test), one.meant)
+        for test, one in asked.items()
+        if one.label
+    }
     # sums of BLAS depend on the number of its threads, which is a parameter here
     with threadpool_limits(settings.threads), atomic.folder(layout.probes(name)) as out:
-        numbers = _conditions(entry, train, learnt, known, out)
-    for test, count in left.items():
-        numbers["tests"][test] |= {"n": len(known[test].row), "left_out": count}
+        numbers = _conditions(entry, train, learnt, answered, out)
+    numbers["tests"] = {
+        test: numbers["tests"].get(test, {}) | {"n": len(one.label), "left_out": one.left_out}
+        for test, one in asked.items()
+    }
     metrics.write(layout.metrics("probe", name), numbers)
     shown = [
         f"{test} {condition} {of['top1']:.3f}"
@@ -167,27 +204,34 @@ def main(name: str) -> str:
     return f"top-1 {', '.join(shown)}"
 
 
-def among(found: Labelled, learnt: list[str], where: str) -> tuple[Labelled, int]:
-    """The images of a test set whose class was learnt, and how many others there are."""
-    classes = set(learnt)
-    kept = [index for index, label in enumerate(found.label) if label in classes]
+def among(manifest: Manifest, learnt: list[str], known: Mapping[str, ClassNames]) -> Asked:
+    """The images of a test set whose class was learnt, or covers classes that all were.
+
+    Others are counted. ``known`` is the list of classes.
+    """
+    row_Q, labels = labelled(manifest, None)
+    have = set(learnt)
+    every = {name: class_vectors.answering(name, have, known) for name in sorted(set(labels))}
+    meant = {name: answering for name, answering in every.items() if have.issuperset(answering)}
+    kept = [index for index, label in enumerate(labels) if label in meant]
+    left = len(labels) - len(kept)
     if not kept:
-        raise ValueError(
-            f"{where}: none of its {len(set(found.label))} classes is among the {len(learnt)} of "
-            f"the probe's rows ({learnt[0]} and others); are they of the same list of classes?"
-        )
-    if left := len(found.label) - len(kept):
         print(
-            f"{where}: {left} of {len(found.label)} images have a class that the probe's rows do "
-            "not have, and are left out",
+            f"{manifest.folder}: none of its {len(every)} classes is among the {len(learnt)} of "
+            f"the probe's rows ({learnt[0]} and others): all {left} images are left out",
             file=sys.stderr,
         )
-    labels = [found.label[index] for index in kept]
-    return Labelled(found.row[kept], labels, found.feature[kept]), left
+    elif left:
+        print(
+            f"{manifest.folder}: {left} of {len(labels)} images have a class that the probe's rows "
+            "do not have, and are left out",
+            file=sys.stderr,
+        )
+    return Asked(row_Q[kept], [labels[index] for index in kept], meant, left)
 
 
 def _conditions(
-    entry: Probe, train: Labelled, learnt: list[str], tests: Mapping[str, Labelled], out: Path
+    entry: Probe, train: Labelled, learnt: list[str], tests: Mapping[str, Test], out: Path
 ) -> dict[str, dict[str, Any]]:
     """Fit every draw of every number of shots; predictions go to ``out``, the numbers are given."""
     place = {label: index for index, label in enumerate(learnt)}
@@ -223,7 +267,7 @@ def _conditions(
         folder = probes.predictions(out, shots, draw)
         folder.mkdir(parents=True)
         for test, images in tests.items():
-            table = answers(linear, learnt, images, sorted(set(images.label)))
+            table = answers(linear, learnt, images)
             predictions.write(folder, test, table)
             right = float((table["rank"].to_numpy() == 1).mean())
             accuracy.setdefault((test, condition), {})[draw] = right

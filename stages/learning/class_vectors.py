@@ -4,7 +4,7 @@ Shapes: C classes, E rows that classes have, D dimensions.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +73,18 @@ def from_prompts(
     return Classes(names, np.concatenate(parts), None)
 
 
+def answering(name: str, learnt: Container[str], known: Mapping[str, ClassNames]) -> list[str]:
+    """The classes whose rows of a classifier answer for one: itself, or those that it covers."""
+    return [name] if name in learnt or name not in known else known[name].covers or [name]
+
+
+def first_rows(lengths: Sequence[int]) -> Int64[np.ndarray, " C"] | None:
+    """Where the rows of each class begin, of the number that each has; None: each has one."""
+    if all(length == 1 for length in lengths):
+        return None
+    return np.cumsum([0, *lengths[:-1]], dtype=np.int64)
+
+
 def from_classifier(
     stored: Checkpoint, names: list[str], known: Mapping[str, ClassNames], where: str
 ) -> Classes:
@@ -82,9 +94,9 @@ def from_classifier(
     """
     learnt = json.loads(stored.file(models.CLASSES))
     place = {name: index for index, name in enumerate(learnt)}
-    rows, first = [], []
+    rows, lengths = [], []
     for name in names:
-        meant = [name] if name in place or name not in known else known[name].covers or [name]
+        meant = answering(name, place, known)
         for one in meant:
             if one not in place:
                 raise ValueError(
@@ -92,9 +104,9 @@ def from_classifier(
                     "learnt (the labels of the rows that it was trained on: of the pool, of the "
                     f"reference or of both); {nearest(one, learnt)}"
                 )
-        first.append(len(rows))
+        lengths.append(len(meant))
         rows += [place[one] for one in meant]
     weight_ED = safetensors.numpy.load(stored.file(models.CLASSIFIER))["weight"].astype(np.float64)
     weight_ED = weight_ED[rows]
     weight_ED /= np.linalg.norm(weight_ED, axis=1, keepdims=True)
-    return Classes(names, weight_ED, np.array(first) if len(rows) > len(names) else None)
+    return Classes(names, weight_ED, first_rows(lengths))
