@@ -9,8 +9,9 @@ import pytest
 import safetensors.numpy
 
 from stages import encoder, train
-from stages.artifacts import cache, checkpoint, dataset, layout, split
-from stages.learning import loop, models, runs, zeroshot
+from stages.artifacts import cache, checkpoint, classes, dataset, layout, split
+from stages.learning import feed, loop, models, runs, zeroshot
+from stages.learning.distributed import World
 from stages.parameters import parse
 from stages.parameters.runs import Run
 from tests import learning_study
@@ -184,14 +185,49 @@ def test_captions_decide_weights_and_stand_in_the_recipe(here, capsys):
     assert "class_names" not in pieces.card["training"]
 
 
-def test_streams_and_memory_have_the_same_captions(here):
-    """They take rows in another order; what they have of each is the same."""
+MADE = {"pieces": ["tags", "caption"], "prepend_class": True, "synonyms": True}
+
+
+def test_streams_make_captions_without_a_whole_column(here):
     learning_study.change(here, train=STREAM)
     with pytest.MonkeyPatch.context() as patch:
         for column in ("table", "captions", "labels"):
             patch.delattr(dataset.Manifest, column)
-        stored = trained(here, captions={"pieces": ["tags", "caption"], "prepend_class": True})
+        stored = trained(here, captions=MADE)
     assert stored.card["training"]["captions"]["prepend_class"] is True
+
+
+def test_streams_and_memory_have_the_same_captions(here):
+    """They take rows in another order; each image has the same tokens."""
+    rows = split.read(layout.split("labels"))
+    known = {
+        key: entry.model_copy(update={"names": [key, entry.name]})
+        for key, entry in classes.read(layout.classes("shapes")).items()
+    }
+    pool, reference = (dataset.read(layout.dataset(name)) for name in ("pool", "reference"))
+    sources = runs.Sources(pool, reference, known)
+    entry = {"split": "labels", "objective": "clip", "seed": 0, "captions": MADE}
+    # images that are not moved are equal in both
+    clip = {**learning_study.OPTIMISER, "shift": 0}
+    parameters = {**learning_study.PARAMS["train"], "clip": clip}
+    made = {}
+    for where in ("memory", "stream"):
+        settings = parse({**parameters, **STREAM, "data": where}, train.Train, "train")
+        plan = train.plan(parse(entry, Run, "runs.x"), rows, settings)
+        data = runs.training_set.feed(sources, plan, runs.training_set.model(sources, plan))
+        assert isinstance(data, loop.Data) == (where == "memory")
+        asked = feed.Asked(plan.optimiser, 0, World(), pinned=False)
+        pairs = [
+            (image.tobytes(), target.tobytes())
+            for batch in data.batches(asked, 0)
+            for piece in batch
+            for image, target in zip(piece.pixels.numpy(), piece.target.numpy(), strict=True)
+        ]
+        assert len(pairs) == 160
+        made[where] = set(pairs)
+    # the split's rows and the reference's, each in every pass with one text
+    assert len(made["memory"]) == 30 + 21
+    assert made["stream"] == made["memory"]
 
 
 def text_weights(stored):
