@@ -14,8 +14,8 @@ from stages.parameters.runs import NONE, Run
 
 Values = dict[str, Any]
 
-# which data and which draw: a condition's name says the first, its seeds the second
-NOT_FACTORS = ("split", "objective", "seed", "reuse", "add_reference")
+# which data, which draw, and how it is looked at: no factor of a model
+NOT_FACTORS = ("split", "objective", "seed", "reuse", "add_reference", "frequency")
 LENGTH = ("epochs", "samples_seen")
 OBJECTIVES = {"clip": "CLIP", "supervised": "supervised", "dino": "DINO"}
 HEADS = {"clip": "text tower", "supervised": "head"}
