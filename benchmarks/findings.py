@@ -38,7 +38,6 @@ NC1 = Column("NC1", "neural_collapse.nc1", percent=False)
 NC2M = Column("NC2_M", "neural_collapse.nc2_m", percent=False)
 NC2W = Column("NC2_W", "neural_collapse.nc2_w", percent=False)
 BIAS = (TOP1, ACC, PRED, HEAD, MIDDLE, TAIL)
-HEADS = {"": "random", "-frozen": "frozen"}
 
 
 class Table(NamedTuple):
@@ -149,7 +148,7 @@ def _number(shots: str) -> float:
 def _scale() -> dict[str, str]:
     rows = {"name": "random text tower, all", "frozen": "frozen text tower, all"}
     rows["supervised"] = "supervised, all"
-    for part in (2, 4, 8, 16, 32):
+    for part in (2, 8, 32):
         rows[f"scale-{part}"] = f"random text tower, 1/{part}"
         rows[f"scale-{part}-frozen"] = f"frozen text tower, 1/{part}"
         rows[f"scale-{part}-supervised"] = f"supervised, 1/{part}"
@@ -163,8 +162,6 @@ def _tail() -> dict[str, str]:
             start = f"tail-{tail}-{shots}"
             said = f"{tail} classes, {shots}-shot"
             rows[start] = f"CLIP, {said}"
-            if shots:
-                rows[f"{start}-frozen"] = f"CLIP with frozen text, {said}"
             rows[f"{start}-supervised"] = f"supervised, {said}"
             rows[f"{start}-supervised-frozen-50"] = (
                 f"supervised, frozen head, vocabulary 50, {said}"
