@@ -263,10 +263,10 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
 def filled(text: str, results: Path = RESULTS) -> str:
     """A document with each table between its marks."""
     for name, table in tables(results).items():
-        mark = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not mark.search(text):
             raise ValueError(f"{DOCUMENT}: no place for the table {name}")
-        text = mark.sub(lambda found, table=table: found[1] + table + found[2], text)
+        text = mark.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
     return text
 
 
