@@ -257,7 +257,7 @@ def main(name: str) -> str:
     made: dict[tuple[str, ...], Classes] = {}  # test sets of the same classes share prototypes
     with (
         atomic.folder(layout.predictions(name)) as out,
-        features.Writer(layout.features(name)) as kept,
+        features.writing(layout.features(name)) as kept,
     ):
         for test, manifest in tests.items():
             where, names = str(manifest.folder), owned[test]

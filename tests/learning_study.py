@@ -1,6 +1,7 @@
 """A study small enough to train in a test: shapes in colours, three classes, a tiny model."""
 
 import io
+import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,3 +143,17 @@ def change(root: Path, **sections: object) -> None:
         merged = isinstance(values, dict) and name in content
         content[name] = {**content[name], **values} if merged else values
     path.write_text(yaml.safe_dump(content))
+
+
+def enter(root: Path, monkeypatch: pytest.MonkeyPatch, shards: Path | None = None) -> Path:
+    """Work in a study, with a shard cache of its own (or the one given); the study's folder."""
+    monkeypatch.chdir(root)
+    monkeypatch.setenv(cache.ENVIRONMENT, str(shards or root / "shards"))
+    return root
+
+
+def enter_copy(study: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a copy of a study, which a test may change; the copy's folder."""
+    root = folder / "study"
+    shutil.copytree(study, root)
+    return enter(root, monkeypatch)

@@ -180,7 +180,7 @@ def test_a_damaged_table_of_classes(tmp_path, old, new, message):
 
 def test_features_come_back(tmp_path):
     feature_QD = np.arange(6, dtype=np.float32).reshape(2, 3)
-    with features.Writer(tmp_path / "run") as out:
+    with features.writing(tmp_path / "run") as out:
         out.add("val", "abc", feature_QD, np.eye(3), ["cat", "cat", "dog"])
         out.add("plain", "abd", feature_QD, None, [])
     found = features.read(tmp_path / "run", "val")
@@ -200,7 +200,7 @@ def test_features_come_back(tmp_path):
 
 
 def test_features_that_were_not_stored_say_so(tmp_path):
-    with features.Writer(tmp_path / "run"):
+    with features.writing(tmp_path / "run"):
         pass
     with pytest.raises(ValueError, match=r"no features were stored; set evaluate\.features"):
         features.read(tmp_path / "run", "val")
@@ -209,12 +209,12 @@ def test_features_that_were_not_stored_say_so(tmp_path):
 def test_impossible_features_leave_nothing(tmp_path):
     with (
         pytest.raises(ValueError, match="val: features are not finite"),
-        features.Writer(tmp_path / "run") as out,
+        features.writing(tmp_path / "run") as out,
     ):
         out.add("val", "abc", np.full((2, 3), np.nan), None, [])
     with (
         pytest.raises(ValueError, match="val: 3 prototypes of 1 class ids"),
-        features.Writer(tmp_path / "run") as out,
+        features.writing(tmp_path / "run") as out,
     ):
         out.add("val", "abc", np.eye(3), np.eye(3), ["cat"])
     assert list(tmp_path.iterdir()) == []

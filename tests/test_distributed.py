@@ -29,9 +29,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def here(root, monkeypatch):
-    monkeypatch.chdir(root)
-    monkeypatch.setenv(cache.ENVIRONMENT, str(root / "shards"))
-    return root
+    return learning_study.enter(root, monkeypatch)
 
 
 def losses(stored):

@@ -4,7 +4,7 @@ import torch
 
 from stages import embed, encoder
 from stages.artifacts import cache, checkpoint, dataset, embeddings, layout
-from stages.learning import ahead, models, pixels
+from stages.learning import ahead, embedding, models, pixels
 from stages.parameters import section
 from stages.parameters.datasets import Dataset
 from stages.parameters.embed import Embed
@@ -23,9 +23,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture
 def here(study, tmp_path, monkeypatch):
-    monkeypatch.chdir(study)
-    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "shards"))
-    return study
+    return learning_study.enter(study, monkeypatch, tmp_path / "shards")
 
 
 FOLDER = layout.embeddings("clip", "pool")
@@ -56,8 +54,8 @@ def test_rows_belong_to_their_images(here):
 def calls(monkeypatch):
     """The positions of the shards that are embedded, in this process."""
     made = []
-    part = embed.part
-    monkeypatch.setattr(embed, "part", lambda *args: made.append(args[2]) or part(*args))
+    part = embedding.part
+    monkeypatch.setattr(embedding, "part", lambda *args: made.append(args[2]) or part(*args))
     return made
 
 
@@ -79,9 +77,9 @@ def test_other_code_version_or_settings_embed_again(changed, here, calls, monkey
     embed.main("pool")
     calls.clear()
     if changed == "code":
-        monkeypatch.setattr(embed, "CODE", embed.CODE[:1])
+        monkeypatch.setattr(embedding, "CODE", embedding.CODE[:1])
     elif changed == "version":
-        monkeypatch.setattr(embed.versions, "used", lambda *names: {"timm": "another"})
+        monkeypatch.setattr(embedding.versions, "used", lambda *names: {"timm": "another"})
     else:
         monkeypatch.setattr(embed, "section", changed_section(batch_size=8))
     embed.main("pool")
@@ -161,7 +159,7 @@ def test_batches_do_not_cross_shards(here):
     embed.main("pool")
     clip = models.load(layout.model("encoder"))
     manifest = dataset.read(layout.dataset("pool"))
-    alone = embed.part(clip, manifest, 1, section("embed", Embed))
+    alone = embedding.part(clip, manifest, 1, section("embed", Embed))
     assert np.array_equal(alone, embeddings.read(FOLDER).parts[1])
 
 
@@ -186,7 +184,7 @@ def test_a_zero_embedding_is_an_error(here):
     image_ND[:, 0] = 1
     image_ND[5] = 0
     with pytest.raises(ValueError, match=r"00002\.tar: s0037: .*length 0"):
-        embed.check(image_ND, manifest, 2)
+        embedding.check(image_ND, manifest, 2)
 
 
 def test_a_data_set_that_is_not_there(here):
@@ -197,7 +195,7 @@ def test_a_data_set_that_is_not_there(here):
 def test_an_encoder_that_changes_while_the_stage_runs(here):
     manifest = dataset.read(layout.dataset("pool"))
     folder = layout.model("encoder")
-    task = embed.Embedding(manifest, folder, "0" * 64, section("embed", Embed), 1)
+    task = embedding.Embedding(manifest, folder, "0" * 64, section("embed", Embed), 1)
     with pytest.raises(ValueError, match=r"models/encoder: its fingerprint is .* run it again"):
         task.start()
 

@@ -54,14 +54,21 @@ def matches(folder, pool, listed=LISTED):
     frequency.write(folder, found, parts, {"pool": pool})
 
 
-def test_labels_of_the_splits_rows(sources):
+def alone_and_added(sources, by, rows):
+    """Frequencies in these rows of the pool, and with the reference added."""
     pool, reference, folder = sources
-    rows = split.from_rows([0, 1, 2, 3, 4])
-    found = exposure.seen("label", KNOWN, KNOWN, pool, rows, None, folder)
+    chosen = split.from_rows(rows)
+    return tuple(
+        exposure.seen(by, KNOWN, KNOWN, pool, chosen, added, folder) for added in (None, reference)
+    )
+
+
+def test_labels_of_the_splits_rows(sources):
     # a class of one test set without anything that it covers has no frequency
-    assert found == {"ball": 2, "sky": 1, "wall": 1, "coloured": 3}
-    added = exposure.seen("label", KNOWN, KNOWN, pool, rows, reference, folder)
-    assert added == {"ball": 2, "sky": 3, "wall": 2, "coloured": 5}
+    assert alone_and_added(sources, "label", [0, 1, 2, 3, 4]) == (
+        {"ball": 2, "sky": 1, "wall": 1, "coloured": 3},
+        {"ball": 2, "sky": 3, "wall": 2, "coloured": 5},
+    )
 
 
 def test_a_label_that_is_in_no_row_of_the_split_has_frequency_zero(sources):
@@ -77,13 +84,11 @@ def test_a_label_that_is_in_no_row_of_the_split_has_frequency_zero(sources):
 
 
 def test_mentions_in_the_splits_rows(sources):
-    pool, reference, folder = sources
-    rows = split.from_rows([0, 1, 3, 4, 5])
-    found = exposure.seen("mention", KNOWN, KNOWN, pool, rows, None, folder)
     # row 3 mentions both classes that one covers, and is one row
-    assert found == {"ball": 2, "sky": 1, "wall": 1, "coloured": 2}
-    added = exposure.seen("mention", KNOWN, KNOWN, pool, rows, reference, folder)
-    assert added == {"ball": 2, "sky": 3, "wall": 2, "coloured": 4}
+    assert alone_and_added(sources, "mention", [0, 1, 3, 4, 5]) == (
+        {"ball": 2, "sky": 1, "wall": 1, "coloured": 2},
+        {"ball": 2, "sky": 3, "wall": 2, "coloured": 4},
+    )
 
 
 def test_the_order_of_the_classes_in_the_file_is_no_matter(sources):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.artifacts import cache, checkpoint, layout
+from stages.artifacts import checkpoint, layout
 from tests import learning_processes, learning_study
 from tests.learning_processes import MEMORY, STREAM, started, trained
 from tests.learning_study import LAYER_NORM
@@ -33,9 +33,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def here(root, monkeypatch):
-    monkeypatch.chdir(root)
-    monkeypatch.setenv(cache.ENVIRONMENT, str(root / "shards"))
-    return root
+    return learning_study.enter(root, monkeypatch)
 
 
 @KINDS

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from stages import probe
-from stages.artifacts import cache, checkpoint, dataset, layout, metrics, predictions, probes, split
+from stages.artifacts import checkpoint, dataset, layout, metrics, predictions, probes, split
 from stages.learning import models
 from stages.learning.probing import Linear
 from tests import learning_study
@@ -41,8 +41,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def here(root, monkeypatch):
-    monkeypatch.chdir(root)
-    monkeypatch.setenv(cache.ENVIRONMENT, str(root / "shards"))
+    learning_study.enter(root, monkeypatch)
     kept = (root / "params.yaml").read_bytes()
     yield root
     (root / "params.yaml").write_bytes(kept)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from stages import probe
-from stages.artifacts import cache, checkpoint, dataset, layout, metrics, predictions, probes, split
+from stages.artifacts import checkpoint, dataset, layout, metrics, predictions, probes, split
 from stages.learning import models, probing
 from stages.parameters import parse
 from stages.parameters.probes import Probe
@@ -168,8 +168,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture
 def here(study, monkeypatch):
-    monkeypatch.chdir(study)
-    monkeypatch.setenv(cache.ENVIRONMENT, str(study / "shards"))
+    learning_study.enter(study, monkeypatch)
     kept = (study / "params.yaml").read_bytes()
     yield study
     (study / "params.yaml").write_bytes(kept)

@@ -115,10 +115,8 @@ def study(tmp_path_factory):
 
 @pytest.fixture
 def here(study, tmp_path, monkeypatch):
-    monkeypatch.chdir(study)
-    monkeypatch.setenv(cache.ENVIRONMENT, str(tmp_path / "shards"))
     learning_study.change(study, relevance=OPTIONS)
-    return study
+    return learning_study.enter(study, monkeypatch, tmp_path / "shards")
 
 
 FOLDER = layout.relevance("shapes")

@@ -1,5 +1,4 @@
 import dataclasses
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +6,7 @@ import pytest
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
 from stages import encoder, train
-from stages.artifacts import cache, checkpoint, dataset, layout, split
+from stages.artifacts import checkpoint, dataset, layout, split
 from stages.imports import transitive
 from stages.learning import runs
 from stages.parameters import section
@@ -32,12 +31,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture
 def here(study, tmp_path, monkeypatch):
-    """A copy of the study to work in."""
-    root = tmp_path / "study"
-    shutil.copytree(study, root)
-    monkeypatch.chdir(root)
-    monkeypatch.setenv(cache.ENVIRONMENT, str(root / "shards"))
-    return root
+    return learning_study.enter_copy(study, tmp_path, monkeypatch)
 
 
 def states(root):

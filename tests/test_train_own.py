@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 
 from stages import encoder, train
-from stages.artifacts import cache, checkpoint, classes, dataset, layout, split
+from stages.artifacts import checkpoint, classes, dataset, layout, split
 from stages.learning import feed, loop, models, runs, zeroshot
 from stages.learning.distributed import World
 from stages.parameters import parse
@@ -49,12 +49,7 @@ def study(tmp_path_factory):
 
 @pytest.fixture
 def here(study, tmp_path, monkeypatch):
-    """A copy of the study to work in."""
-    root = tmp_path / "study"
-    shutil.copytree(study, root)
-    monkeypatch.chdir(root)
-    monkeypatch.setenv(cache.ENVIRONMENT, str(root / "shards"))
-    return root
+    return learning_study.enter_copy(study, tmp_path, monkeypatch)
 
 
 def trained(root, name="own", **entry):

@@ -9,9 +9,10 @@ are not stored has a card without test sets.
 Shapes: Q test images, E prototypes, D dimensions.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -34,25 +35,11 @@ class Features:
 
 
 class Writer:
-    """Writes the features of a run test set by test set: the folder, whole or not at all."""
+    """Writes the features of a run test set by test set; ``writing`` makes it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = atomic.folder(folder)
-        self._card: dict[str, dict[str, Any]] = {}
-
-    def __enter__(self) -> "Writer":
-        self._out = self._folder.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            (self._out / CARD).write_bytes(atomic.encode_json({"tests": self._card}))
-        self._folder.__exit__(kind, error, trace)
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self.card: dict[str, dict[str, Any]] = {}
 
     def add(
         self,
@@ -73,7 +60,16 @@ class Writer:
         if prototype_ED is not None:
             np.save(self._out / f"{test}.prototypes.npy", prototype_ED.astype(np.float32))
         named = None if prototype_ED is None else classes
-        self._card[test] = {"manifest": manifest, "classes": named}
+        self.card[test] = {"manifest": manifest, "classes": named}
+
+
+@contextmanager
+def writing(folder: Path) -> Generator[Writer]:
+    """Write the features of a run: the folder appears when the block ends, or not at all."""
+    with atomic.folder(folder) as out:
+        writer = Writer(out)
+        yield writer
+        (out / CARD).write_bytes(atomic.encode_json({"tests": writer.card}))
 
 
 def read(folder: Path, test: str) -> Features:

@@ -176,13 +176,7 @@ def bias_panel(looks: Looks | None = None) -> Spec:
 
 def scale_panel(looks: Looks | None = None) -> Spec:
     """One measure against the rows of training, a line per kind of model."""
-    x = {
-        "field": "rows",
-        "type": "quantitative",
-        "title": "training rows (logarithmic)",
-        "scale": {"type": "log", "nice": False, "padding": 12},
-        "axis": {"tickCount": 4, "format": "~s"},
-    }
+    x = _logarithmic("rows", "training rows (logarithmic)", {"tickCount": 4, "format": "~s"})
     y = {
         "field": "value",
         "type": "quantitative",
@@ -194,13 +188,9 @@ def scale_panel(looks: Looks | None = None) -> Spec:
 
 def tail_panel(looks: Looks | None = None, ticks: Sequence[int] = TAILS) -> Spec:
     """Accuracy of the trimmed classes (full) and of the rest (dashed) against their number."""
-    x = {
-        "field": "tail",
-        "type": "quantitative",
-        "title": "rarest classes that were trimmed",
-        "scale": {"type": "log", "nice": False, "padding": 12},
-        "axis": {"format": "d", "values": list(ticks)},
-    }
+    x = _logarithmic(
+        "tail", "rarest classes that were trimmed", {"format": "d", "values": list(ticks)}
+    )
     y = {
         "field": "value",
         "type": "quantitative",
@@ -213,13 +203,9 @@ def tail_panel(looks: Looks | None = None, ticks: Sequence[int] = TAILS) -> Spec
 
 def probe_panel(looks: Looks | None = None, ticks: Sequence[int] = TAILS) -> Spec:
     """Accuracy of probes against the samples of a class, a line per kind of model."""
-    x = {
-        "field": "shots",
-        "type": "quantitative",
-        "title": "samples of a class (logarithmic)",
-        "scale": {"type": "log", "nice": False, "padding": 12},
-        "axis": {"format": "d", "values": list(ticks)},
-    }
+    x = _logarithmic(
+        "shots", "samples of a class (logarithmic)", {"format": "d", "values": list(ticks)}
+    )
     y = {
         "field": "value",
         "type": "quantitative",
@@ -295,6 +281,12 @@ def _lines(x: Spec, y: Spec, looks: Looks | None, detail: list[str], dash: Any =
             },
         ],
     }
+
+
+def _logarithmic(field: str, title: str, axis: Spec) -> Spec:
+    """An axis of counts, with room at its ends."""
+    scale = {"type": "log", "nice": False, "padding": 12}
+    return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
 
 
 def _dash(field: str, known: Mapping[str, list[int]]) -> Spec:
