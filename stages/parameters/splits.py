@@ -9,34 +9,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from stages.parameters import FILE, Strict, parse, read, unknown
+from stages.parameters import FILE, domain_rule, parse, read, unknown
+from stages.parameters.domain_rule import ByDomain
+from stages.parameters.slots import NONE, Rows, Seed, Slots, Sourceless, Unused
 
-NONE = "none"
 SECTION = "splits"
 BASES = ("all", "dedup")  # written by de-duplication, not by a rule
 
-Unused = Literal["none"]
-Rows = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Keep = Rows | Share
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
 By = Literal["label", "mention"]
 Names = Annotated[list[str], Field(min_length=1)]
-
-
-class Slots(Strict):
-    """The slots that every item has; every rule starts from ``base``: all, dedup or a split."""
-
-    base: str
-    of: str
-    with_: str = Field(alias="with")
-
-
-class Sourceless(Slots):
-    """A rule that reads no other split."""
-
-    of: Unused
-    with_: Unused = Field(alias="with")
 
 
 class Scored(Sourceless):
@@ -203,7 +186,7 @@ class Balance(Sourceless):
 
 
 Classwise = TrimTail | Scale | Match | Classes | Balance
-Rule = Everything | Hull | Ranked | Random | Combined | Threshold | Classwise
+Rule = Everything | Hull | Ranked | Random | Combined | Threshold | ByDomain | Classwise
 
 MODELS: dict[str, type[Rule]] = {
     "none": Everything,
@@ -221,6 +204,7 @@ MODELS: dict[str, type[Rule]] = {
     "threshold": Threshold,
     "classes": Classes,
     "balance": Balance,
+    "domain": ByDomain,
 }
 
 
@@ -238,6 +222,8 @@ def load(name: str, path: Path = FILE) -> Rule:
         raise ValueError(f"{path}: {SECTION}.{name}: the name is taken; choose another")
     rule = parse_rule(items[name], f"{path}: {SECTION}.{name}")
     check_names(rule, name, items, content.get("tests") or (), f"{path}: {SECTION}.{name}")
+    if isinstance(rule, ByDomain):
+        domain_rule.check(rule, content, f"{path}: {SECTION}.{name}", str(path))
     return rule
 
 
