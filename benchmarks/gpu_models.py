@@ -19,10 +19,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from stages import embed
 from stages.artifacts import dataset
 from stages.artifacts.manifest import Manifest
 from stages.learning import loop, models, objectives
+from stages.learning.embedding import part
 from stages.learning.feed import Data
 from stages.learning.models import Clip
 from stages.parallel import cores
@@ -183,7 +183,7 @@ def from_files(
             with torch.autocast(where.type, dtype=torch.bfloat16):
                 clip.model.encode_image(images.to(where), normalize=True).float().cpu()
 
-    works = {"ours": lambda: embed.part(clip, manifest, 0, settings, cores()), "bare": bare}
+    works = {"ours": lambda: part(clip, manifest, 0, settings, cores()), "bare": bare}
     seconds = in_turns(works, sizes.rounds, where)
     return compared(f"embed {name}, JPEGs of {STORED} pixels", seconds, len(files), "images")
 

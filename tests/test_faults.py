@@ -9,6 +9,7 @@ import pytest
 
 from stages import embed, encoder
 from stages.artifacts import cache, layout
+from stages.learning import embedding
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -37,7 +38,7 @@ def here(study, tmp_path, monkeypatch):
 def after_first(monkeypatch):
     """Do something when the first shard has been embedded; the positions of those that were."""
     done = []
-    part = embed.part
+    part = embedding.part
 
     def use(action):
         def acting(*args):
@@ -47,7 +48,7 @@ def after_first(monkeypatch):
             done.append(args[2])
             return out
 
-        monkeypatch.setattr(embed, "part", acting)
+        monkeypatch.setattr(embedding, "part", acting)
         return done
 
     return use
