@@ -1,12 +1,13 @@
 """catalogue: the icon package comes in; who plays which part goes out (`data/catalogue/`).
 
 Names give captions and classes, pixels give styles, hashes deal out the parts. Only icons whose
-name is a class are drawn here, to see their style; `prepare` draws what each data set needs.
+name is a class are drawn here, to see their style, and those of the files that
+`stages/icons/further.py` makes from what is left; `prepare` draws what each data set needs.
 """
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -18,13 +19,14 @@ from stages import versions
 from stages.artifacts import catalogue, classes, layout, metrics
 from stages.artifacts.catalogue import Credit, LeftOut
 from stages.entry import run
-from stages.icons import hard, longtail, package, roles
+from stages.icons import further, hard, longtail, package, roles
 from stages.icons.distort import distort
 from stages.icons.labels import Labels
 from stages.icons.longtail import LongTail
 from stages.icons.roles import Candidate, Casting
 from stages.icons.sets import Sets, read_sets
-from stages.icons.table import Drawing, IconTable, Identity, collect, look_at, usable_sets
+from stages.icons.table import Drawing, IconTable, Identity, collect, draw, look_at, usable_sets
+from stages.parallel import ordered_map
 from stages.parameters import section, unknown
 from stages.parameters.icons import Icons
 
@@ -155,6 +157,26 @@ def cast_long_tail(parameters: Icons, world: list[Candidate], labels: Labels) ->
     return Cast(deal.role, left_out, deal.too_few, numbers)
 
 
+def cast_further(
+    parameters: Icons, world: list[Candidate], cast: Cast, labels: Labels, icons: IconTable
+) -> further.Further:
+    """The files that are made from icons without a part: `stages/icons/further.py`."""
+
+    def drawn(identities: Iterable[Identity]) -> Iterator[Drawing | str]:
+        return ordered_map(draw, (icons[identity][0].svg for identity in identities))
+
+    return further.cast(
+        world,
+        cast.part,
+        cast.left_out,
+        labels,
+        drawn,
+        salt=parameters.salt,
+        retrieval=parameters.retrieval_images,
+        domain=parameters.domain_images,
+    )
+
+
 def row(
     icon: package.Icon,
     words: tuple[str, ...],
@@ -233,13 +255,21 @@ def main() -> str:
         by_role[part[identity]].append(entry)
     if parameters.subset:
         by_role[longtail.SUBSET] = of_classes(by_role[longtail.BALANCED], parameters.subset)
-    used = Counter(prefix for prefix, _ in part)
+    past_badges = Labels.of(class_names, sets.badges)
+    more = cast_further(parameters, world, cast, past_badges, icons)
+    seen, named = {**drawings, **more.drawings}, {**label, **more.label}
+    for role, members in more.members.items():
+        by_role[role] = [
+            row(*icons[i], described[i[0]], named.get(i), seen.get(i)) for i in members
+        ]
+    everyone = {*part, *(identity for members in more.members.values() for identity in members)}
+    used = Counter(prefix for prefix, _ in everyone)
     attribution = [
         Credit(p, c.title, c.author, c.author_url, c.licence, c.licence_url, used[p])
         for p, c in described.items()
         if used[p]
     ]
-    left_out += [*same, *broken, *cast.left_out]
+    left_out += [*same, *broken, *cast.left_out, *more.broken]
     catalogue.write(catalogue.FOLDER, by_role, left_out, attribution)
     counts = {role: len(rows) for role, rows in sorted(by_role.items())}
     reasons = dict(Counter(entry.reason.replace(" ", "_") for entry in left_out))

@@ -15,7 +15,7 @@ from stages import catalogue as stage
 from stages.artifacts import catalogue, classes
 from stages.artifacts.layout import RAW_ICONS
 from stages.captions import glosses
-from stages.icons import package, sets, table
+from stages.icons import further, package, sets, table
 from stages.icons.package import Icon
 from stages.parameters import parse, read, section
 from stages.parameters.icons import Icons
@@ -80,7 +80,9 @@ def test_every_part_is_cast_and_no_test_image_is_in_the_pool(folder):
         for path in folder.glob("*.parquet")
         if path.stem != "left_out"
     }
-    assert roles.keys() == {"pool", "reference", *TEST_SETS}
+    assert roles.keys() == {"pool", "reference", *TEST_SETS, *further.ROLES}
+    broad = identities(roles.pop(further.BROAD))
+    assert broad == identities(roles["reference"]), "this preset's pool leaves nothing"
     everyone = Counter(i for table in roles.values() for i in identities(table))
     assert everyone.most_common(1)[0][1] == 1, "an icon plays one part"
     for role in TEST_SETS | {"reference"}:
@@ -105,12 +107,51 @@ def test_every_icon_is_in_a_part_or_in_the_ledger(folder):
 def test_the_attribution_names_every_set_that_is_used(folder):
     with (folder / catalogue.ATTRIBUTION).open() as stream:
         credited = {row["prefix"]: row for row in csv.DictReader(stream)}
-    used = Counter()
+    everyone = set()
     for path in folder.glob("*.parquet"):
         if path.name != catalogue.LEFT_OUT:
-            used.update(catalogue.read(path)["prefix"].to_pylist())
+            everyone |= identities(catalogue.read(path))
+    used = Counter(prefix for prefix, _ in everyone)
     assert {prefix: int(row["icons"]) for prefix, row in credited.items()} == dict(used)
     assert all(row["author"] and row["licence"] for row in credited.values())
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory):
+    """The similarity study with a pool that leaves icons over."""
+    few = SIMILARITY | {"pool_size": 300, "pool_labelled": 100, "pool_with_class_word": 100}
+    few |= {"retrieval_images": 40, "domain_images": 25}
+    return made(tmp_path_factory.mktemp("sampled"), few)
+
+
+def test_what_is_left_makes_four_more_files_and_changes_no_other(folder, sampled):
+    parts = {p.stem: catalogue.read(p) for p in sampled.glob("*.parquet") if p.stem != "left_out"}
+    for role in (*TEST_SETS, "reference"):
+        assert (sampled / f"{role}.parquet").read_bytes() == (
+            folder / f"{role}.parquet"
+        ).read_bytes()
+    assert len(parts["pool"]) == 300
+    broad = parts.pop(further.BROAD)
+    bold = identities(broad) - identities(parts["reference"])
+    everyone = Counter(i for table in parts.values() for i in identities(table)) + Counter(bold)
+    assert everyone.most_common(1)[0][1] == 1, "an icon plays one part"
+    assert identities(broad) > identities(parts["reference"])
+    styles = {row["style"] for row in broad.to_pylist() if (row["prefix"], row["name"]) in bold}
+    assert styles == {further.BOLD}
+    assert set(broad["label"].to_pylist()) <= set(parts["reference"]["label"].to_pylist())
+
+    captions = parts[further.RETRIEVAL]["caption"].to_pylist()
+    assert len(captions) == len(set(captions)) == 40
+    assert all(" " in caption for caption in captions)
+    known = sets.read_sets(ROOT / "data/icons/sets.yaml").renditions
+    for row in parts[further.GLYPHS].to_pylist():
+        assert (row["style"], row["label"], row["prefix"] in known) == ("solid", None, False)
+    for row in parts[further.RENDITIONS].to_pylist():
+        assert row["label"] is None
+        assert row["style"] == "colour" or row["prefix"] in known
+    assert len(parts[further.GLYPHS]) == len(parts[further.RENDITIONS]) == 25
+    numbers = json.loads((sampled.parents[1] / "metrics/catalogue.json").read_text())
+    assert numbers["roles"] == {name: len(t) for name, t in {**parts, "broad": broad}.items()}
 
 
 def test_sets_without_a_usable_licence_are_left_out_with_the_reason():
@@ -179,7 +220,8 @@ def test_a_study_without_icons_has_an_empty_catalogue(tmp_path, monkeypatch):
 
 def test_the_long_tail_has_a_balanced_test_and_keeps_the_natural_counts(long_tail):
     parts = {p.stem: catalogue.read(p) for p in long_tail.glob("*.parquet") if p.stem != "left_out"}
-    assert parts.keys() == {"pool", "reference", "balanced"}
+    assert parts.keys() == {"pool", "reference", "balanced", *further.ROLES}
+    assert identities(parts.pop(further.BROAD)) >= identities(parts["reference"])
     everyone = Counter(i for table in parts.values() for i in identities(table))
     assert everyone.most_common(1)[0][1] == 1, "an icon plays one part"
     tested = Counter(parts["balanced"]["label"].to_pylist())

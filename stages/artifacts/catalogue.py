@@ -2,9 +2,9 @@
 
 ``data/catalogue/<role>.parquet``: prefix, name (the author's), caption, label (class id, null where
 the name is no class), style (null where not measured), licence, author, title (of the set),
-category, tags, svg (the source to draw), in the frozen order of the role. ``left_out.parquet``:
-prefix, name, reason, detail. ``attribution.csv``: a line a set with author, licence and number of
-icons used.
+category, tags, svg (the source to draw), in the frozen order of the role. An icon has one role, but
+those of the reference are in ``broad`` too. ``left_out.parquet``: prefix, name, reason, detail.
+``attribution.csv``: a line a set with author, licence and number of icons used.
 """
 
 import csv

@@ -38,6 +38,9 @@ class Icons(Strict):
     cast: Literal["similarity", "long-tail"] = "similarity"
     test_images_per_class: Some
     pool_with_class_word: Count  # icons of no class whose name has the words of one
+    # from icons that have no other part (`stages/icons/further.py`), at most:
+    retrieval_images: Count = 1000  # each with a caption of its own
+    domain_images: Count = 4000  # of each domain, glyphs and renditions
     # ---- similarity
     reference_families: Share = 0.0
     adversarial_candidates_per_class: Some = 1
