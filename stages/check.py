@@ -20,6 +20,7 @@ from stages.entry import run
 from stages.parameters import FILE, Strict, exports, nearest, parse, read, splits, unknown
 from stages.parameters.datasets import Dataset, Prepare
 from stages.parameters.deduplicate import Deduplicate
+from stages.parameters.domains import Domain
 from stages.parameters.embed import Embed
 from stages.parameters.encoder import Encoder
 from stages.parameters.engine import SECTION, Engine
@@ -47,6 +48,7 @@ FOLDERS = {
     "runs": ("models", "predictions", "features"),
     "probes": ("probes",),
     "intraclass": ("intraclass",),
+    "domains": ("domains",),
 }
 RESERVED = {
     "datasets": {"catalogue", "checked", "classes", "icons", "none", "raw", "tests"},
@@ -73,12 +75,13 @@ ITEMS: dict[str, type[Strict]] = {
     "runs": Run,
 }
 # items of which a study may have none
-FREE: dict[str, type[Strict]] = {"probes": Probe, "intraclass": Intraclass}
+FREE: dict[str, type[Strict]] = {"probes": Probe, "intraclass": Intraclass, "domains": Domain}
+OF_A_SPLIT = ("probes", "intraclass")  # those that have one
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
-NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, splits.SECTION)
-KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION)
+NEEDED = (*SECTIONS, *ITEMS, *OF_A_SPLIT, *NAMES, splits.SECTION)
+KNOWN = (*NEEDED, *FREE, *OPTIONAL, exports.SECTION)
 
 
 def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
@@ -97,9 +100,10 @@ def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
         if name in content:
             parse(content[name], model, f"{path}: {name}")
     for name, model in {**ITEMS, **FREE}.items():
-        if not isinstance(content[name], dict) or not (content[name] or name in FREE):
+        items = content.get(name, {})
+        if not isinstance(items, dict) or not (items or name in FREE):
             raise ValueError(f"{path}: {name}: expected a mapping of named items")
-        for key, values in content[name].items():
+        for key, values in items.items():
             parse(values, model, f"{path}: {name}.{key}")
     check_loaders(content, path)
     splits.load_all(path)
@@ -138,9 +142,16 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
         for name in taken & content[kind].keys():
             raise ValueError(f"{path}: {kind}.{name}: the name is taken; choose another")
     check_runs(content, path)
-    for kind in FREE:
+    for kind in OF_A_SPLIT:
         for name, entry in content[kind].items():
             split_of(entry, content, f"{path}: {kind}.{name}")
+    for name, entry in content.get("domains", {}).items():
+        if name == splits.NONE:
+            raise ValueError(f"{path}: domains.{name}: the name is taken; choose another")
+        for slot in ("first", "second"):
+            if entry[slot] not in content["datasets"]:
+                where = f"{path}: domains.{name}.{slot}"
+                raise unknown("data set", entry[slot], content["datasets"], where)
     for name, entry in content["probes"].items():
         if entry["run"] not in (*content["runs"], ENCODER):
             where = f"{path}: probes.{name}.run"
@@ -204,7 +215,7 @@ def check_classes(content: Mapping[str, Any], path: Path) -> None:
 
 def leftovers(content: Mapping[str, Any]) -> list[Path]:
     """Folders of items that the parameters no longer name; stages that read all would see them."""
-    named = {kind: {*content[kind], "none", "all", "dedup", "encoder"} for kind in FOLDERS}
+    named = {kind: {*content.get(kind, ()), "none", "all", "dedup", "encoder"} for kind in FOLDERS}
     return [
         folder
         for kind, parents in FOLDERS.items()
@@ -221,6 +232,7 @@ def main() -> str:
     # the slots `none` of the DAG point at these
     split.write(layout.split(splits.NONE), [])
     atomic.write_json(layout.model(splits.NONE) / "card.json", {})
+    atomic.write_json(layout.domains(splits.NONE) / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
     with atomic.file(OUTPUT) as temporary:

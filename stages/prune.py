@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from stages import classwise, rules
-from stages.artifacts import layout, manifest, members, metrics, relevance, scores, split
+from stages import classwise, domain_rules, rules
+from stages.artifacts import domains, layout, manifest, members, metrics, relevance, scores, split
 from stages.artifacts.manifest import Manifest
 from stages.artifacts.members import Members
 from stages.artifacts.scores import Scores
@@ -38,6 +38,7 @@ NUMBERS = (  # of the card, that are metrics
         "added_for_classes",
         "classes_kept_whole",
         "class_counts",
+        "domains",
         "target",
         "shortfall",
     ),
@@ -111,6 +112,13 @@ def by_threshold(
         kept_N = rules.random(kept_N, keep, rule.seed)
     card = {key: value for key, value in made.items() if key != "classes"}
     return Pruned(split.from_mask(kept_N), {}, {"relevance": card}, facts)
+
+
+def by_domain(base_N: Bool[np.ndarray, " N"], rule: splits.ByDomain, pool: Manifest) -> Pruned:
+    """The rows of whole domains, as a classifier calls them; the card says how sure that is."""
+    found = domains.read(layout.domains(rule.domain), pool=pool.sha256)
+    kept_N, facts = domain_rules.apply(base_N, rule, found)
+    return Pruned(split.from_mask(kept_N), {}, {"encoder": found.card["encoder"]}, facts)
 
 
 def by_class(
@@ -233,14 +241,18 @@ def read_split(name: str, pool: Manifest) -> Split:
     return split.read_for(layout.split(name), pool.sha256)
 
 
-def read_scores(tests: list[str], pool: Manifest, path: Path) -> dict[str, Scores]:
-    """The scores of ``tests`` for this pool, under the parameters' encoder and reference."""
+def read_scores(rule: splits.Scored, pool: Manifest, path: Path) -> dict[str, Scores]:
+    """The scores of the rule's tests for this pool, under the parameters' encoder and reference or
+    by the yardstick that the rule names."""
     content = read(path)
-    try:
-        root = layout.similarities(content["encoder"]["name"], content["reference"])
-    except (KeyError, TypeError):
-        raise ValueError(f"{path}: encoder.name or reference is missing") from None
-    found = scores.read_all(root, tests, pool=pool.sha256)
+    if rule.scores != splits.NONE:
+        root = layout.yardstick(rule.scores)
+    else:
+        try:
+            root = layout.similarities(content["encoder"]["name"], content["reference"])
+        except (KeyError, TypeError):
+            raise ValueError(f"{path}: encoder.name or reference is missing") from None
+    found = scores.read_all(root, rule.tests, pool=pool.sha256)
     for one in found.values():
         # a row without a score would stay in the pool as if nothing were near it
         if len(one.pool) != len(pool):
@@ -263,12 +275,14 @@ def prune(rule: splits.Rule, pool: Manifest, base: Split, path: Path = FILE) -> 
         return by_operation(base, rule, read_split(rule.of, pool), read_split(rule.with_, pool))
     base_N = base.mask(len(pool))
     if isinstance(rule, splits.Hull):
-        return by_hull(base_N, rule, read_scores(rule.tests, pool, path))
+        return by_hull(base_N, rule, read_scores(rule, pool, path))
     if isinstance(rule, splits.Ranked):
-        return by_rank(base_N, rule, read_scores(rule.tests, pool, path))
+        return by_rank(base_N, rule, read_scores(rule, pool, path))
     of = None if rule.of == splits.NONE else read_split(rule.of, pool)
     if isinstance(rule, splits.Random):
         return by_chance(base_N, rule, of)
+    if isinstance(rule, splits.ByDomain):
+        return by_domain(base_N, rule, pool)
     if isinstance(rule, splits.Threshold):
         return by_threshold(base_N, rule, of, pool, path)
     return by_class(base_N, rule, of, pool, path)

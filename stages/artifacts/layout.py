@@ -53,9 +53,29 @@ def similarity(encoder: str, reference: str, test: str) -> Path:
     return similarities(encoder, reference) / test
 
 
+def yardstick(name: str) -> Path:
+    """The folder that holds the scores of every test set by another encoder or reference."""
+    return Path("yardsticks") / name
+
+
+def embeddings_by(yardstick: str) -> Path:
+    """The folder of the embedding stores that a yardstick made."""
+    return Path("embeddings/by") / yardstick
+
+
+def density(encoder: str, reference: str, test: str) -> Path:
+    """How many pool rows lie just under the threshold of every test image."""
+    return Path("density") / encoder / reference / test
+
+
 def split(name: str) -> Path:
     """A split of the pool: a bitmap and its card."""
     return Path("splits") / name
+
+
+def domains(name: str) -> Path:
+    """Which of two visual domains each pool row is of."""
+    return Path("domains") / name
 
 
 def export(name: str) -> Path:
