@@ -9,22 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy import stats
 
-LEVEL = 0.95
+from stages.comparison import LEVEL, Interval, paired_bootstrap
+
+__all__ = ["LEVEL", "Interval", "paired_bootstrap"]  # of comparisons, at home in another module
+
 LEAST_BINS = 3  # two points always have a rank correlation of one
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with the ends of its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def is_distinguishable(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True)
@@ -36,27 +25,6 @@ class Bins:
     count_B: Int64[np.ndarray, " B"]
     bins_left_out: int
     images_left_out: int
-
-
-def paired_bootstrap(
-    a_Q: Float64[np.ndarray, " Q"], b_Q: Float64[np.ndarray, " Q"], *, resamples: int, seed: int
-) -> Interval:
-    """Mean of ``a - b`` over the same test images with its 95 % percentile bootstrap interval.
-
-    Images are drawn with replacement and both values of an image stay together (Efron and
-    Tibshirani, 1993, chapters 13 and 16). A mean depends only on how often each value of ``a - b``
-    was drawn, and those numbers are multinomial: drawing them is the same bootstrap, in memory
-    that does not grow with Q. The same seed gives the same interval.
-    """
-    if len(a_Q) != len(b_Q) or not len(a_Q):
-        raise ValueError(f"paired values of {len(a_Q)} and {len(b_Q)} images")
-    difference_Q = a_Q - b_Q
-    values, counts = np.unique(difference_Q, return_counts=True)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(difference_Q), counts / counts.sum(), size=resamples)
-    means = drawn @ values / len(difference_Q)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(counts @ values / len(difference_Q)), float(low), float(high))
 
 
 def bin_index(similarity_Q: Float64[np.ndarray, " Q"], width: float) -> Int64[np.ndarray, " Q"]:

@@ -1,6 +1,7 @@
 """What the report reads: all small artifacts of a study in one object, checked against each other.
 
-Shapes: Q images of a test set.
+Shapes: Q images of a test set, S runs of a condition, T runs or random splits that it is compared
+with.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from stages.artifacts import atomic, checkpoint, gap, layout, manifest, predictions, scores, split
 from stages.artifacts.manifest import Manifest
@@ -33,6 +34,7 @@ class Outcome:
     top1_Q: Float64[np.ndarray, " Q"]
     top5_Q: Float64[np.ndarray, " Q"]
     accuracy: Mapping[str, float]  # top-1 of every run
+    right_SQ: Bool[np.ndarray, "S Q"]  # of every run: whether its first answer was right
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,15 @@ class Study:
         """Mean top-1 of every test image over the random splits of a condition's size."""
         found = [self.outcomes[twin, test].top1_Q for twin in condition.twins]
         return np.mean(found, axis=0) if found else None
+
+    def twin_units(self, condition: Condition, test: str) -> Float64[np.ndarray, "T Q"] | None:
+        """What a condition is compared with: the runs on the random split of its size; of several
+        such splits each is one unit, the mean of its runs, for another draw of rows is what they
+        differ by."""
+        found = [self.outcomes[twin, test] for twin in condition.twins]
+        if len(found) == 1:
+            return found[0].right_SQ.astype(np.float64)
+        return np.stack([one.top1_Q for one in found]) if found else None
 
 
 def load(path: Path = FILE) -> Study:
@@ -184,6 +195,7 @@ def _outcome(condition: Condition, test: str, against: Scores) -> Outcome:
         np.mean([rank_Q == 1 for rank_Q in ranks.values()], axis=0),
         np.mean([rank_Q <= TOP for rank_Q in ranks.values()], axis=0),
         {run: float((rank_Q == 1).mean()) for run, rank_Q in ranks.items()},
+        np.stack([rank_Q == 1 for rank_Q in ranks.values()]),
     )
 
 

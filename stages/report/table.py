@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stages.comparison import Comparison, Interval, compare
 from stages.parameters import splits
 from stages.parameters.report import Report
 from stages.report import classwise
 from stages.report.conditions import Condition
-from stages.report.statistics import Interval, paired_bootstrap
 from stages.report.study import Study
 from stages.statistics import wilson
 
@@ -28,7 +28,12 @@ class Cell:
     top1: Interval
     top5: float
     images: int
-    drop: Interval | None  # mean of the random twins minus this; None where there is no twin
+    against: Comparison | None  # this minus the random splits of its size; None where there is none
+
+    @property
+    def drop(self) -> Interval | None:
+        """The mean of the random splits minus this."""
+        return self.against.difference.reversed() if self.against else None
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,24 @@ def note(study: Study, lines: list[Line]) -> str:
         "Every number is one training run, and intervals do not cover the noise between runs."
         if seeds <= 1
         else f"Accuracies are means over up to {seeds} training seeds; intervals cover the choice "
-        "of test images, not the noise between runs."
+        f"of test images{_runs_covered(lines)}."
     )
     return (
         "Top-1 accuracy in %. With it, points below the random split of the same size and [their "
         "95 % paired-bootstrap interval over test images]; bold where it leaves out zero. "
         f"{trained}{_other_base(study, lines)}"
     )
+
+
+def _runs_covered(lines: list[Line]) -> str:
+    """Whether intervals cover the noise between runs, as the end of a sentence."""
+    covers = {cell.against.covers_runs for one in lines for cell in one.cells.values()
+              if cell.against}  # fmt: skip
+    if covers == {True}:
+        return " and the noise between runs"
+    if True in covers:
+        return ", and the noise between runs where both sides have several"
+    return ", not the noise between runs"
 
 
 def _other_base(study: Study, lines: list[Line]) -> str:
@@ -159,15 +175,15 @@ def _line(study: Study, condition: Condition, parameters: Report) -> Line:
 def _cell(study: Study, condition: Condition, test: str, parameters: Report) -> Cell:
     outcome = study.outcomes[condition.name, test]
     count = len(outcome.top1_Q)
-    twin_Q = study.twin_outcome(condition, test)
-    drop = None
-    if twin_Q is not None:
-        drop = paired_bootstrap(
-            twin_Q, outcome.top1_Q, resamples=parameters.resamples, seed=parameters.seed
-        )
+    twins_TQ = study.twin_units(condition, test)
+    against = None
+    if twins_TQ is not None:
+        against = compare(
+            twins_TQ, outcome.right_SQ, resamples=parameters.resamples, seed=parameters.seed
+        ).reversed()
     hits = float(outcome.top1_Q.sum())
     low, high = wilson(hits, count)
-    return Cell(Interval(hits / count, low, high), float(outcome.top5_Q.mean()), count, drop)
+    return Cell(Interval(hits / count, low, high), float(outcome.top5_Q.mean()), count, against)
 
 
 def _columns(cell: Cell) -> Mapping[str, str | int]:

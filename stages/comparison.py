@@ -1,0 +1,312 @@
+"""Two conditions on the same test images: how they differ, how sure that is, what could be seen.
+
+A condition is one or several runs that differ in nothing but their seed; a run's value on an image
+is 1 where its model is right and 0 where it is wrong. What is estimated is the difference of the
+mean accuracy, A minus B.
+
+**One run each.** The 95 % interval is a percentile bootstrap over test images, both values of an
+image staying together (Efron and Tibshirani 1993, chapters 13 and 16). The test is McNemar's (1947)
+in its exact form. Both are about these two models: another seed of the same condition is another
+model, and that noise is in neither.
+
+**Several runs on both sides.** Images and runs are both samples. Images are drawn jointly for all
+runs, runs within their condition (the multi-bootstrap of Sellam et al., ICLR 2022). Drawing both
+counts what is peculiar to one run on one image up to three times (Owen, Annals of Applied
+Statistics 2007), and few runs spread too little about their mean. So the draws are of effects:
+run means, scaled to their unbiased variance, and images' differences, scaled to the variance that
+is left when the images' share of that interaction is taken out, as in the analysis of several
+readers of the same cases (Hillis, Statistics in Medicine 2007); the interaction is then counted
+once, among the runs. Draws are spread by t / z with Satterthwaite's degrees of freedom, which
+depend on the number of runs (the expanded percentile interval of Hesterberg, The American
+Statistician 2015). In McNemar's place is the t test with the same variance and degrees of freedom.
+
+Runs are not paired by seed. The same seed gives two runs the same initial weights and, on other
+data, nothing else; taken as independent the interval is right, or too wide where they do go
+together, and it has about twice the degrees of freedom.
+
+**Several runs on one side only.** Noise between runs is not known for the other side: images alone
+are drawn. In McNemar's place is its counterpart for several answers to an image (Durkalski et al.,
+Statistics in Medicine 2003), which for one run each is McNemar's without correction.
+
+Shapes: S runs of A, T of B, Q test images, R resamples, M hypotheses.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64
+from scipy import stats
+
+LEVEL = 0.95
+ALPHA = 0.05  # two-sided
+POWER = 0.8
+Z_ALPHA = float(stats.norm.ppf(1 - ALPHA / 2))
+Z_POWER = float(stats.norm.ppf(POWER))
+BLOCK = 1 << 21  # numbers that a block of resamples may hold
+MCNEMAR, DURKALSKI, T_TEST = "exact McNemar", "McNemar over several runs", "t over runs and images"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def is_distinguishable(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+    def reversed(self) -> "Interval":
+        """The same of B minus A."""
+        # 0 - x, for zero has no sign
+        return Interval(0.0 - self.value, 0.0 - self.high, 0.0 - self.low)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A minus B in accuracy, as shares, with everything that says how sure it is."""
+
+    difference: Interval
+    p: float  # of no difference, not corrected for other comparisons
+    detectable: float | None  # smallest true difference found with power 0.8; None: none is
+    test: str  # what p is of
+    covers_runs: bool  # whether the noise between runs is in interval, p and detectable
+    images: int
+    runs: tuple[int, int]
+
+    def reversed(self) -> "Comparison":
+        """The same of B minus A."""
+        return replace(self, difference=self.difference.reversed(), runs=self.runs[::-1])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The variance of a difference of mean accuracies by its parts, and its degrees of freedom."""
+
+    runs: float  # of both conditions' means, with what is peculiar to a run on an image
+    images: float  # what is left for the choice of test images
+    all_images: float  # of the images' mean differences, nothing taken out
+    freedom: float
+
+    @property
+    def variance(self) -> float:
+        """Of the difference."""
+        return self.runs + self.images
+
+
+def compare(
+    a_SQ: Float[np.ndarray, "S Q"] | Bool[np.ndarray, "S Q"],
+    b_TQ: Float[np.ndarray, "T Q"] | Bool[np.ndarray, "T Q"],
+    *,
+    resamples: int,
+    seed: int,
+) -> Comparison:
+    """Compare two conditions on the same images; which way is said at the top of this module.
+
+    Values are shares: 1 right, 0 wrong, a fraction for a mean over several runs. The same seed
+    gives the same interval. Raises ``ValueError`` for other images, no image, no run, and values
+    that are not between 0 and 1.
+    """
+    _check(a_SQ, b_TQ)
+    counts = len(a_SQ), len(b_TQ)
+    a_Q, b_Q = _means(a_SQ), _means(b_TQ)
+    images = len(a_Q)
+    if min(*counts, images) > 1:
+        spread = analyse(a_SQ.astype(np.float64), b_TQ.astype(np.float64))
+        interval = _crossed_bootstrap(a_SQ, b_TQ, spread, resamples, seed)
+        error = math.sqrt(spread.variance)
+        p = _two_sided(interval.value, error, spread.freedom, images)
+        seen = (_t(1 - ALPHA / 2, spread.freedom) + _t(POWER, spread.freedom)) * error
+        # where nothing varied, what images could show is still limited by their number
+        seen = seen or detectable_mcnemar(0.0, images)
+        return Comparison(interval, p, _possible(seen), T_TEST, True, images, counts)
+    interval = paired_bootstrap(a_Q, b_Q, resamples=resamples, seed=seed)
+    difference_Q = a_Q - b_Q
+    if counts == (1, 1) and np.isin(difference_Q, (-1.0, 0.0, 1.0)).all():
+        only_a, only_b = int((difference_Q == 1).sum()), int((difference_Q == -1).sum())
+        seen = detectable_mcnemar((only_a + only_b) / images, images)
+        return Comparison(
+            interval, mcnemar(only_a, only_b), seen, MCNEMAR, False, images, counts
+        )  # fmt: skip
+    error = float(np.std(difference_Q, ddof=1)) / math.sqrt(images) if images > 1 else 0.0
+    seen = (Z_ALPHA + Z_POWER) * error or detectable_mcnemar(0.0, images)
+    return Comparison(
+        interval, durkalski(difference_Q), _possible(seen), DURKALSKI, False, images, counts
+    )  # fmt: skip
+
+
+def paired_bootstrap(
+    a_Q: Float64[np.ndarray, " Q"], b_Q: Float64[np.ndarray, " Q"], *, resamples: int, seed: int
+) -> Interval:
+    """Mean of ``a - b`` over the same test images with its 95 % percentile bootstrap interval.
+
+    A mean depends only on how often each value of ``a - b`` was drawn, and those numbers are
+    multinomial: drawing them is the bootstrap over images, in memory that does not grow with Q
+    times the number of resamples. The same seed gives the same interval.
+    """
+    if len(a_Q) != len(b_Q) or not len(a_Q):
+        raise ValueError(f"paired values of {len(a_Q)} and {len(b_Q)} images")
+    value, means_R = _image_means(a_Q - b_Q, resamples, np.random.default_rng(seed))
+    low, high = np.quantile(means_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def analyse(a_SQ: Float64[np.ndarray, "S Q"], b_TQ: Float64[np.ndarray, "T Q"]) -> Spread:
+    """The variance of the difference of means where runs and images are both drawn at random.
+
+    Run s of a condition on image q is mean + run_s + image_q + rest_sq. The mean square of the
+    rest, which no run and no image explains, is in the variance of the runs' means and in that of
+    the images' differences; it is taken out of the latter. Satterthwaite's (1946) degrees of
+    freedom are those of the runs' part, for images are many. Needs two runs a side and two images.
+    """
+    if min(len(a_SQ), len(b_TQ), a_SQ.shape[1]) < 2:
+        raise ValueError(
+            f"{len(a_SQ)} and {len(b_TQ)} runs on {a_SQ.shape[1]} images: not two each"
+        )
+    images = a_SQ.shape[1]
+    of_runs, rest = [], 0.0
+    for one in (a_SQ, b_TQ):
+        run_means = one.mean(axis=1)
+        of_runs.append(float(np.var(run_means, ddof=1)) / len(one))
+        left = one - run_means[:, None] - one.mean(axis=0) + one.mean()
+        square = float((left * left).sum()) / ((len(one) - 1) * (images - 1))
+        rest += square / len(one) / images
+    all_images = float(np.var(a_SQ.mean(axis=0) - b_TQ.mean(axis=0), ddof=1)) / images
+    own_images, runs = max(all_images - rest, 0.0), sum(of_runs)
+    parts = sum(
+        part * part / (len(one) - 1) for part, one in zip(of_runs, (a_SQ, b_TQ), strict=True)
+    )
+    freedom = (runs + own_images) ** 2 / parts if parts > 0 else math.inf
+    return Spread(runs, own_images, all_images, freedom)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """McNemar's test (Psychometrika 1947), exact: the two-sided binomial p of the images that only
+    one of two models has right. Without such images it is 1."""
+    return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
+
+
+def durkalski(difference_Q: Float64[np.ndarray, " Q"]) -> float:
+    """The two-sided p that images' mean differences are about zero, images being independent.
+
+    Their sum over the root of the sum of their squares is normal for many images (Durkalski et al.
+    2003; its square is McNemar's statistic where the differences are -1, 0 and 1)."""
+    squares = float(difference_Q @ difference_Q)
+    if not squares:
+        return 1.0
+    return float(2 * stats.norm.sf(abs(difference_Q.sum()) / math.sqrt(squares)))
+
+
+def detectable_mcnemar(discordance: float, images: int) -> float | None:
+    """The smallest true difference that McNemar's test would find: level 0.05, power 0.8.
+
+    Connor's (Biometrics 1987) formula for the number of images, solved for the difference x at a
+    share of discordant images d: x √Q = z(α/2) √d + z(power) √(d - x²). Models cannot differ by
+    more than they disagree: where x would be larger than d, d is taken as x (all that differ are in
+    favour of one). ``None`` where no difference would be found with so few images. The exact test
+    is a little more careful than the formula, so that its power is a little less.
+    """
+    square = images + Z_POWER**2
+    root = images - Z_ALPHA**2 + Z_POWER**2
+    if root <= 0:
+        return None
+    x = math.sqrt(discordance) * (Z_ALPHA * math.sqrt(images) + Z_POWER * math.sqrt(root)) / square
+    if 0 < x <= discordance:
+        return x
+    # d = x: √(x Q) = z(α/2) + z(power) √(1 - x), a quadratic in √(1 - x)
+    part = (Z_ALPHA * Z_POWER, square, images - Z_ALPHA**2)
+    inner = part[0] ** 2 + part[1] * part[2]
+    if part[2] <= 0:
+        return None
+    half = (math.sqrt(inner) - part[0]) / part[1]
+    return 1 - half * half
+
+
+def holm(p_M: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " M"]:
+    """p values corrected for being a family of M (Holm, Scandinavian Journal of Statistics 1979).
+
+    The k-th smallest is multiplied by M - k + 1, is at least the one before it and at most 1. Where
+    all that are below 0.05 are called differences, the chance of one or more wrong calls is at most
+    0.05, however the comparisons depend on each other.
+    """
+    if not ((p_M >= 0) & (p_M <= 1)).all():
+        raise ValueError("a p value is not between 0 and 1")
+    order = np.argsort(p_M, kind="stable")
+    corrected_M = np.empty_like(p_M)
+    stepped = p_M[order] * np.arange(len(p_M), 0, -1)
+    corrected_M[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return corrected_M
+
+
+def _crossed_bootstrap(
+    a_SQ: np.ndarray, b_TQ: np.ndarray, spread: Spread, resamples: int, seed: int
+) -> Interval:
+    """The interval over images and runs: draws of scaled effects, spread by t / z."""
+    rng = np.random.default_rng(seed)
+    value, means_R = _image_means(_means(a_SQ) - _means(b_TQ), resamples, rng)
+    shrunk = math.sqrt(spread.images / spread.all_images) if spread.all_images else 0.0
+    off_R = (means_R - value) * shrunk
+    for one, sign in ((a_SQ, 1), (b_TQ, -1)):
+        count = len(one)
+        effect_S = one.mean(axis=1, dtype=np.float64) - one.mean(dtype=np.float64)
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
+        off_R += sign * (drawn @ effect_S) / count * math.sqrt(count / (count - 1))
+    wider = _t(1 - ALPHA / 2, spread.freedom) / Z_ALPHA
+    low, high = np.quantile(off_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) * wider
+    return Interval(value, value + float(low), value + float(high))
+
+
+def _means(one_SQ: np.ndarray) -> Float64[np.ndarray, " Q"]:
+    """The mean of every image over the runs."""
+    return np.asarray(one_SQ.mean(axis=0, dtype=np.float64))
+
+
+def _image_means(
+    difference_Q: np.ndarray, resamples: int, rng: np.random.Generator
+) -> tuple[float, Float64[np.ndarray, " R"]]:
+    """The mean of the differences, and of each of the resamples of the images."""
+    values, counts = np.unique(difference_Q, return_counts=True)
+    shares = counts / counts.sum()
+    means = [
+        rng.multinomial(len(difference_Q), shares, size=size) @ values / len(difference_Q)
+        for size in _blocks(resamples, len(values))
+    ]
+    return float(counts @ values / len(difference_Q)), np.concatenate(means)
+
+
+def _blocks(resamples: int, width: int) -> Iterator[int]:
+    """Numbers of resamples that are drawn at once: the draws do not depend on them."""
+    most = max(BLOCK // width, 1)
+    for start in range(0, resamples, most):
+        yield min(most, resamples - start)
+
+
+def _two_sided(value: float, error: float, freedom: float, images: int) -> float:
+    least = 2.0 ** max(1 - images, -1000)  # no test on so few images gives less
+    if not error:
+        return least if value else 1.0
+    return max(least, float(2 * stats.t.sf(abs(value) / error, freedom)))
+
+
+def _t(share: float, freedom: float) -> float:
+    return float(stats.t.ppf(share, freedom))
+
+
+def _possible(difference: float | None) -> float | None:
+    return difference if difference is not None and difference <= 1 else None
+
+
+def _check(a_SQ: np.ndarray, b_TQ: np.ndarray) -> None:
+    if a_SQ.shape[1] != b_TQ.shape[1] or not a_SQ.size or not b_TQ.size:
+        raise ValueError(
+            f"{a_SQ.shape[0]} runs on {a_SQ.shape[1]} images against {b_TQ.shape[0]} on "
+            f"{b_TQ.shape[1]}: a comparison needs runs on both sides and the same images"
+        )
+    for one in (a_SQ, b_TQ):
+        if not ((one >= 0) & (one <= 1)).all():
+            raise ValueError("a value is not between 0 (wrong) and 1 (right)")
