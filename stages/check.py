@@ -20,6 +20,7 @@ from stages.entry import run
 from stages.parameters import FILE, Strict, exports, nearest, parse, read, splits, unknown
 from stages.parameters.datasets import Dataset, Prepare
 from stages.parameters.deduplicate import Deduplicate
+from stages.parameters.density import Density
 from stages.parameters.domains import Domain
 from stages.parameters.embed import Embed
 from stages.parameters.encoder import Encoder
@@ -79,7 +80,7 @@ FREE: dict[str, type[Strict]] = {"probes": Probe, "intraclass": Intraclass, "dom
 OF_A_SPLIT = ("probes", "intraclass")  # those that have one
 NAMES = ("reference", "classes")
 # sections that may be absent
-OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
+OPTIONAL: dict[str, type[Strict]] = {"engine": Engine, "density": Density}
 NEEDED = (*SECTIONS, *ITEMS, *OF_A_SPLIT, *NAMES, splits.SECTION)
 KNOWN = (*NEEDED, *FREE, *OPTIONAL, exports.SECTION)
 

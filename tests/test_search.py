@@ -552,7 +552,7 @@ def test_a_device_takes_float16_unit_vectors():
 def test_a_devices_precision_is_given_back():
     backend = torch.backends.cuda.matmul
     before = backend.allow_fp16_reduced_precision_reduction
-    with device._exact_products():
+    with device.exact_products():
         assert not backend.allow_fp16_reduced_precision_reduction
         assert not backend.allow_tf32
     assert backend.allow_fp16_reduced_precision_reduction == before

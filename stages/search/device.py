@@ -168,7 +168,7 @@ class Scan:
         """The next rows; with ``chosen_N`` only those of them, which keep their number."""
         check("pool", block_ND, self.dim)
         index = np.arange(len(block_ND)) if chosen_N is None else np.flatnonzero(chosen_N)
-        with _exact_products():
+        with exact_products():
             for a in range(0, len(index), ROWS):
                 piece = index[a : a + ROWS]
                 self._piece(block_ND[piece], self.seen + piece)
@@ -294,7 +294,7 @@ def _pairs(
 
 
 @contextmanager
-def _exact_products() -> Generator[None]:
+def exact_products() -> Generator[None]:
     """Float32 accumulation: neither float16 sums nor sums that are reduced in float16."""
     backend = torch.backends.cuda.matmul
     names = ["allow_fp16_reduced_precision_reduction", "allow_fp16_accumulation", "allow_tf32"]

@@ -18,6 +18,7 @@ from stages.artifacts import cache
 from stages.artifacts.embeddings import Embeddings, Part
 from stages.artifacts.split import Split
 from stages.engine import shardwise
+from stages.engine.task import Task
 from stages.parameters.engine import Engine
 from stages.search import device, pool
 from stages.search.neighbour import Nearest
@@ -29,6 +30,7 @@ CODE = tuple(
 
 
 Block = tuple[int, np.ndarray]
+Arrays = dict[str, np.ndarray]
 
 JOINED = 262_144
 """Consecutive parts are searched together until they have so many rows: every search begins
@@ -150,7 +152,7 @@ class Scoring:
             if isinstance(self._queries, pool.Queries)
             else device.Scan(self._queries, portion.rows)
         )
-        scan.read(_ahead(portion.blocks(self.block_rows)))
+        scan.read(ahead(portion.blocks(self.block_rows)))
         similarity_Q, row_Q = scan.result()
         return {
             "max_sim": scan.max_sim_N,
@@ -168,8 +170,8 @@ class Scoring:
         self, store: Embeddings, where: Engine, label: str
     ) -> Iterator[tuple[Portion, dict[str, np.ndarray]]]:
         """Every part of a store with its result, in their order."""
-        given = _digest(self.query_QD), _digest(self.threshold_Q)
-        return _over(self, list(portions(store)), where, label, "scoring", *given)
+        given = digest(self.query_QD), digest(self.threshold_Q)
+        return by_portion(self, list(portions(store)), where, label, "scoring", *given)
 
     @cached_property
     def _queries(self) -> pool.Queries | device.Queries:
@@ -200,7 +202,7 @@ class Neighbours:
             for name, query_QD in self.sets.items()
         }
         mask_N = portion.mask()
-        for start, block_ND in _ahead(portion.blocks(self.block_rows)):
+        for start, block_ND in ahead(portion.blocks(self.block_rows)):
             for search in searches.values():
                 search.update(block_ND, mask_N[start : start + len(block_ND)])
         found = {}
@@ -217,9 +219,9 @@ class Neighbours:
     ) -> dict[str, Closest]:
         """The nearest rows of a store, or of a split of it, for every set."""
         closest = {name: Closest(len(query_QD)) for name, query_QD in self.sets.items()}
-        given = [f"{name} {_digest(query_QD)}" for name, query_QD in self.sets.items()]
+        given = [f"{name} {digest(query_QD)}" for name, query_QD in self.sets.items()]
         items = list(portions(store, chosen))
-        for portion, found in _over(self, items, where, label, "neighbours", *given):
+        for portion, found in by_portion(self, items, where, label, "neighbours", *given):
             for name, one in closest.items():
                 one.add(found[f"{name}/similarity"], found[f"{name}/row"], portion.start)
         return closest
@@ -234,7 +236,7 @@ class Neighbours:
         }
 
 
-def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+def ahead(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same blocks; the next one is read while one is computed."""
 
     def read() -> Block | None:
@@ -254,9 +256,14 @@ def threads(where: Engine) -> int:
     return max(1, torch.get_num_threads() // where.workers)
 
 
-def _over(
-    task: Scoring | Neighbours, items: list[Portion], where: Engine, label: str, *decided: str
-) -> Iterator[tuple[Portion, dict[str, np.ndarray]]]:
+def by_portion(
+    task: Task[Portion, Arrays], items: list[Portion], where: Engine, label: str, *decided: str
+) -> Iterator[tuple[Portion, Arrays]]:
+    """Every part with its result, in their order, from the shard cache where it is kept.
+
+    ``decided`` names what decides a result beside the part, its rows that count and this code.
+    """
+
     def key(portion: Portion) -> str:
         kept = None if portion.kept is None else hashlib.sha256(portion.kept).hexdigest()
         return cache.key(*decided, cache.code(*CODE), portion.identities, kept)
@@ -265,6 +272,7 @@ def _over(
     return zip(items, found, strict=True)
 
 
-def _digest(values: np.ndarray) -> str:
+def digest(values: np.ndarray) -> str:
+    """The SHA-256 of an array: its type, shape and bytes."""
     whole = np.ascontiguousarray(values)
     return hashlib.sha256(f"{whole.dtype}{whole.shape}".encode() + whole.tobytes()).hexdigest()
