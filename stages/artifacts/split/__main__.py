@@ -7,7 +7,8 @@ are read from git and the DVC cache without touching the workspace.
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts import layout, manifest, members, split
+from stages.artifacts import layout, manifest, members, revisions, split
+from stages.columns import aligned
 from stages.entry import run
 from stages.parameters import unknown
 
@@ -29,20 +30,15 @@ def main(command: str, a: str, b: str) -> str:
         ("Jaccard", f"{similarity:.4f}"),
     ]
     print(f"A = {a}\nB = {b}\n")
-    print(table([(name, str(value)) for name, value in rows]))
+    print(aligned([(name, str(value)) for name, value in rows]))
     print("\n" + class_table(before, after))
     return f"{added} rows added, {removed} removed, Jaccard {similarity:.4f}"
 
 
 def load(words: str) -> split.Split:
-    """The split called ``name`` or ``REV:name``; an unknown one is an error that names the nearest.
-
-    A split needs no revision to be named with a colon: names are folder names without one.
-    """
-    revision, colon, name = words.rpartition(":")
-    if not name or "/" in name:
-        raise ValueError(f"{words!r}: expected the name of a split, or REV:name")
-    if colon:
+    """The split called ``name`` or ``REV:name``; an unknown one is an error with the nearest."""
+    revision, name = revisions.parse(words, "split")
+    if revision is not None:
         return load_revision(revision, name)
     folder = layout.split(name)
     if not (folder / split.ROWS).exists():
@@ -53,29 +49,18 @@ def load(words: str) -> split.Split:
 
 def load_revision(revision: str, name: str) -> split.Split:
     """The split ``name`` at a git revision, through DVC's file system."""
-    # DVC takes a second to import and is only needed here
-    from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
-    from scmrepo.exceptions import SCMError
-
-    where = f"{revision}:{layout.split(name)}"
+    folder = layout.split(name)
+    where = f"{revision}:{folder}"
     try:
-        files = DVCFileSystem(rev=revision or "HEAD")
-        folder = layout.split(name)
-        content = {}
-        for file in (split.ROWS, split.CARD):
-            content[file] = files.read_bytes((folder / file).as_posix())
-        return split.decode(Path(where), content[split.ROWS], _card(where, content[split.CARD]))
-    except FileNotFoundError as error:
-        known = _known(files)
-        if name in known:
-            raise FileNotFoundError(
-                f"{where}: the split is known at that revision, but its bytes are not in the DVC "
-                f"cache ({error}); run `dvc fetch --all-commits` or make it again"
-            ) from None
-        raise unknown("split", name, known, f"{revision}:{folder.parent}/") from None
-    except (DvcException, SCMError) as error:
+        files = revisions.Revision(revision)
+        rows, card = (files.read(folder / file) for file in (split.ROWS, split.CARD))
+    except KeyError:
+        raise unknown(
+            "split", name, files.names(folder.parent), f"{revision}:{folder.parent}/"
+        ) from None
+    except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+    return split.decode(Path(where), rows, _card(where, card))
 
 
 def check_comparable(a: str, before: split.Split, b: str, after: split.Split) -> None:
@@ -105,18 +90,7 @@ def class_table(before: split.Split, after: split.Split) -> str:
         return "classes: none changed"
     head = ("class", "in A", "in B", "change")
     rows = [(name, str(x), str(y), f"{y - x:+d}") for name, (x, y) in changes.items()]
-    return table([head, *rows])
-
-
-def table(rows: list[tuple[str, ...]]) -> str:
-    """Align columns: the first to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for first, *others in rows:
-        cells = [first.ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join(cells))
-    return "\n".join(lines)
+    return aligned([head, *rows])
 
 
 def _card(where: str, content: bytes) -> dict[str, Any]:
@@ -126,13 +100,6 @@ def _card(where: str, content: bytes) -> dict[str, Any]:
         return json.loads(content)
     except ValueError as error:
         raise ValueError(f"{where}/{split.CARD}: not valid JSON: {error}") from None
-
-
-def _known(files: Any) -> list[str]:
-    folder = layout.split("any").parent.as_posix()
-    if not files.exists(folder):
-        return []
-    return sorted(Path(path).name for path in files.ls(folder, detail=False))
 
 
 if __name__ == "__main__":

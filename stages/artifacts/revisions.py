@@ -1,0 +1,79 @@
+"""Files as they were at a git revision, from git and the DVC cache, without touching the workspace.
+
+Names that a person gives are ``name``, of the workspace, or ``REV:name``.
+"""
+
+from pathlib import Path
+from typing import Any
+
+
+def parse(words: str, kind: str) -> tuple[str | None, str]:
+    """``REV:name`` as revision and name; the revision is None where none is given.
+
+    Names of items are folder names without a colon or a slash; ``:name`` is that of HEAD.
+    """
+    revision, colon, name = words.rpartition(":")
+    if not name or "/" in name:
+        raise ValueError(f"{words!r}: expected the name of a {kind}, or REV:name")
+    return (revision or "HEAD") if colon else None, name
+
+
+class Revision:
+    """The repository at one git revision, read through DVC's file system.
+
+    Raises ``ValueError`` with what git says of an unknown revision or where this is no repository.
+    """
+
+    def __init__(self, name: str) -> None:
+        # DVC takes a second to import and is only needed here
+        from dvc.api import DVCFileSystem
+
+        self.name = name
+        self._files: Any = self._asked(name, DVCFileSystem, rev=name)
+
+    def read(self, path: Path) -> bytes:
+        """The bytes of a file.
+
+        Raises ``KeyError`` for one that the revision does not know, and ``FileNotFoundError``,
+        which says what to do, for one whose bytes are not here.
+        """
+        where = f"{self.name}:{path.as_posix()}"
+        try:
+            return self._asked(where, self._files.read_bytes, path.as_posix())
+        except FileNotFoundError as error:
+            if not self._knows(path):
+                raise KeyError(where) from None
+            raise FileNotFoundError(
+                f"{where}: known at that revision, but its bytes are not in the DVC cache "
+                f"({error}); run `dvc fetch --all-commits` or make it again"
+            ) from None
+
+    def names(self, folder: Path) -> list[str]:
+        """What a folder holds; nothing where there is no such folder."""
+        place = folder.as_posix()
+        if not self._asked(place, self._files.exists, place):
+            return []
+        try:
+            found = self._asked(place, self._files.ls, place, detail=False)
+        except FileNotFoundError:  # a folder of DVC's whose list is not in the cache
+            return []
+        return sorted(Path(path).name for path in found)
+
+    def _knows(self, path: Path) -> bool:
+        """Whether a file is there; one in a folder of DVC's whose list is missing probably is."""
+        listed = self.names(path.parent)
+        parent = path.parent
+        return path.name in listed or (not listed and parent.name in self.names(parent.parent))
+
+    @staticmethod
+    def _asked(where: str, call: Any, *words: Any, **named: Any) -> Any:
+        """What DVC answers; its own errors as one line that names what was asked for."""
+        from dvc.exceptions import DvcException
+        from scmrepo.exceptions import SCMError
+
+        try:
+            return call(*words, **named)
+        except FileNotFoundError:
+            raise
+        except (DvcException, SCMError) as error:
+            raise ValueError(f"{where}: {error}") from None
