@@ -13,6 +13,7 @@ from stages.report.conditions import Condition
 from stages.report.statistics import Bins, bin_index, binned_accuracy, histogram
 from stages.report.study import Study
 from stages.report.table import Line
+from stages.statistics import wilson
 
 Rows = list[dict[str, Any]]
 
@@ -26,7 +27,17 @@ RANDOM = "random"
 COLUMNS = {
     "accuracy": ("test", "split", "beside", "kind", "top1", "low", "high", "colour"),
     "similarity": ("test", "data", "similarity", "share", "colour"),
-    "binned": ("test", "split", "kind", "similarity", "accuracy", "images", "colour"),
+    "binned": (
+        "test",
+        "split",
+        "kind",
+        "similarity",
+        "accuracy",
+        "low",
+        "high",
+        "images",
+        "colour",
+    ),
 }
 
 
@@ -55,10 +66,10 @@ def accuracy_rows(study: Study, lines: list[Line]) -> Rows:
                     "test": test,
                     "split": one.name,
                     "beside": other,
-                    "kind": _kind(study, one),
-                    "top1": _round(100 * cell.top1.value),
-                    "low": _round(low),
-                    "high": _round(high),
+                    "kind": kind(study, one),
+                    "top1": rounded(100 * cell.top1.value),
+                    "low": rounded(low),
+                    "high": rounded(high),
                     "colour": colour[other],
                 }
                 for other in beside(study, one)
@@ -90,8 +101,8 @@ def similarity_rows(study: Study, width: float) -> Rows:
                     {
                         "test": test,
                         "data": name,
-                        "similarity": _round((index + 0.5) * width),
-                        "share": _round(100 * share),
+                        "similarity": rounded((index + 0.5) * width),
+                        "share": rounded(100 * share),
                         "colour": colour.get(name, GREY),
                     }
                 )  # fmt: skip
@@ -113,15 +124,18 @@ def all_bins(study: Study, parameters: Report) -> dict[tuple[str, str], Bins]:
 
 
 def bin_rows(study: Study, bins: dict[tuple[str, str], Bins]) -> Rows:
-    """Accuracy in % per bin of similarity to the training data, by test set and condition."""
+    """Accuracy in % with its Wilson interval per bin of similarity to the training data, by test
+    set and condition."""
     colour = colours(study)
     return [
         {
             "test": test,
             "split": name,
-            "kind": _kind(study, study.conditions[name]),
-            "similarity": _round(similarity),
-            "accuracy": _round(100 * accuracy),
+            "kind": kind(study, study.conditions[name]),
+            "similarity": rounded(similarity),
+            "accuracy": rounded(100 * accuracy),
+            "low": rounded(100 * low),
+            "high": rounded(100 * high),
             "images": int(count),
             "colour": colour[name],
         }
@@ -129,6 +143,7 @@ def bin_rows(study: Study, bins: dict[tuple[str, str], Bins]) -> Rows:
         for similarity, accuracy, count in zip(
             found.similarity_B, found.accuracy_B, found.count_B, strict=True
         )
+        for low, high in [wilson(min(accuracy * count, count), int(count))]
     ]
 
 
@@ -141,11 +156,13 @@ def to_csv(name: str, rows: Rows) -> str:
     return text.getvalue()
 
 
-def _kind(study: Study, condition: Condition) -> str:
+def kind(study: Study, condition: Condition) -> str:
+    """What a condition's mark looks like: of a split, of a random split, or supervised."""
     if condition.is_supervised:
         return "supervised"
     return RANDOM if condition.split in study.twins else "split"
 
 
-def _round(value: float) -> float:
+def rounded(value: float) -> float:
+    """As the data of plots have it; a zero has no sign."""
     return round(float(value), 4) + 0.0
