@@ -17,8 +17,18 @@ from typing import Any
 from stages import graph, paths
 from stages.artifacts import atomic, layout, split
 from stages.entry import run
-from stages.parameters import FILE, Strict, exports, nearest, parse, read, splits, unknown
-from stages.parameters.datasets import Dataset, Prepare
+from stages.parameters import (
+    FILE,
+    Strict,
+    exports,
+    nearest,
+    parse,
+    read,
+    splits,
+    unknown,
+    yardsticks,
+)
+from stages.parameters.datasets import Dataset, Prepare, Test
 from stages.parameters.deduplicate import Deduplicate
 from stages.parameters.density import Density
 from stages.parameters.domains import Domain
@@ -37,6 +47,7 @@ from stages.parameters.runs import ALL, Run
 from stages.parameters.similarity import Similarity
 from stages.parameters.train import Train, divided
 from stages.parameters.versions import Versions
+from stages.parameters.yardsticks import Yardstick
 from stages.paths import HERE, Place
 
 ENCODER = "encoder"
@@ -50,11 +61,14 @@ FOLDERS = {
     "probes": ("probes",),
     "intraclass": ("intraclass",),
     "domains": ("domains",),
+    yardsticks.SECTION: ("yardsticks", "embeddings/by"),
 }
 RESERVED = {
     "datasets": {"catalogue", "checked", "classes", "icons", "none", "raw", "tests"},
     "runs": {"encoder", "none"},
+    yardsticks.SECTION: {yardsticks.NONE},
 }
+BY = "by"  # the folder of the embeddings that yardsticks make
 SECTIONS: dict[str, type[Strict]] = {
     "versions": Versions,
     "icons": Icons,
@@ -72,11 +86,16 @@ SECTIONS: dict[str, type[Strict]] = {
 ITEMS: dict[str, type[Strict]] = {
     "fetch": Fetch,
     "datasets": Dataset,
-    "tests": Dataset,
+    "tests": Test,
     "runs": Run,
 }
 # items of which a study may have none
-FREE: dict[str, type[Strict]] = {"probes": Probe, "intraclass": Intraclass, "domains": Domain}
+FREE: dict[str, type[Strict]] = {
+    "probes": Probe,
+    "intraclass": Intraclass,
+    "domains": Domain,
+    yardsticks.SECTION: Yardstick,
+}
 OF_A_SPLIT = ("probes", "intraclass")  # those that have one
 NAMES = ("reference", "classes")
 # sections that may be absent
@@ -140,9 +159,12 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
     ):
         raise ValueError(f"{path}: icons.classes is {icons}, but classes names {classes}")
     for kind, taken in RESERVED.items():
-        for name in taken & content[kind].keys():
+        for name in taken & content.get(kind, {}).keys():
             raise ValueError(f"{path}: {kind}.{name}: the name is taken; choose another")
+    if content["encoder"]["name"] == BY:
+        raise ValueError(f"{path}: encoder.name: {BY!r} is taken; choose another")
     check_runs(content, path)
+    yardsticks.check_names(content, str(path))
     for kind in OF_A_SPLIT:
         for name, entry in content[kind].items():
             split_of(entry, content, f"{path}: {kind}.{name}")
@@ -234,6 +256,7 @@ def main() -> str:
     split.write(layout.split(splits.NONE), [])
     atomic.write_json(layout.model(splits.NONE) / "card.json", {})
     atomic.write_json(layout.domains(splits.NONE) / "card.json", {})
+    atomic.write_json(layout.yardstick(splits.NONE) / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
     with atomic.file(OUTPUT) as temporary:

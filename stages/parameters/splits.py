@@ -7,9 +7,15 @@ them into file dependencies; a slot that a rule does not use says ``none``.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-from stages.parameters import FILE, domain_rule, parse, read, unknown
+from stages.parameters import FILE, domain_rule, parse, read, unknown, yardsticks
 from stages.parameters.domain_rule import ByDomain
 from stages.parameters.slots import NONE, Rows, Seed, Slots, Sourceless, Unused
 
@@ -23,15 +29,23 @@ Names = Annotated[list[str], Field(min_length=1)]
 
 
 class Scored(Sourceless):
-    """A rule that reads the scores of some test sets."""
+    """A rule that reads the scores of some test sets: those of the study's encoder and reference,
+    or those of the yardstick ``scores``."""
 
     tests: Names
+    scores: str = NONE
 
     @model_validator(mode="after")
     def _once(self) -> "Scored":
         if len(set(self.tests)) != len(self.tests):
             raise ValueError("a test set comes twice in tests")
         return self
+
+    @model_serializer(mode="wrap")
+    def _stated(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # a card of a split without a yardstick is what it was before there were any
+        values = dump(self)
+        return {key: value for key, value in values.items() if (key, value) != ("scores", NONE)}
 
 
 class Everything(Sourceless):
@@ -222,6 +236,11 @@ def load(name: str, path: Path = FILE) -> Rule:
         raise ValueError(f"{path}: {SECTION}.{name}: the name is taken; choose another")
     rule = parse_rule(items[name], f"{path}: {SECTION}.{name}")
     check_names(rule, name, items, content.get("tests") or (), f"{path}: {SECTION}.{name}")
+    if isinstance(rule, Scored) and rule.scores not in (
+        NONE,
+        *(known := yardsticks.items(content)),
+    ):
+        raise unknown("yardstick", rule.scores, known, f"{path}: {SECTION}.{name}.scores")
     if isinstance(rule, ByDomain):
         domain_rule.check(rule, content, f"{path}: {SECTION}.{name}", str(path))
     return rule

@@ -1,0 +1,146 @@
+"""yardstick NAME: the scores of all test sets by another encoder, another reference, or both.
+
+In: pool, the yardstick's reference and the test sets, and what its encoder needs: the main
+embeddings, or the checkpoint of a run. Out: ``yardsticks/<name>/<test>/``, scores as `similarity`
+writes them; ``embeddings/by/<name>/``, the stores that they were made from and a card that says
+how, which is alone there where the encoder is the main one; ``metrics/yardstick/<name>.json``.
+
+Hull, near, far and core rules read these scores where they name the yardstick. What `gap`,
+`density` and the report's plots over similarity show stays measured by the main encoder.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages import projection, versions
+from stages.artifacts import atomic, checkpoint, dataset, embeddings, layout, metrics
+from stages.artifacts.embeddings import Embeddings
+from stages.artifacts.manifest import Manifest
+from stages.entry import run
+from stages.learning import embedding
+from stages.parallel import cores
+from stages.parameters import engine, section, study, yardsticks
+from stages.parameters.embed import Embed
+from stages.parameters.engine import Engine
+from stages.parameters.similarity import Similarity
+from stages.parameters.yardsticks import MAIN, PIXELS, Yardstick
+from stages.search import scoring, stores
+
+
+@dataclass(frozen=True)
+class Made:
+    """Stores by data set, and what their card says."""
+
+    stores: dict[str, Embeddings]
+    encoder: str  # fingerprint
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def main_stores(datasets: list[str]) -> Made:
+    """The stores that `embed` made."""
+    name = stores.encoder_name()
+    found = stores.load(name, *datasets)
+    first = found[0]
+    place = str(layout.embeddings(name, ""))
+    return Made(
+        dict(zip(datasets, found, strict=True)),
+        stores.source(first, first.encoder),
+        {"place": place},
+    )
+
+
+def by_run(folder: Path, name: str, datasets: list[str], settings: Embed, where: Engine) -> Made:
+    """Every data set under the image tower of the run ``name``."""
+    stored = checkpoint.read(layout.model(name))
+    made = {}
+    for one in datasets:
+        source = dataset.read(layout.dataset(one))
+        parts = embedding.parts(source, stored, settings, where)
+        made[one] = embeddings.write(folder / one, parts, source, stored.fingerprint)
+    return Made(made, stored.fingerprint)
+
+
+def by_pixels(
+    folder: Path, one: Yardstick, datasets: list[str], settings: Embed, where: Engine
+) -> Made:
+    """Every data set by the projection of its pixels, centred on the yardstick's reference."""
+    where = where.without_gpu()
+    decoders = 1 if where.kind == "ray" else max(1, cores() // where.workers)
+    keep = settings.keep_pixels
+    sources = {name: dataset.read(layout.dataset(name)) for name in datasets}
+    by = projection.centred_on(
+        sources[one.reference],
+        one.side,
+        one.dim,
+        one.seed,
+        keep=keep,
+        where=where,
+        decoders=decoders,
+    )
+    made, alike = {}, dict.fromkeys(datasets, 0)
+
+    def rows(name: str, source: Manifest) -> Iterator[np.ndarray]:
+        found = projection.parts(source, by, keep=keep, where=where, decoders=decoders)
+        for part, count in found:
+            alike[name] += count
+            yield part
+
+    for name, source in sources.items():
+        made[name] = embeddings.write(folder / name, rows(name, source), source, by.fingerprint)
+    return Made(made, by.fingerprint, {"without_direction": alike})
+
+
+def stores_of(name: str, one: Yardstick, tests: list[str], where: Engine) -> Made:
+    """The stores of reference, pool and test sets by the yardstick, and their card."""
+    folder, settings = layout.embeddings_by(name), section("embed", Embed)
+    datasets = list(dict.fromkeys([one.reference, layout.POOL, *map(layout.test, tests)]))
+    if one.encoder == MAIN:
+        made = main_stores(datasets)
+    elif one.encoder == "run":
+        made = by_run(folder, one.run, datasets, settings, where)
+    else:
+        made = by_pixels(folder, one, datasets, settings, where)
+    unused = None if one.encoder == PIXELS else {"side", "dim", "seed"}
+    stated = {"yardstick": one.model_dump(exclude=unused), "encoder": made.encoder, **made.facts}
+    atomic.write_json(folder / embeddings.CARD, stated)
+    return made
+
+
+def main(name: str) -> str:
+    """Score the pool against every test set by the yardstick ``name``."""
+    one, settings = yardsticks.load(name), section("similarity", Similarity)
+    versions.check(*versions.LEARNING)
+    where, tests = engine.current(), study.suite()
+    made = stores_of(name, one, tests, where)
+    pool, reference = made.stores[layout.POOL], made.stores[one.reference]
+    inside = {
+        test: scoring.write(
+            layout.yardstick(name) / test,
+            pool,
+            reference,
+            made.stores[layout.test(test)],
+            settings.block_rows,
+            where,
+        )
+        for test in tests
+    }
+    metrics.write(layout.metrics("yardstick", name), {"in_hull": inside, **alike_of(made)})
+    told = ", ".join(f"{test} {count:,}" for test, count in inside.items())
+    without = sum(alike_of(made).get("without_direction", {}).values())
+    more = f"; {without:,} images equal the mean image and have no direction" if without else ""
+    return f"{layout.yardstick(name)}, of {len(pool):,} pool rows in the hulls: {told}{more}"
+
+
+def alike_of(made: Made) -> dict[str, dict[str, int]]:
+    """The images without a direction by data set, as metrics; nothing where there are none."""
+    counts = made.facts.get("without_direction", {})
+    found = {name.replace("/", "."): count for name, count in counts.items() if count}
+    return {"without_direction": found} if found else {}
+
+
+if __name__ == "__main__":
+    run(main)
