@@ -4,13 +4,13 @@ Every item has the same scalar slots (``rule``, ``base``, ``of``, ``with``), bec
 them into file dependencies; a slot that a rule does not use says ``none``.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
     Field,
-    SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
@@ -42,7 +42,7 @@ class Scored(Sourceless):
         return self
 
     @model_serializer(mode="wrap")
-    def _stated(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _stated(self, dump: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         # a card of a split without a yardstick is what it was before there were any
         values = dump(self)
         return {key: value for key, value in values.items() if (key, value) != ("scores", NONE)}
