@@ -8,6 +8,7 @@ from stages.parameters import Strict
 
 Width = Annotated[float, Field(gt=0.0, le=0.5)]
 Pictures = Annotated[int, Field(ge=0, le=200)]
+FIRST = "first"
 
 
 class Report(Strict):
@@ -21,3 +22,9 @@ class Report(Strict):
     removed: Pictures  # pairs a hull split
     neighbours: Pictures  # test images a test set
     duplicates: Pictures  # pairs that de-duplication found
+    kept: Pictures = 12  # pairs just under a threshold, a hull split
+    copies: Pictures = 12  # nearly the same as a test image, a test set
+    # cosine similarity from which a test image and another are nearly the same
+    copy_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.98
+    # the test set of the training distribution, for effective robustness: a name, or the first
+    in_distribution: str = FIRST

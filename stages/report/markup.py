@@ -1,12 +1,15 @@
 """Pieces of HTML. Text that comes from data is escaped here or by the caller with ``html.escape``;
 arguments called ``html`` or ``rows`` are markup already."""
 
+import re
 from collections.abc import Iterable
 from html import escape
 
-from stages.report.pictures import Picture
+from stages.report.album import SIDE, Picture
 
-SHOWN = 72  # pixels, the longer side of a picture
+TAG = re.compile(r"<[^>]*>")
+# the number that a cell begins with, which its column is sorted by
+NUMBER = re.compile(r"\s*[<≤]?\s*([-−+]?(?:\d[\d,]*)?(?:\.\d+)?)(?![\w-])")
 
 
 def section(anchor: str, title: str, *html: str) -> str:
@@ -21,7 +24,10 @@ def paragraph(text: str, kind: str = "") -> str:
 
 
 def data_table(caption: str, head: Iterable[str], rows: Iterable[str]) -> str:
-    """A table that scrolls by itself on a narrow screen; ``head`` are the column names' markup."""
+    """A table that scrolls by itself on a narrow screen; ``head`` are the column names' markup.
+
+    The page's script makes it sortable by its columns.
+    """
     cells = "".join(f'<th scope="col">{name}</th>' for name in head)
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}">'
@@ -33,8 +39,19 @@ def data_table(caption: str, head: Iterable[str], rows: Iterable[str]) -> str:
 def table_row(head: str, cells: Iterable[str], kind: str = "") -> str:
     """A row whose first cell names it."""
     opened = f'<tr class="{kind}">' if kind else "<tr>"
-    rest = "".join(f"<td>{cell}</td>" for cell in cells)
+    rest = "".join(f"<td{_value(cell)}>{cell}</td>" for cell in cells)
     return f'{opened}<th scope="row">{head}</th>{rest}</tr>\n'
+
+
+def _value(html: str) -> str:
+    """What the script sorts a cell by, where it is not the whole text: the number it begins with,
+    so that ``84.3<small>-1.2 [..]</small>`` is 84.3."""
+    text = re.split(r"<(?:small|br)\b", html, maxsplit=1)[0]
+    found = NUMBER.match(TAG.sub("", text))
+    if found is None or not any(map(str.isdigit, found[1])):
+        return ""
+    number = found[1].replace(",", "").replace("−", "-")
+    return f' data-value="{float(number):g}"' if number != TAG.sub("", html) else ""
 
 
 def chip(colour: str, *, hollow: bool = False) -> str:
@@ -66,28 +83,45 @@ def panels(figures: Iterable[tuple[str, str]], *, wide: bool = False) -> str:
     return f'<div class="panels{" wider" * wide}">\n{items}</div>\n'
 
 
-def details(title: str, html: str, *, is_open: bool = False) -> str:
+def subsection(anchor: str, title: str, html: str) -> str:
+    """A part of a section that can be linked to."""
+    return f'<section id="{escape(anchor)}">\n<h3>{escape(title)}</h3>\n{html}</section>\n'
+
+
+def details(title: str, html: str, *, is_open: bool = False, kind: str = "") -> str:
     """Something that can be folded away."""
-    state = " open" if is_open else ""
+    state = (f' class="{kind}"' if kind else "") + " open" * is_open
     return f"<details{state}><summary>{escape(title)}</summary>\n{html}</details>\n"
+
+
+def chooser(tests: Iterable[str], count: int) -> str:
+    """A search over ``count`` cards and a choice of their test set, which the page's script shows
+    and serves; without it all cards are there and this is not."""
+    options = "".join(f"<option>{escape(test)}</option>" for test in tests)
+    return (
+        '<form class="chooser" role="search" hidden><label for="find">class or caption</label>'
+        '<input id="find" type="search" autocomplete="off"><label for="find-test">test set</label>'
+        f'<select id="find-test"><option value="">all</option>{options}</select>'
+        f'<output aria-live="polite">{count} of {count} shown</output></form>\n'
+    )
 
 
 def pictured(one: Picture, title: str, note: str) -> str:
     """A picture with its role, its caption and a note."""
-    scale = SHOWN / max(one.width, one.height)
+    scale = SIDE / max(one.width, one.height)
     width, height = round(one.width * scale), round(one.height * scale)
     return (
-        f'<figure><img src="{one.uri}" width="{width}" height="{height}" loading="lazy" '
+        f'<figure><img src="{one.uri}" width="{width}" height="{height}" decoding="async" '
         f'alt="{escape(f"{title}: {one.caption}")}">'
         f"<figcaption><b>{escape(title)}</b>{escape(one.caption)}"
         f"{f'<br>{escape(note)}' if note else ''}</figcaption></figure>"
     )
 
 
-def card(figures: Iterable[str], text: str = "") -> str:
-    """Pictures that belong together, with a line below."""
+def card(figures: Iterable[str], text: str = "", test: str = "") -> str:
+    """Pictures that belong together, with a line below; ``test`` is the test set they are of."""
     below = f"<p>{escape(text)}</p>" if text else ""
-    return f'<li><div class="row">{"".join(figures)}</div>{below}</li>\n'
+    return f'<li data-test="{escape(test)}"><div class="row">{"".join(figures)}</div>{below}</li>\n'
 
 
 def cards(items: Iterable[str]) -> str:

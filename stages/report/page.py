@@ -1,5 +1,7 @@
 """The page: one self-contained HTML file, from parts that are made elsewhere in this package."""
 
+import base64
+import hashlib
 from html import escape
 from pathlib import Path
 from string import Template
@@ -43,9 +45,7 @@ SECTIONS = {
     **bias_page.SECTIONS,
     "similarity": "How similar the test images are",
     "bins": "Accuracy by similarity",
-    "removed": "What pruning removed",
-    "neighbours": "Nearest neighbours",
-    "duplicates": "Near-duplicates in the pool",
+    "pictures": "Pictures",
     "splits": "How the splits were made",
     "credits": "Credits",
 }
@@ -59,7 +59,7 @@ def render(content: Content) -> str:
         **bias_page.parts(content.study, content.bias),
         "similarity": similarity_page.similarity(content),
         "bins": similarity_page.bins(content),
-        **gallery.parts(
+        "pictures": gallery.part(
             content.study, content.parameters, content.duplicate_count, content.duplicates
         ),
         "splits": definitions.part(content.study, content.parameters),
@@ -67,7 +67,10 @@ def render(content: Content) -> str:
     }
     parts = {anchor: makers[anchor] for anchor in SECTIONS if makers[anchor]}
     links = "".join(f'<li><a href="#{name}">{escape(SECTIONS[name])}</a></li>' for name in parts)
+    script = (HERE / "page.js").read_text(encoding="utf-8")
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
+        script=script,
+        allowed=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         title=escape(_title(content.study)),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         summary="".join(paragraph(text, "lead") for text in _summary(content)),

@@ -1,37 +1,30 @@
-"""Which images the page shows, chosen from the artifacts, and their pictures as data URIs.
+"""Which images the page shows, chosen from the artifacts.
 
 Shapes: K pool rows, Q test images, D dimensions.
 """
 
-import base64
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
-from PIL import Image, UnidentifiedImageError
 
 from stages.artifacts import duplicates as stored
 from stages.artifacts import embeddings, layout, split
 from stages.artifacts.embeddings import Embeddings
-from stages.artifacts.manifest import Manifest
 from stages.artifacts.scores import Scores
 from stages.artifacts.split import Split
 from stages.parameters.splits import Hull
 from stages.report.study import Study, stage
 
-SIDE = 96  # pixels; larger images are scaled down to it
-JPEG_QUALITY = 85
 CHUNK = 128  # pool rows that are looked at together
 SCANNED = 4096  # pool rows that are looked at in all
 BLOCK = 8192  # test images that are held as float64
-TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 
 
 @dataclass(frozen=True)
-class Removed:
-    """A removed pool row, and the test image whose threshold it passes by most."""
+class Judged:
+    """A pool row, and the test image whose threshold it passes by most, or misses by least."""
 
     row: int
     test: str
@@ -61,13 +54,13 @@ class Duplicate:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image for the page: a data URI, the caption, the size that is shown."""
+class Copy:
+    """A test image and an image of the reference or of the pool that is nearly the same."""
 
-    uri: str
-    caption: str
-    width: int
-    height: int
+    test_row: int
+    row: int
+    is_pool: bool
+    similarity: float
 
 
 def strongest(
@@ -103,22 +96,36 @@ def spread(order: Int64[np.ndarray, " K"], count: int) -> Int64[np.ndarray, " S"
     return order[np.round(position).astype(np.int64)]
 
 
-def removed(study: Study, name: str, count: int) -> list[Removed]:
+def removed(study: Study, name: str, count: int) -> list[Judged]:
     """The rows with the highest margins that the hull split ``name`` removed.
 
     One per test image, so that a single test image with many copies does not fill the page.
     """
-    rule = study.rules[name]
-    if not isinstance(rule, Hull) or not count:
+    if not isinstance(study.rules[name], Hull) or not count:
         return []
-    gone = split.difference(study.base_of(name), study.splits[name])
-    order = highest(gone, [study.scores[test] for test in rule.tests], SCANNED)
+    return _judged(study, name, split.difference(study.base_of(name), study.splits[name]), count)
+
+
+def survived(study: Study, name: str, count: int) -> list[Judged]:
+    """The rows with the highest margins that the hull split ``name`` kept: just under a threshold.
+
+    One per test image, as in ``removed``.
+    """
+    if not isinstance(study.rules[name], Hull) or not count:
+        return []
+    return _judged(study, name, study.splits[name], count)
+
+
+def _judged(study: Study, name: str, among: Split, count: int) -> list[Judged]:
+    rule = study.rules[name]
+    assert isinstance(rule, Hull)
+    order = highest(among, [study.scores[test] for test in rule.tests], SCANNED)
     pool = _store(study, layout.POOL, "pool", rule.tests[0])
     tests = {
         test: _store(study, layout.test(test), "test", test).take(study.scores[test].test.row)
         for test in rule.tests
     }
-    chosen: dict[tuple[str, int], Removed] = {}
+    chosen: dict[tuple[str, int], Judged] = {}
     for start in range(0, len(order), CHUNK):
         for one in _causes(study, pool, tests, order[start : start + CHUNK]):
             chosen.setdefault((one.test, one.test_row), one)
@@ -160,6 +167,26 @@ def neighbours(study: Study, test: str, count: int) -> list[Neighbours]:
     ]
 
 
+def copies(study: Study, test: str, threshold: float, count: int) -> tuple[int, list[Copy]]:
+    """How many test images have a neighbour of at least ``threshold``, and some of the pairs.
+
+    Pairs with the nearest image of the reference and of the pool, the most similar first; equal
+    ones in the order of the test images, the reference first.
+    """
+    found = study.scores[test].test
+    row_P = np.concatenate([found.reference_row, found.pool_row])
+    sim_P = np.concatenate([found.reference_sim, found.pool_sim])
+    at_P = np.tile(np.arange(len(found.row)), 2)
+    pool_P = np.arange(len(sim_P)) >= len(found.row)
+    order = np.lexsort((pool_P, at_P, -sim_P))
+    order = order[sim_P[order] >= threshold]
+    pairs = [
+        Copy(int(found.row[at_P[p]]), int(row_P[p]), bool(pool_P[p]), float(sim_P[p]))
+        for p in order[:count]
+    ]
+    return len(np.unique(at_P[order])), pairs
+
+
 def duplicates(count: int) -> tuple[int, list[Duplicate]]:
     """How many rows de-duplication removed, and some from the least to the most similar.
 
@@ -175,70 +202,12 @@ def duplicates(count: int) -> tuple[int, list[Duplicate]]:
     return len(row), pairs
 
 
-class Album:
-    """Pictures by data set and row. Ask for all of them first: a shard is read once."""
-
-    def __init__(self) -> None:
-        self._wanted: dict[str, tuple[Manifest, set[int]]] = {}
-        self._pictures: dict[tuple[str, int], Picture] = {}
-
-    def want(self, source: Manifest, rows: Iterable[int]) -> None:
-        """Note rows that will be shown."""
-        _, known = self._wanted.setdefault(str(source.folder), (source, set()))
-        known.update(rows)
-
-    def read(self) -> None:
-        """Read all images that were noted."""
-        for folder, (source, rows) in self._wanted.items():
-            ordered = sorted(rows)
-            if not ordered:
-                continue
-            shown = zip(ordered, source.image(ordered), captions(source, ordered), strict=True)
-            for row, image, caption in shown:
-                where = f"{folder}: image of row {row}"
-                self._pictures[folder, row] = picture(image, caption, where)
-
-    def picture(self, source: Manifest, row: int) -> Picture:
-        """A picture that was noted and read."""
-        return self._pictures[str(source.folder), row]
-
-
-def captions(source: Manifest, rows: Sequence[int]) -> list[str]:
-    """The captions of a few rows, which ascend; memory holds those of one shard."""
-    found = []
-    positions = np.searchsorted(source.starts, rows, side="right") - 1
-    for position in np.unique(positions):
-        column = source.shard_table(int(position), ["caption"])["caption"]
-        inside = np.array(rows)[positions == position] - source.starts[position]
-        found += column.take(inside).to_pylist()
-    return found
-
-
-def picture(image: bytes, caption: str, where: str) -> Picture:
-    """Bytes of an image as a picture for the page; those larger than ``SIDE`` are scaled down."""
-    try:
-        with Image.open(io.BytesIO(image)) as opened:
-            if opened.format in TYPES and max(opened.size) <= SIDE:
-                return Picture(_uri(image, TYPES[opened.format]), caption, *opened.size)
-            small = opened.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{where}: not readable: {error}; prepare the data set again") from None
-    small.thumbnail((SIDE, SIDE))
-    encoded = io.BytesIO()
-    small.save(encoded, "JPEG", quality=JPEG_QUALITY)
-    return Picture(_uri(encoded.getvalue(), TYPES["JPEG"]), caption, *small.size)
-
-
-def _uri(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
 def _causes(
     study: Study, pool: Embeddings, tests: dict[str, np.ndarray], rows_K: Int64[np.ndarray, " K"]
-) -> Iterator[Removed]:
+) -> Iterator[Judged]:
     """For every pool row the test image, of all the rule's sets, that it passes by most."""
     pool_KD = pool.take(rows_K)
-    best: list[Removed | None] = [None] * len(rows_K)
+    best: list[Judged | None] = [None] * len(rows_K)
     for test, test_QD in tests.items():
         scores = study.scores[test].test
         image_K, similarity_K = strongest(pool_KD, test_QD, scores.reference_sim)
@@ -247,7 +216,7 @@ def _causes(
             known = best[at]
             if known is None or similarity - threshold > known.similarity - known.threshold:
                 row, test_row = int(rows_K[at]), int(scores.row[image])
-                best[at] = Removed(row, test, test_row, float(similarity), threshold)
+                best[at] = Judged(row, test, test_row, float(similarity), threshold)
     return (one for one in best if one is not None)
 
 
