@@ -4,7 +4,8 @@ In: predictions, metrics of `evaluate`, scores, gaps, splits, cards of checkpoin
 frequencies, and of pool, reference and test sets the few images and embeddings that are shown; of
 `probe` and `intraclass` what there is. Out: ``report/index.html``, ``report/table.md``,
 ``report/table.csv``, ``report/runs.csv`` (a line per run and test set, with every factor and every
-number), ``report/plots/*.csv``, ``report/figures/`` and ``metrics/report.json``.
+number), ``report/plots/*.csv``, ``report/figures/``, ``metrics/report.json`` and
+``metrics/summary.json`` (how sure the differences are).
 """
 
 from pathlib import Path
@@ -14,12 +15,24 @@ from stages.artifacts import atomic, metrics
 from stages.entry import run
 from stages.parameters import section
 from stages.parameters.report import Report
-from stages.report import bias, charts, page, pictures, series, similarity_page, study, table, tidy
+from stages.report import (
+    bias,
+    charts,
+    comparisons,
+    page,
+    pictures,
+    series,
+    similarity_page,
+    study,
+    table,
+    tidy,
+)
 from stages.report.content import Content
 from stages.report.statistics import spearman
 
 FOLDER = Path("report")
 METRICS = Path("metrics/report.json")
+SUMMARY = Path("metrics/summary.json")
 
 
 def collect(parameters: Report) -> Content:
@@ -69,12 +82,17 @@ def write(content: Content, folder: Path) -> None:
             (out / f"{name}.csv").write_text(text, encoding="utf-8")
         for name, rows in content.bias.rows.items():
             (out / f"{name}.csv").write_text(bias.to_csv(name, rows), encoding="utf-8")
+        differences = comparisons.rows(content.study, comparisons.family(content.lines))
+        (out / "comparisons.csv").write_text(
+            bias.table(comparisons.COLUMNS, differences), encoding="utf-8"
+        )
     with atomic.folder(folder / "figures") as out:
         drawn = charts.figures(
             content.study, content.accuracy, content.binned, similarity_page.lines_of(content.study)
         )
         drawn = {name: spec for name, spec in drawn.items() if spec["data"]["values"]}
         drawn |= bias.figures(content.study, content.bias)
+        drawn |= comparisons.figures(content)
         for name, spec in drawn.items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")
             (out / f"{name}.png").write_bytes(charts.png(spec))
@@ -84,6 +102,7 @@ def main() -> str:
     content = collect(section("report", Report))
     write(content, FOLDER)
     metrics.write(METRICS, numbers(content))
+    metrics.write(SUMMARY, comparisons.numbers(comparisons.family(content.lines)))
     size = (FOLDER / "index.html").stat().st_size
     return (
         f"{len(content.lines)} rows x {len(content.study.tests)} test sets, "

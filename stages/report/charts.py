@@ -14,7 +14,7 @@ from typing import Any
 
 import vl_convert
 
-from stages.report import bias_charts
+from stages.report import bias_charts, comparison_chart
 from stages.report.series import GREY, RANDOM, Rows, beside, colours
 from stages.report.study import Study
 
@@ -232,6 +232,7 @@ def templates() -> dict[str, str]:
         "accuracy": template(accuracy_panel([]), None),
         "similarity": template(similarity_panel(), "data", "'split'"),
         "binned": template(bins_panel(), None),
+        "comparisons": template(comparison_chart.panel([]), None),
         "frequency": template(bias_charts.frequency_panel(), None, column="panel"),
         "sources": template(bias_charts.sources_panel([]), None, column="rev"),
         "bias": template(bias_charts.bias_panel(), "test", column="against"),

@@ -11,6 +11,7 @@ from stages.report import (
     bias_page,
     charts,
     classwise,
+    comparisons,
     definitions,
     gallery,
     published,
@@ -41,6 +42,7 @@ WIDE = 30  # letters of a condition's name that want a plot a column of its own
 NONE = "–"
 SECTIONS = {
     "accuracy": "Accuracy",
+    "comparisons": "How sure the differences are",
     "published": "Beside the published study",
     **bias_page.SECTIONS,
     "similarity": "How similar the test images are",
@@ -55,6 +57,7 @@ def render(content: Content) -> str:
     """The whole page."""
     makers = {
         "accuracy": _accuracy(content),
+        "comparisons": comparisons.part(content),
         "published": _published(content),
         **bias_page.parts(content.study, content.bias),
         "similarity": similarity_page.similarity(content),

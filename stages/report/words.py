@@ -148,14 +148,23 @@ def _certainty(lines: list[Line]) -> str:
             f"{images}; every model was trained once, so what another training seed would have "
             "given is not in them, and small differences should not be read as findings."
         )
+    covers = {
+        cell.against.covers_runs for one in lines for cell in one.cells.values() if cell.against
+    }
+    if covers == {True}:
+        told = f"{images} and on the training seed; accuracies are means over seeds"
+    elif True in covers:
+        told = (
+            f"{images}, and on the training seed where both sides have several; accuracies are "
+            "means over seeds"
+        )
+    else:
+        told = f"{images}, not how much on the training seed; accuracies are means over seeds"
     if 1 in counts:
         single = [line.condition.name for line in lines if len(line.condition.seeds) == 1]
         verb = "was" if len(single) == 1 else "were"
-        told = (
+        which = (
             listed(single) if len(single) <= NAMED else f"{len(single)} of {len(lines)} conditions"
         )
-        return (
-            f"{images}, not how much on the training seed; accuracies are means over seeds, but "
-            f"{told} {verb} trained only once."
-        )
-    return f"{images}, not how much on the training seed; accuracies are means over seeds."
+        return f"{told}, but {which} {verb} trained only once."
+    return f"{told}."
