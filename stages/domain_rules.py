@@ -82,7 +82,7 @@ def counts(
     return dict(zip(names, found_A.tolist(), strict=True))
 
 
-def apportion(ratio: Mapping[int, float], size: int) -> dict[int, int]:
+def apportion(ratio: Mapping[int, int | float], size: int) -> dict[int, int]:
     """``size`` rows at a ratio, by Sainte-Laguë's method; equal claims: the first one named.
 
     For two parts that is the largest remainder. For three, the largest remainder can give a part
@@ -98,7 +98,7 @@ def apportion(ratio: Mapping[int, float], size: int) -> dict[int, int]:
     return given
 
 
-def largest(ratio: Mapping[int, float], have: Mapping[int, int]) -> int:
+def largest(ratio: Mapping[int, int | float], have: Mapping[int, int]) -> int:
     """The largest size at the ratio for which every part has rows enough."""
     low, high = 0, sum(have[part] for part in ratio)
     while low < high:  # what a part gets does not fall with the size
@@ -111,7 +111,7 @@ def largest(ratio: Mapping[int, float], have: Mapping[int, int]) -> int:
 def mix(
     base_N: Bool[np.ndarray, " N"],
     answer_N: Int8[np.ndarray, " N"],
-    ratio: Mapping[int, float],
+    ratio: Mapping[int, int | float],
     size: int | None,
     seed: int,
     names: tuple[str, ...],

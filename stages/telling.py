@@ -10,7 +10,10 @@ them chooses the thresholds and the other half states precision and recall, whic
 on the rows that thresholds were chosen on. The part of a row is a function of the seed and the
 row's image alone, so that copies are in one part and new rows move no old one.
 
-Shapes: N labelled rows, P parts' rows, D dimensions, M pool rows of a block.
+What held-out rows say holds for rows of the two domains. A row of neither gets an answer too, often
+a sure one, for nothing like it was labelled: no precision counts it.
+
+Shapes: N labelled rows, D dimensions, M pool rows of a block.
 """
 
 import hashlib
@@ -107,7 +110,10 @@ def check_parts(
     for part, of in counts.items():
         for name, count in of.items():
             if count < LEAST:
-                told = "; ".join(f"{one}: {rows}" for one, rows in counts.items())
+                told = "; ".join(
+                    f"{one}: {rows[names[0]]} {names[0]}, {rows[names[1]]} {names[1]}"
+                    for one, rows in counts.items()
+                )
                 raise ValueError(
                     f"{count} {part} rows of {name}, {LEAST} are needed ({told}); label more rows, "
                     "or change held_out"
