@@ -17,8 +17,8 @@ from stages.artifacts.dataset import Manifest
 from stages.artifacts.embeddings import Embeddings
 from stages.entry import run
 from stages.learning import embedding
-from stages.parameters import engine, item, section
-from stages.parameters.datasets import NONE, Dataset
+from stages.parameters import engine, section
+from stages.parameters.datasets import NONE, entry
 from stages.parameters.embed import Embed
 from stages.parameters.encoder import Encoder
 from stages.progress import progress
@@ -49,8 +49,7 @@ def main(name: str) -> str:
     """Embed the data set ``name`` of the section `datasets`, or ``tests/…`` of the test sets."""
     versions.check(*versions.LEARNING)
     settings, encoder = section("embed", Embed), section("encoder", Encoder)
-    kind, _, key = name.rpartition("/")
-    source = item(kind or "datasets", key, Dataset)
+    source = entry(name)
     manifest = dataset.read(layout.dataset(name), shards=source.embeddings == NONE)
     stored = checkpoint.read(layout.model("encoder"))
     folder = layout.embeddings(encoder.name, name)

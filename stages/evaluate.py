@@ -17,6 +17,10 @@ the run's training rows are counted, or where the run's split says which classes
 and of neural collapse what needs none. The functions `imbalance` and `neural_collapse` are here for
 notebooks too.
 
+A test set of the task `retrieval` is asked for R@k in both directions instead (`stages.retrieval`),
+with its captions as they are; its ranks are in `predictions/<run>` too. Only a CLIP run has learnt
+what captions say: another run has no entry for such a test set.
+
 Shapes: Q test images, C classes, E rows that classes have, D dimensions.
 """
 
@@ -27,11 +31,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int64
 from threadpoolctl import threadpool_limits
-from torch.nn import functional
 
-from stages import exposure, versions
+from stages import exposure, retrieval, versions
 from stages.artifacts import (
     atomic,
     checkpoint,
@@ -42,13 +45,14 @@ from stages.artifacts import (
     metrics,
     predictions,
 )
+from stages.artifacts import retrieval as captioned
 from stages.artifacts.classes import ClassNames
 from stages.artifacts.dataset import Manifest
 from stages.bias import Imbalance, confusion, imbalance
 from stages.collapse import NAMES as COLLAPSE
 from stages.collapse import Collapse, neural_collapse
 from stages.entry import run
-from stages.learning import class_vectors, models, pixels, zeroshot
+from stages.learning import captions, class_vectors, images, models, pixels, zeroshot
 from stages.learning.class_vectors import Classes
 from stages.learning.models import Clip
 from stages.parameters import item, section, study
@@ -87,26 +91,6 @@ def own_classes(manifest: Manifest) -> list[str]:
     return sorted(set(labelled))
 
 
-@torch.no_grad()
-def encode(
-    clip: Clip,
-    pixels_QSS3: UInt8[np.ndarray, "Q S S 3"],
-    settings: Evaluate,
-    device: torch.device,
-) -> tuple[Float32[np.ndarray, "Q D"], Float32[np.ndarray, "Q D"]]:
-    """Image embeddings before normalisation, and of length one."""
-    raw, unit = [], []
-    for start in range(0, len(pixels_QSS3), settings.batch_size):
-        part = np.ascontiguousarray(pixels_QSS3[start : start + settings.batch_size])
-        images = clip.normalise(part, device)
-        with models.autocast(settings.precision, device):
-            embedded = clip.model.encode_image(images)
-        embedded = embedded.float()
-        raw.append(embedded.cpu().numpy())
-        unit.append(functional.normalize(embedded, dim=-1).cpu().numpy())
-    return np.concatenate(raw), np.concatenate(unit)
-
-
 def outcome(
     clip: Clip,
     manifest: Manifest,
@@ -122,7 +106,8 @@ def outcome(
     scale = float(clip.model.logit_scale.detach().exp()) if found else 0.0
     raw, true, predicted, tables = [], [], [], []
     for number in progress(range(len(manifest.shards)), label=f"evaluate {label}", unit="shards"):
-        raw_QD, unit_QD = encode(clip, pixels.shard(manifest, number, clip.view), settings, device)
+        pixels_QSS3 = pixels.shard(manifest, number, clip.view)
+        raw_QD, unit_QD = images.encode(clip, pixels_QSS3, settings, device)
         labels = manifest.shard_table(number, ["label"])["label"].to_pylist()
         true_Q = np.array([position[name] for name in labels], np.int64)
         raw.append(raw_QD)
@@ -242,7 +227,7 @@ def main(name: str) -> str:
     if entry.frequency is not None:
         settings = settings.model_copy(update={"frequency": entry.frequency})
     known = classes.read(layout.classes(study.name("classes")))
-    tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.suite()}
+    tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.to_classify()}
     owned = {test: own_classes(manifest) for test, manifest in tests.items()}
     stored = checkpoint.read(layout.model(name))
     trimmed = stored.card["split"].get("trimmed", [])
@@ -285,12 +270,28 @@ def main(name: str) -> str:
             if settings.features:
                 rows = (found.class_ED, found.owners) if found else (None, [])
                 kept.add(test, manifest.sha256, said.feature_QD, *rows)
+        first: dict[str, float] = {}
+        for test in study.to_retrieve():
+            if entry.objective != "clip":
+                what = f"{name} is a {entry.objective} run, which learns no captions"
+                print(f"{test}: {what}: no R@k", file=sys.stderr)
+                continue
+            manifest = dataset.read(layout.dataset(layout.test(test)))
+            ranks, table, raw_QD = captions.retrieve(clip, manifest, settings, device, test)
+            captioned.write(out, test, table)
+            numbers[test] = retrieval.summary(ranks)
+            first[test] = numbers[test]["image_to_text"]["r1"]
+            if settings.features:
+                kept.add(test, manifest.sha256, raw_QD, None, [])
     metrics.write(layout.metrics("evaluate", name), numbers)
     if entry.objective == SELF_SUPERVISED:
         nc1 = {test: numbers[test]["neural_collapse"].get("nc1") for test in tests}
         return "nc1 " + ", ".join(f"{test} {v:.3f}" for test, v in nc1.items() if v is not None)
-    shown = ", ".join(f"{test} {numbers[test]['top1']:.3f}" for test in tests)
-    return f"top-1 {shown}"
+    shown = {
+        "top-1": [f"{test} {numbers[test]['top1']:.3f}" for test in tests],
+        "R@1": [f"{test} {r1:.3f}" for test, r1 in first.items()],
+    }
+    return "; ".join(f"{what} {', '.join(values)}" for what, values in shown.items() if values)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,13 @@ from stages.artifacts import classes, dataset, in_place, layout, metrics, place
 from stages.artifacts.dataset import Counts, Drop, Sample
 from stages.artifacts.in_place import Part
 from stages.entry import run
-from stages.parameters import engine, item, section, study
-from stages.parameters.datasets import NONE, Dataset, Limits, Prepare
+from stages.parameters import engine, section, study
+from stages.parameters.datasets import NONE, Dataset, Limits, Prepare, Test, entry
 from stages.parameters.sources import Embeddings, ImageFolder, Table, WebDataset
 from stages.progress import progress
 from stages.sources import embeddings, icons, imagefolder, table, webdataset
 from stages.sources.folder import read_folder
 
-TESTS = "tests"  # the section, and the folder, of test sets
 COPIED = ("icons", "folder", "imagefolder")
 
 
@@ -81,7 +80,7 @@ def write(source: Dataset, parameters: Prepare, raw: Path, name: str) -> tuple[C
 def main(name: str) -> str:
     parameters = section("prepare", Prepare)
     kind, _, key = name.rpartition("/")
-    source = item(kind or "datasets", key, Dataset)
+    source = entry(name)
     slot = "raw" if source.place == NONE else "place"
     raw = Path(getattr(source, slot))
     where = f"{kind or 'datasets'}.{key}.{slot} in params.yaml"
@@ -93,11 +92,13 @@ def main(name: str) -> str:
         raise FileNotFoundError(f"{raw}: not found ({where})")
     counts, lost = write(source, parameters, raw, name)
     target = layout.dataset(name)
-    if kind == TESTS and None in (labels := dataset.read(target, shards=False).labels):
+    is_to_classify = isinstance(source, Test) and source.task == "classify"
+    if is_to_classify and None in (labels := dataset.read(target, shards=False).labels):
         shutil.rmtree(target)
         raise ValueError(
             f"{target}: {labels.count(None):,} of {len(labels):,} images have no class, and a test "
-            f"set has one for each; name it by a sub-folder a class in {raw}"
+            f"set has one for each; name it by a sub-folder a class in {raw}, or set its task to "
+            "retrieval"
         )
     numbers = {"samples": counts.samples, "dropped": counts.dropped, "shards": counts.shards}
     if lost is not None:

@@ -157,7 +157,7 @@ def main(name: str) -> str:
     entry, settings = item("probes", name, Probe), section("evaluate", Evaluate)
     where = layout.POOL if entry.data == POOL else study.name("reference")
     manifest = dataset.read(layout.dataset(where))
-    tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.suite()}
+    tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.to_classify()}
     chosen = None
     if entry.split != NONE:
         chosen = split.read_for(layout.split(entry.split), manifest.sha256).rows

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from stages.parameters import Strict, parse
+from stages.parameters import Strict, item, parse
 from stages.parameters.sources import Embeddings, ImageFolder, Table, WebDataset
 
 NONE = "none"
@@ -57,6 +57,32 @@ class Dataset(Strict):
         return parse(values, OPTIONS.get(self.source, Strict), f"source {self.source}")
 
 
+class Test(Dataset):
+    """A test set: a data set, and what models are asked about it.
+
+    ``classify``: which class an image shows; each has one. ``retrieval``: which caption belongs to
+    an image, and which image to a caption; classes, if there are any, are not asked for.
+    """
+
+    task: Literal["classify", "retrieval"] = "classify"  # as `stages.parameters.study.TASKS`
+
+    @model_validator(mode="after")
+    def _has_captions(self) -> "Test":
+        if self.task == "retrieval" and self.source not in CAPTIONED:
+            raise ValueError(
+                f"task retrieval needs images with captions of their own, which source "
+                f"{self.source} does not have; sources that have: {', '.join(CAPTIONED)}"
+            )
+        return self
+
+
+def entry(name: str) -> Dataset:
+    """The entry of the data set ``name``: of the section `datasets`, or ``tests/…`` of `tests`."""
+    kind, _, key = name.rpartition("/")
+    return item(kind or "datasets", key, Test if kind else Dataset)
+
+
+CAPTIONED = ("icons", "folder", "webdataset")
 OPTIONS: dict[str, type[Strict]] = {
     "webdataset": WebDataset,
     "imagefolder": ImageFolder,

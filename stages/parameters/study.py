@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from stages.parameters import FILE, nearest, read
+from stages.parameters import FILE, nearest, read, unknown
+
+TASKS = ("classify", "retrieval")  # the first is meant where an entry names none
 
 
 def name(key: str, path: Path = FILE) -> str:
@@ -19,6 +21,28 @@ def suite(path: Path = FILE) -> list[str]:
     if not isinstance(value, dict) or not value:
         raise ValueError(f"{path}: tests: expected a mapping with an entry for every test set")
     return [str(test) for test in value]
+
+
+def to_classify(path: Path = FILE) -> list[str]:
+    """Those of the test sets whose images models name the class of."""
+    return _of_task("classify", path)
+
+
+def to_retrieve(path: Path = FILE) -> list[str]:
+    """Those of the test sets whose captions models find by images, and images by captions."""
+    return _of_task("retrieval", path)
+
+
+def _of_task(task: str, path: Path) -> list[str]:
+    # by hand: training reads names here too, and shall not depend on what data sets are made of
+    entries, found = read(path)["tests"], []
+    for test in suite(path):
+        given = entries[test].get("task", TASKS[0]) if isinstance(entries[test], dict) else None
+        if given not in TASKS:
+            raise unknown("task", str(given), TASKS, f"{path}: tests.{test}.task")
+        if given == task:
+            found.append(test)
+    return found
 
 
 def _value(key: str, path: Path) -> object:
