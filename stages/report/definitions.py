@@ -66,7 +66,9 @@ def _definitions(parameters: Report) -> str:
             "reference R. The margin of a pool image x is the largest s(t, x) − s(t, R); x is "
             "removed if that is above the split's delta. With delta 0, as where none is named, no "
             "test image has a nearer neighbour in split and reference than it has in the "
-            "reference; a positive delta leaves images that are nearer by at most delta.",
+            "reference; a positive delta leaves images that are nearer by at most delta. A split "
+            "that names a yardstick is measured by that one's encoder and reference instead: for "
+            "it all this holds by these, not by the study's own.",
         ),
         "twin": (
             "Random split of the same size",

@@ -11,7 +11,7 @@ from html import escape
 from stages.artifacts import catalogue
 from stages.artifacts.manifest import Manifest
 from stages.parameters.report import Report
-from stages.parameters.splits import Hull
+from stages.parameters.splits import NONE, Hull
 from stages.report import pictures
 from stages.report.album import Album
 from stages.report.markup import (
@@ -187,7 +187,7 @@ def _removed(study: Study, parameters: Report) -> Gallery:
             continue
         found = pictures.removed(study, name, parameters.removed)
         gone = len(study.base_of(name)) - len(study.splits[name])
-        text = f"{len(found)} of {gone:,} removed images."
+        text = f"{len(found)} of {gone:,} removed images.{_measured(rule)}"
         items = tuple(_judged(study, one, "removed", rule.delta) for one in found)
         groups += [Group(name, items, text)] if items else []
     return Gallery(
@@ -206,7 +206,7 @@ def _survived(study: Study, parameters: Report) -> Gallery:
         if not isinstance(rule, Hull):
             continue
         found = pictures.survived(study, name, parameters.kept)
-        text = f"{len(found)} of {len(study.splits[name]):,} images that stayed."
+        text = f"{len(found)} of {len(study.splits[name]):,} images that stayed.{_measured(rule)}"
         items = tuple(_judged(study, one, "kept", rule.delta) for one in found)
         groups += [Group(name, items, text)] if items else []
     return Gallery(
@@ -217,6 +217,12 @@ def _survived(study: Study, parameters: Report) -> Gallery:
         "clearly more alike than what stays?",
         tuple(groups),
     )
+
+
+def _measured(rule: Hull) -> str:
+    if rule.scores == NONE:
+        return ""
+    return f" Similarities and thresholds are those of the yardstick {rule.scores}."
 
 
 def _copies(study: Study, parameters: Report) -> Gallery:

@@ -10,12 +10,14 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from stages.artifacts import duplicates as stored
-from stages.artifacts import embeddings, layout, split
+from stages.artifacts import layout, split
 from stages.artifacts.embeddings import Embeddings
 from stages.artifacts.scores import Scores
 from stages.artifacts.split import Split
 from stages.parameters.splits import Hull
-from stages.report.study import Study, stage
+from stages.report import measured
+from stages.report.measured import Measured
+from stages.report.study import Study
 
 CHUNK = 128  # pool rows that are looked at together
 SCANNED = 4096  # pool rows that are looked at in all
@@ -119,15 +121,16 @@ def survived(study: Study, name: str, count: int) -> list[Judged]:
 def _judged(study: Study, name: str, among: Split, count: int) -> list[Judged]:
     rule = study.rules[name]
     assert isinstance(rule, Hull)
-    order = highest(among, [study.scores[test] for test in rule.tests], SCANNED)
-    pool = _store(study, layout.POOL, "pool", rule.tests[0])
+    found = measured.by(study, rule)
+    order = highest(among, [found.scores[test] for test in rule.tests], SCANNED)
+    pool = found.store(layout.POOL, "pool", rule.tests[0])
     tests = {
-        test: _store(study, layout.test(test), "test", test).take(study.scores[test].test.row)
+        test: found.store(layout.test(test), "test", test).take(found.scores[test].test.row)
         for test in rule.tests
     }
     chosen: dict[tuple[str, int], Judged] = {}
     for start in range(0, len(order), CHUNK):
-        for one in _causes(study, pool, tests, order[start : start + CHUNK]):
+        for one in _causes(found, pool, tests, order[start : start + CHUNK]):
             chosen.setdefault((one.test, one.test_row), one)
             if len(chosen) == count:
                 return list(chosen.values())
@@ -203,13 +206,13 @@ def duplicates(count: int) -> tuple[int, list[Duplicate]]:
 
 
 def _causes(
-    study: Study, pool: Embeddings, tests: dict[str, np.ndarray], rows_K: Int64[np.ndarray, " K"]
+    by: Measured, pool: Embeddings, tests: dict[str, np.ndarray], rows_K: Int64[np.ndarray, " K"]
 ) -> Iterator[Judged]:
     """For every pool row the test image, of all the rule's sets, that it passes by most."""
     pool_KD = pool.take(rows_K)
     best: list[Judged | None] = [None] * len(rows_K)
     for test, test_QD in tests.items():
-        scores = study.scores[test].test
+        scores = by.scores[test].test
         image_K, similarity_K = strongest(pool_KD, test_QD, scores.reference_sim)
         for at, (image, similarity) in enumerate(zip(image_K, similarity_K, strict=True)):
             threshold = float(scores.reference_sim[image])
@@ -218,12 +221,3 @@ def _causes(
                 row, test_row = int(rows_K[at]), int(scores.row[image])
                 best[at] = Judged(row, test, test_row, float(similarity), threshold)
     return (one for one in best if one is not None)
-
-
-def _store(study: Study, name: str, role: str, test: str) -> Embeddings:
-    """The embeddings that the scores of ``test`` were made from."""
-    folder = layout.embeddings(study.encoder, name)
-    if not folder.exists():
-        raise FileNotFoundError(f"{folder}: not found; `dvc repro {stage('embed', name)}` makes it")
-    card = study.scores[test].card
-    return embeddings.read(folder, encoder=card["encoder"], dataset=card[role])

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from stages.parameters import Strict, parse
-from stages.parameters.splits import Everything, Hull
+from stages.parameters.splits import NONE, Everything, Hull
 from stages.report.conditions import Condition
 from stages.report.study import Study
 
@@ -62,7 +62,7 @@ def counterpart(study: Study, kind: str | list[str]) -> Condition | None:
         if kind in (SUPERVISED, UNPRUNED):
             found = condition.is_supervised if kind == SUPERVISED else isinstance(rule, Everything)
         else:
-            found = isinstance(rule, Hull) and set(rule.tests) == wanted
+            found = isinstance(rule, Hull) and set(rule.tests) == wanted and rule.scores == NONE
         if found:
             return condition
     return None

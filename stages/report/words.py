@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from stages.parameters.splits import Combined, Everything, Hull, Random, Ranked, Rule
+from stages.parameters.splits import (
+    NONE,
+    ByDomain,
+    Combined,
+    Everything,
+    Hull,
+    Random,
+    Ranked,
+    Rule,
+)
 from stages.report import classwise
 from stages.report.statistics import LEVEL, Interval
 from stages.report.study import Study
@@ -45,7 +54,7 @@ def rule(one: Rule) -> str:
         shifted = f" + {one.delta:g}" if one.delta else ""
         return (
             f"hull pruning for {listed(one.tests)}: a row goes if it is more similar to some test "
-            f"image than that image's nearest reference image{shifted}"
+            f"image than that image's nearest reference image{shifted}{_by(one)}"
         )
     if isinstance(one, Ranked):
         kept = (
@@ -54,15 +63,34 @@ def rule(one: Rule) -> str:
             else f"{percent(one.keep)} of the base"
         )
         which = "least" if one.rule == "near" else "most"
-        return f"{one.rule}: {kept} {which} similar to the nearest image of {listed(one.tests)}"
+        near = f"similar to the nearest image of {listed(one.tests)}{_by(one)}"
+        return f"{one.rule}: {kept} {which} {near}"
     if isinstance(one, Random):
         size = f"as many as {one.of}" if one.keep is None else f"keep {one.keep:,}"
         return f"random: a uniform sample, {size}, seed {one.seed}"
     if isinstance(one, Combined):
         return f"{one.rule} of {one.of} and {one.with_}, as far as the base reaches"
+    if isinstance(one, ByDomain):
+        return by_domain(one)
     if isinstance(one, Everything):
         return "the base itself, nothing removed"
     return classwise.said(one)
+
+
+def _by(one: Hull | Ranked) -> str:
+    """By what a rule measures, where it is not the study's encoder and reference."""
+    return "" if one.scores == NONE else f", measured by the yardstick {one.scores}"
+
+
+def by_domain(one: ByDomain) -> str:
+    """How a split of whole domains is chosen."""
+    called = f"as the classifier {one.domain} calls them"
+    if one.mix is None:
+        told = "only rows of" if one.keep is not None else "all but rows of"
+        return f"domain: {told} {listed(one.words())}, {called}"
+    ratio = ":".join(f"{part:g}" for part in one.mix.values())
+    size = "as many rows as there are" if one.size is None else f"{one.size:,} rows"
+    return f"domain: {size} of {listed(one.words())} at {ratio}, {called}, seed {one.seed}"
 
 
 def listed(words: Sequence[str]) -> str:
@@ -96,7 +124,8 @@ def _hull(study: Study, line: Line) -> str:
     chosen = study.rules[one.split]
     assert isinstance(chosen, Hull)
     gone = len(study.base_of(one.split)) - line.rows
-    text = f"“{one.name}” lacks {gone:,} images ({percent(gone / (gone + line.rows))})"
+    by = f"{_by(chosen)}," if _by(chosen) else ""
+    text = f"“{one.name}”{by} lacks {gone:,} images ({percent(gone / (gone + line.rows))})"
     own = chosen.tests[0] if len(chosen.tests) == 1 else None
     others = {test: cell.drop for test, cell in line.cells.items() if test != own and cell.drop}
     if own is None:
