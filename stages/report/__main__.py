@@ -19,6 +19,10 @@ from stages.report import (
     bias,
     charts,
     comparisons,
+    copies,
+    density,
+    density_page,
+    matrix,
     page,
     pictures,
     series,
@@ -52,6 +56,7 @@ def collect(parameters: Report) -> Content:
         duplicate_count=count,
         duplicates=duplicates,
         bias=bias.load(found),
+        edges=density.load(found),
     )
 
 
@@ -86,12 +91,16 @@ def write(content: Content, folder: Path) -> None:
         (out / "comparisons.csv").write_text(
             bias.table(comparisons.COLUMNS, differences), encoding="utf-8"
         )
+        for topic in (matrix, density_page, copies):
+            for name, (columns, rows) in topic.tables(content).items():
+                (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
         drawn = charts.figures(
             content.study, content.accuracy, content.binned, similarity_page.lines_of(content.study)
         )
         drawn = {name: spec for name, spec in drawn.items() if spec["data"]["values"]}
         drawn |= bias.figures(content.study, content.bias)
+        drawn |= matrix.figures(content) | density_page.figures(content)
         drawn |= comparisons.figures(content)
         for name, spec in drawn.items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")

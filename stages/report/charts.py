@@ -14,7 +14,7 @@ from typing import Any
 
 import vl_convert
 
-from stages.report import bias_charts, comparison_chart
+from stages.report import bias_charts, comparison_chart, density_charts, matrix_charts
 from stages.report.series import GREY, RANDOM, Rows, beside, colours
 from stages.report.study import Study
 
@@ -239,6 +239,9 @@ def templates() -> dict[str, str]:
         "scale": template(bias_charts.scale_panel(), "test", column="measure", resolve=("x", "y")),
         "tail": template(bias_charts.tail_panel(), "test", column="shots"),
         "perclass": template(bias_charts.class_panel(), "condition"),
+        "density": template(density_charts.panel(), None),
+        "matrix": template(matrix_charts.accuracy_panel(), None, column="rev"),
+        "overlap": template(matrix_charts.overlap_panel(), "base", column="rev"),
         "probes": template(bias_charts.probe_panel(), "test", column="trained"),
     }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from stages.parameters.report import Report
 from stages.report import series
 from stages.report.bias import Bias
+from stages.report.density import Edge
 from stages.report.pictures import Duplicate
 from stages.report.statistics import Bins
 from stages.report.study import Study
@@ -25,3 +26,4 @@ class Content:
     duplicate_count: int
     duplicates: list[Duplicate]
     bias: Bias
+    edges: dict[str, Edge]  # of the hulls, by test set

@@ -1,0 +1,127 @@
+"""How dense the edge of the hull is: pool rows just under the test images' thresholds.
+
+Hull pruning removes the rows above a threshold. What lies just under it is what a test image keeps
+of its surroundings, and what pruning with a lower delta would remove as well.
+
+Shapes: Q test images, N pool rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.artifacts import density, layout, split
+from stages.artifacts.density import ABOVE, Density
+from stages.artifacts.split import Split
+from stages.parameters import FILE
+from stages.parameters import study as parameters
+from stages.report.series import Rows
+from stages.report.study import Study
+
+COLUMNS = ("test", "rows", "band", "least", "images")
+REMOVED = ("test", "band", "removed", "further", "share_of_base")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One test set: its counts, and the rows of the base that hull pruning with respect to it
+    removes, for delta 0 and for minus each band."""
+
+    density: Density
+    removed: tuple[int, ...]
+    base_rows: int
+
+    @property
+    def names(self) -> list[str]:
+        """What the report calls the counts, in their order."""
+        return [ABOVE, *(f"within {band:g}" for band in self.density.bands)]
+
+    @property
+    def further(self) -> tuple[int, ...]:
+        """Rows that each lower delta removes beside those of delta 0."""
+        return tuple(count - self.removed[0] for count in self.removed[1:])
+
+
+def load(study: Study) -> dict[str, Edge]:
+    """The edges of the hulls of all test sets; none where the study has no stage `density`.
+
+    Raises ``FileNotFoundError`` where one is missing, ``ValueError`` where one is of another
+    study's pool or test set.
+    """
+    root = layout.density(study.encoder, parameters.name("reference", FILE), "any").parent
+    if not root.exists():
+        return {}
+    found = {}
+    for test, scores in study.scores.items():
+        if not (root / test / density.CARD).exists():
+            raise FileNotFoundError(
+                f"{root / test}: not found; `dvc repro density@{test}` makes it"
+            )
+        one = density.read(root / test)
+        for source in density.SOURCES:
+            if one.card[source] != scores.card[source]:
+                raise ValueError(
+                    f"{one.folder}: made with another {source} than {scores.folder}; `dvc repro "
+                    f"density@{test}` makes it again"
+                )
+        # a study whose splits have another base has it all the same: the stage read it
+        base = study.splits.get(one.card["base"]) or split.read(layout.split(one.card["base"]))
+        deltas = [0.0, *(-band for band in one.bands)]
+        found[test] = Edge(one, _removed(study, test, deltas, base), len(base))
+    return found
+
+
+def _removed(study: Study, test: str, deltas: Sequence[float], base: Split) -> tuple[int, ...]:
+    """Rows of the base whose margin is greater than each delta, as rule `hull` compares them."""
+    counts = np.zeros(len(deltas), np.int64)
+    for start, block in study.scores[test].pool_blocks(["margin"]):
+        margin_N = block["margin"]
+        margin_N = margin_N[base.within(start, start + len(margin_N))]
+        counts += [int((margin_N > delta).sum()) for delta in deltas]
+    return tuple(counts.tolist())
+
+
+def rows(edges: Mapping[str, Edge]) -> Rows:
+    """Per test set and band the share of test images in % with at least so many rows in it.
+
+    Of the base split. Also for the rows above the threshold, which are no band.
+    """
+    found: Rows = []
+    for test, edge in edges.items():
+        counts = edge.density.base
+        most = max(int(count_Q.max()) for count_Q in counts.values())
+        for name, count_Q in zip(edge.names, counts.values(), strict=True):
+            found += [
+                {
+                    "test": test,
+                    "rows": edge.density.card["base"],
+                    "band": name,
+                    "least": least,
+                    "images": round(float(100 * (count_Q >= least).mean()), 4),
+                }
+                for least in _steps(most)
+                if (count_Q >= least).any()
+            ]
+    return found
+
+
+def _steps(most: int) -> list[int]:
+    """1, 2, 3, … and from ten on about ten numbers a decade, up to ``most``."""
+    steps = np.unique(np.round(10 ** np.arange(0, np.log10(max(most, 1)) + 1e-9, 0.1)))
+    return [int(step) for step in steps]
+
+
+def removed_rows(edges: Mapping[str, Edge]) -> Rows:
+    """Per test set and band, what hull pruning with delta 0 and with minus the band removes."""
+    return [
+        {
+            "test": test,
+            "band": band,
+            "removed": count,
+            "further": count - edge.removed[0],
+            "share_of_base": round(count / edge.base_rows, 6),
+        }
+        for test, edge in edges.items()
+        for band, count in zip([0.0, *edge.density.bands], edge.removed, strict=True)
+    ]

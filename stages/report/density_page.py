@@ -1,0 +1,124 @@
+"""The page's section on how dense the edge of the hull is.
+
+Shapes: Q test images.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int64
+
+from stages.artifacts.density import ABOVE
+from stages.report import charts, density
+from stages.report.content import Content
+from stages.report.density import Edge
+from stages.report.density_charts import GREY, looks, panel
+from stages.report.markup import data_table, key, panels, paragraph, stroke, table_row
+from stages.report.series import Rows
+from stages.report.table import percent
+
+TITLE = "How dense the edge of the hull is"
+
+
+def tables(content: Content) -> dict[str, tuple[Sequence[str], Rows]]:
+    """The data of the plot and of the first table by name, columns and rows."""
+    return {
+        "density": (density.COLUMNS, density.rows(content.edges)),
+        "hull_edge": (density.REMOVED, density.removed_rows(content.edges)),
+    }
+
+
+def figures(content: Content) -> dict[str, charts.Spec]:
+    """The figure that is a file; absent without data."""
+    found = density.rows(content.edges)
+    if not found:
+        return {}
+    bands = next(iter(content.edges.values())).names
+    return {
+        "density": charts.figure(
+            panel(bands, legend=True), found, list(content.edges),
+            "Pool images just under the test images' thresholds",
+            "Share of the test images with at least so many; dots: above the threshold, which hull "
+            "pruning removes.",
+        )
+    }  # fmt: skip
+
+
+def part(content: Content) -> str:
+    """The section; empty where the stage is not part of the study."""
+    edges = content.edges
+    if not edges:
+        return ""
+    base = next(iter(edges.values())).density.card["base"]
+    bands = next(iter(edges.values())).density.bands
+    found = density.rows(edges)
+    names = next(iter(edges.values())).names
+    drawn = [
+        (
+            test,
+            charts.inline(
+                panel(names),
+                [row for row in found if row["test"] == test],
+                f"Share of {test} images with at least so many pool images above the threshold "
+                "and just under it; the table has the numbers.",
+            ),
+        )
+        for test in edges
+    ]
+    dashes = looks(names)
+    marks = [(stroke(GREY, " ".join(map(str, dashes[name]))), _told(name)) for name in names]
+    return (
+        paragraph(
+            "Hull pruning removes every pool image that is more similar to a test image than the "
+            "test image's threshold, its nearest reference image. How much of the surroundings of "
+            "a test image is left then depends on how many pool images lie just under the "
+            "threshold: a test image with many has lost less than one with none, although both "
+            f"have the same nearest neighbour. Counted in the split “{base}”, exactly; an image at "
+            "the threshold is under it."
+        )
+        + _removed_table(edges, bands, base)
+        + key(marks)
+        + panels(drawn)
+        + _image_table(edges, names, base)
+    )
+
+
+def _removed_table(edges: Mapping[str, Edge], bands: Sequence[float], base: str) -> str:
+    lines = []
+    for test, edge in edges.items():
+        cells = [f"{edge.removed[0]:,}<small>{percent(edge.removed[0] / edge.base_rows)}</small>"]
+        cells += [
+            f"+{more:,}<small>{percent(count / edge.base_rows)} in all</small>"
+            for more, count in zip(edge.further, edge.removed[1:], strict=True)
+        ]
+        lines.append(table_row(test, cells))
+    return data_table(
+        f"Images of “{base}” that hull pruning with respect to one test set removes, and how many "
+        "more with a lower delta. An image under the thresholds of several test images counts "
+        "once.",
+        ["test set", "delta 0", *(f"delta −{band:g}" for band in bands)],
+        lines,
+    )
+
+
+def _image_table(edges: Mapping[str, Edge], names: Sequence[str], base: str) -> str:
+    lines = []
+    for test, edge in edges.items():
+        cells = [f"{edge.density.images:,}"]
+        cells += [_cell(count_Q) for count_Q in edge.density.base.values()]
+        lines.append(table_row(test, cells))
+    return data_table(
+        f"Images of “{base}” about the threshold of a test image: the median over test images; "
+        "below it the mean, and the share of test images with none.",
+        ["test set", "test images", *map(_told, names)],
+        lines,
+    )
+
+
+def _cell(count_Q: Int64[np.ndarray, " Q"]) -> str:
+    none = percent(float((count_Q == 0).mean()))
+    return f"{np.median(count_Q):,g}<small>mean {count_Q.mean():,.1f}<br>none: {none}</small>"
+
+
+def _told(name: str) -> str:
+    return "above the threshold" if name == ABOVE else f"{name} under it"
