@@ -18,7 +18,7 @@ Shapes: N labelled rows, D dimensions, M pool rows of a block.
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float16, Float32, Float64, Int8
@@ -232,7 +232,7 @@ def state(answer_N: Bool[np.ndarray, " N"], own_N: Bool[np.ndarray, " N"]) -> St
     )
 
 
-def described(found: Stated, share: float | None) -> dict[str, dict[str, float] | int]:
+def described(found: Stated, share: float | None) -> dict[str, Any]:
     """Precision and recall with 95 % Wilson intervals, as a card has them.
 
     With ``share``, the domain's share among the two, precision is that of recall r and false alarms
