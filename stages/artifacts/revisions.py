@@ -18,6 +18,23 @@ def parse(words: str, kind: str) -> tuple[str | None, str]:
     return (revision or "HEAD") if colon else None, name
 
 
+class Workspace:
+    """The files as they lie here, read as those of a revision are."""
+
+    name = ""
+
+    def where(self, path: Path) -> str:
+        """The path, for messages."""
+        return path.as_posix()
+
+    def read(self, path: Path) -> bytes:
+        """The bytes of a file; ``KeyError`` for one that is not here."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise KeyError(self.where(path)) from None
+
+
 class Revision:
     """The repository at one git revision, read through DVC's file system.
 
@@ -31,13 +48,17 @@ class Revision:
         self.name = name
         self._files: Any = self._asked(name, DVCFileSystem, rev=name)
 
+    def where(self, path: Path) -> str:
+        """The path at this revision, as git writes it, for messages."""
+        return f"{self.name}:{path.as_posix()}"
+
     def read(self, path: Path) -> bytes:
         """The bytes of a file.
 
         Raises ``KeyError`` for one that the revision does not know, and ``FileNotFoundError``,
         which says what to do, for one whose bytes are not here.
         """
-        where = f"{self.name}:{path.as_posix()}"
+        where = self.where(path)
         try:
             return self._asked(where, self._files.read_bytes, path.as_posix())
         except FileNotFoundError as error:

@@ -219,14 +219,21 @@ def method(found: Sequence[Compared]) -> str:
     exact = "the exact McNemar test" if MCNEMAR in tests else ""
     more = " and ".join(sorted(tests - {MCNEMAR}))
     named = ", elsewhere ".join(filter(None, [exact, more]))
-    return (
+    first = (
         "Points of top-1 accuracy; below zero is worse than the other. Intervals are bootstrap "
-        f"intervals of one difference at a time, not corrected; p is that of {named}. Holm's "
-        "correction keeps the chance of one or more wrong calls in the whole family at 5 % or "
-        "less, so that a difference can be uncertain although its own interval leaves out zero. "
-        "The smallest detectable difference is one that this design would find with probability "
-        f"{100 * POWER:g} % at level {ALPHA:g} before the correction; after it, it is larger."
+        f"intervals of one difference at a time; p is that of {named}. "
     )
+    holm_text = (
+        "Holm's correction keeps the chance of one or more wrong calls in the whole family at 5 % "
+        "or less, so that a difference can be uncertain although its own interval leaves out zero. "
+    )
+    last = (
+        "The smallest detectable difference is one that this design would find with probability "
+        f"{100 * POWER:g} % at level {ALPHA:g}"
+    )
+    if len(found) == 1:
+        return f"{first}{last}."
+    return f"{first}{holm_text}{last} before the correction; after it, it is larger."
 
 
 def signed(share: float) -> str:
@@ -264,10 +271,10 @@ def _unsure(unsure: Sequence[Compared], *, is_rest: bool) -> str:
     if not seen:
         return f"{start}: there are too few test images to find any difference."
     low, high = points(min(seen)), points(max(seen))
-    span = low if low == high else f"{low} to {high}"
+    span = f"{low} points" if low == high else f"{low} to {high} points, depending on the row,"
     return (
-        f"{start}, which is not the same as no difference: a true difference of less than {span} "
-        "points would be missed here more often than one time in five."
+        f"{start}, which is not the same as no difference: a true difference smaller than {span} "
+        "would be missed more often than one time in five."
     )
 
 
