@@ -6,8 +6,12 @@ frequencies, and of pool, reference and test sets the few images and embeddings 
 ``report/table.csv``, ``report/runs.csv`` (a line per run and test set, with every factor and every
 number), ``report/plots/*.csv``, ``report/figures/``, ``metrics/report.json`` and
 ``metrics/summary.json`` (how sure the differences are).
+
+``python -m stages.report compare A B`` compares any two runs, conditions or splits, also of git
+revisions, and writes nothing.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from stages.parameters.report import Report
 from stages.report import (
     bias,
     charts,
+    compare,
     comparisons,
     copies,
     density,
@@ -120,4 +125,7 @@ def main() -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    if sys.argv[1:]:
+        compare.start(sys.argv[1:])
+    else:
+        run(main)
