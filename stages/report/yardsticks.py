@@ -14,9 +14,9 @@ from typing import Any
 from stages.artifacts import split
 from stages.artifacts.split import Split
 from stages.parameters import FILE, read, yardsticks
-from stages.parameters.splits import NONE, Rule, Scored
+from stages.parameters.splits import NONE, Hull, Ranked, Rule, Scored
 from stages.parameters.yardsticks import MAIN, Yardstick
-from stages.report import charts, measured, series, words, yardstick_chart
+from stages.report import charts, measured, pictures, series, words, yardstick_chart
 from stages.report.content import Content
 from stages.report.markup import chip, data_table, panels, paragraph, table_row
 from stages.report.series import Rows
@@ -27,7 +27,7 @@ TITLE = "Other yardsticks"
 DASH = "–"
 COLUMNS = (
     "rule", "pair", "first", "second", "removed_first", "removed_second", "both", "jaccard",
-    "chance", "colour",
+    "chance", "same_size", "colour",
 )  # fmt: skip
 
 
@@ -60,6 +60,9 @@ class Overlap:
     both: int
     jaccard: float
     chance: float
+    # of hull splits: the share that the rows which the one that removed fewer took have among as
+    # many of the other's highest margins; None of other rules, whose splits have one size
+    same_size: float | None
 
 
 def families(study: Study) -> list[Family]:
@@ -74,14 +77,14 @@ def families(study: Study) -> list[Family]:
         if len({measured.yardstick(study.rules[name]) for name in names}) < 2:
             continue
         first = study.rules[names[0]]
+        assert isinstance(first, Hull | Ranked)
         names = sorted(names, key=lambda name: measured.yardstick(study.rules[name]) != NONE)
         members = tuple(_member(study, name, reference) for name in names)
-        plain = first.model_copy(update={"scores": NONE})
-        made.append(Family(words.rule(plain), len(study.base_of(names[0])), members))
+        made.append(Family(_title(first), len(study.base_of(names[0])), members))
     return made
 
 
-def overlaps(family: Family) -> Iterator[Overlap]:
+def overlaps(study: Study, family: Family) -> Iterator[Overlap]:
     """Every pair of a family's members.
 
     By chance: two uniform choices of a and b of n rows share a b / n on average, and that over
@@ -93,7 +96,7 @@ def overlaps(family: Family) -> Iterator[Overlap]:
         shared = a * b / family.base
         chance = shared / (a + b - shared) if a + b else 1.0
         jaccard = split.jaccard(first.removed, second.removed)
-        yield Overlap(first, second, both, jaccard, chance)
+        yield Overlap(first, second, both, jaccard, chance, _same_size(study, first, second))
 
 
 def rows(study: Study) -> Rows:
@@ -110,10 +113,11 @@ def rows(study: Study) -> Rows:
             "both": one.both,
             "jaccard": round(one.jaccard, 6),
             "chance": round(one.chance, 6),
+            "same_size": None if one.same_size is None else round(one.same_size, 6),
             "colour": colour[one.second.name],
         }
         for family in families(study)
-        for one in overlaps(family)
+        for one in overlaps(study, family)
     ]
 
 
@@ -129,15 +133,11 @@ def figures(content: Content) -> dict[str, charts.Spec]:
         return {}
     drawn = yardstick_chart.panel(list(dict.fromkeys(row["pair"] for row in every)))
     titles = list(dict.fromkeys(row["rule"] for row in every))
-    short = {title: f"rule {number}" for number, title in enumerate(titles, 1)}
-    data = [{**row, "test": short[row["rule"]]} for row in every]
-    told = [f"{short[title]}: {title}" for title in titles]
-    spec = charts.figure(
-        drawn, data, list(short.values()), "How alike is what different yardsticks remove",
+    data = [{**row, "test": row["rule"]} for row in every]  # a panel per rule
+    return {"yardsticks": charts.figure(
+        drawn, data, titles, "How alike is what different yardsticks remove",
         "Filled: Jaccard index of the removed rows. Hollow: of random choices of the same sizes.",
-    )  # fmt: skip
-    spec["title"]["subtitle"] = [spec["title"]["subtitle"], *told]
-    return {"yardsticks": spec}
+    )}  # fmt: skip
 
 
 def part(content: Content) -> str:
@@ -168,19 +168,24 @@ def _removed(study: Study, family: Family) -> str:
         count = len(one.removed)
         share = percent(count / family.base) if family.base else DASH
         cells = [
-            f'<span class="text">{escape(_measure(one))}</span>',
             f'<span class="text">{escape(one.encoder)}</span>',
             f'<span class="text">{escape(one.reference)}</span>',
             f"{count:,}",
             share,
         ]
-        lines.append(table_row(_named(study, one), cells))
-    head = ["split", "yardstick", "encoder", "reference", "removed rows", "share of the base"]
+        lines.append(table_row(f"{_named(study, one)}<small>{_measure(one)}</small>", cells))
+    head = [
+        "split<br><small>yardstick</small>",
+        '<span class="text">encoder</span>',
+        '<span class="text">reference</span>',
+        "removed rows",
+        "share of the base",
+    ]
     return data_table(f"What each yardstick removed of {family.base:,} rows.", head, lines)
 
 
 def _pairs(study: Study, family: Family) -> str:
-    lines, found = [], list(overlaps(family))
+    lines, found = [], list(overlaps(study, family))
     for one in found:
         least = min(len(one.first.removed), len(one.second.removed))
         cells = [
@@ -188,16 +193,26 @@ def _pairs(study: Study, family: Family) -> str:
             percent(one.both / least) if least else DASH,
             f"{one.jaccard:.3f}",
             f"{one.chance:.3f}",
+            DASH if one.same_size is None else percent(one.same_size),
         ]
         pair = f"{_measure(one.first)} and {_measure(one.second)}"
         lines.append(table_row(escape(pair), cells))
-    head = ["yardsticks", "removed by both", "of the smaller one", "Jaccard", "by chance"]
+    head = [
+        "yardsticks",
+        "removed by both",
+        "of the smaller one",
+        "Jaccard",
+        "by chance",
+        "at one size",
+    ]
     every = [row for row in rows(study) if row["rule"] == family.rule]
     label = "Jaccard index of what pairs of yardsticks removed; the table beside has the numbers."
     drawn = charts.inline(yardstick_chart.panel([row["pair"] for row in every]), every, label)
     caption = (
         "How alike what they removed is: 1 is the same rows, 0 none in common. By chance: what "
-        "random choices of the same sizes would have."
+        "random choices of the same sizes would have. At one size: of the rows that the yardstick "
+        "which removed fewer took, the share that the other would have taken too, had it taken as "
+        "many, those of its highest margins."
     )
     return data_table(caption, head, lines) + panels(
         [("Filled: Jaccard index. Hollow: by chance.", drawn)], wide=True
@@ -253,6 +268,28 @@ def _member(study: Study, name: str, reference: str) -> Member:
     found = own if used == NONE else yardsticks.load(used)
     gone = split.difference(study.base_of(name), study.splits[name])
     return Member(name, used, measured.said(found, study.encoder), found.reference, gone)
+
+
+def _same_size(study: Study, first: Member, second: Member) -> float | None:
+    rule = study.rules[first.name]
+    fewer, more = sorted((first, second), key=lambda one: len(one.removed))
+    other = study.rules[more.name]
+    if not isinstance(rule, Hull) or not isinstance(other, Hull) or not len(fewer.removed):
+        return None
+    found = measured.by(study, other).scores
+    top = pictures.highest(
+        study.base_of(more.name), [found[test] for test in other.tests], len(fewer.removed)
+    )
+    return len(split.intersection(split.from_rows(top), fewer.removed)) / len(fewer.removed)
+
+
+def _title(rule: Hull | Ranked) -> str:
+    """A family's name: rule, test sets, and what else the rule states."""
+    text = f"{rule.rule} for {words.listed(rule.tests)}, of {rule.base}"
+    if isinstance(rule, Hull):
+        return f"{text}, delta {rule.delta:g}" if rule.delta else text
+    kept = getattr(rule, "keep", None)
+    return text if kept is None else f"{text}, keep {kept}"
 
 
 def _without(rule: Rule) -> str:
