@@ -1,0 +1,262 @@
+"""Comparisons of two conditions: intervals over images and runs, tests, what could be detected."""
+
+import itertools
+import math
+from dataclasses import astuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from stages import comparison
+from stages.comparison import (
+    DURKALSKI,
+    MCNEMAR,
+    T_TEST,
+    Z_ALPHA,
+    Z_POWER,
+    analyse,
+    compare,
+    detectable_mcnemar,
+    durkalski,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+)
+
+shares = st.floats(0.0, 1.0)
+
+
+def floats(values):
+    return np.array(values, dtype=np.float64)
+
+
+def conditions(rng, runs, images, noise):
+    """Two conditions of the same kind on the same images, whose difference is zero on average."""
+    ease_Q = rng.normal(0, 1.2, images)
+    return [
+        0.6 + ease_Q + rng.normal(0, noise, (count, 1)) + rng.normal(0, 0.8, (count, images)) > 0
+        for count in runs
+    ]
+
+
+def test_holm_by_hand():
+    # .005 x 4, .01 x 3, .03 x 2, and .04 is not below the one before it
+    assert holm(floats([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(floats([0.6, 0.9])).tolist() == [1.0, 1.0]
+    assert holm(floats([0.02])).tolist() == [0.02]
+    assert holm(floats([])).tolist() == []
+    with pytest.raises(ValueError, match="not between 0 and 1"):
+        holm(floats([0.1, np.nan]))
+
+
+@given(st.lists(shares, min_size=1, max_size=6))
+def test_holm_is_the_closed_test_of_bonferroni(values):
+    """A hypothesis falls where every intersection that it is part of falls by Bonferroni."""
+    expected = [
+        max(
+            min(1.0, size * min(values[j] for j in chosen))
+            for size in range(1, len(values) + 1)
+            for chosen in itertools.combinations(range(len(values)), size)
+            if i in chosen
+        )
+        for i in range(len(values))
+    ]
+    assert holm(floats(values)) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.lists(shares, min_size=2, max_size=30))
+def test_holm_keeps_the_order_and_never_lowers(values):
+    p_M = floats(values)
+    corrected_M = holm(p_M)
+    assert (corrected_M >= p_M).all()
+    assert (np.diff(corrected_M[np.argsort(p_M, kind="stable")]) >= 0).all()
+    assert (corrected_M <= np.minimum(1, p_M * len(p_M)) + 1e-15).all()  # Bonferroni's
+
+
+def test_mcnemar_by_hand():
+    assert mcnemar(1, 9) == pytest.approx(22 / 1024)  # 2 (1 + 10) / 2^10
+    assert mcnemar(5, 5) == mcnemar(0, 0) == 1.0
+
+
+@given(st.integers(0, 6), st.integers(0, 6))
+def test_mcnemar_is_the_flip_of_every_discordant_image(only_a, only_b):
+    count = only_a + only_b
+    flips = [sum(signs) for signs in itertools.product((-1, 1), repeat=count)]
+    expected = np.mean([abs(total) >= abs(only_a - only_b) for total in flips])
+    assert mcnemar(only_a, only_b) == pytest.approx(expected)
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_the_counterpart_over_several_runs_is_mcnemars_for_one(only_a, only_b):
+    difference_Q = floats([1] * only_a + [-1] * only_b + [0] * 5)
+    if not only_a + only_b:
+        assert durkalski(difference_Q) == 1.0
+        return
+    square = (only_a - only_b) ** 2 / (only_a + only_b)
+    assert durkalski(difference_Q) == pytest.approx(stats.chi2.sf(square, 1))
+
+
+@given(st.floats(0.001, 1.0), st.integers(5, 100_000))
+def test_the_detectable_difference_solves_connors_equation(discordance, images):
+    x = detectable_mcnemar(discordance, images)
+    assert x is not None
+    d = max(discordance, x)  # models cannot differ by more than they disagree
+    right = Z_ALPHA * math.sqrt(d) + Z_POWER * math.sqrt(d - x * x)
+    assert x * math.sqrt(images) == pytest.approx(right, rel=1e-6, abs=1e-7)
+    assert 0 < x <= 1
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.integers(4, 5000))
+def test_more_images_and_less_disagreement_show_smaller_differences(one, other, images):
+    low, high = sorted((one, other))
+    few = detectable_mcnemar(low, images)
+    assert few <= detectable_mcnemar(high, images) + 1e-12
+    assert few >= detectable_mcnemar(low, 2 * images) - 1e-12
+
+
+def test_of_three_images_nothing_can_be_detected():
+    assert detectable_mcnemar(0.5, 3) is None
+    # worked by hand: 0.1 x 10 = 1.96 √d + 0.84 √(d - 0.01) has d = 0.1304
+    assert detectable_mcnemar(0.13044, 100) == pytest.approx(0.1, abs=1e-4)
+
+
+def test_mcnemar_has_the_power_that_the_detectable_difference_states():
+    rng = np.random.default_rng(0)
+    images, discordance = 600, 0.2
+    x = detectable_mcnemar(discordance, images)
+    chances = [(discordance + x) / 2, (discordance - x) / 2, 1 - discordance]
+    drawn = rng.multinomial(images, chances, size=800)
+    power = np.mean([mcnemar(int(a), int(b)) < 0.05 for a, b, _ in drawn])
+    assert 0.73 < power < 0.84  # the exact test is careful
+
+
+def test_the_parts_of_the_variance_by_hand():
+    # A: runs all right and all wrong, no image matters; B: runs alike, one image right
+    spread = analyse(floats([[1, 1], [0, 0]]), floats([[1, 0], [1, 0]]))
+    assert (spread.runs, spread.images, spread.all_images) == (0.25, 0.25, 0.25)
+    assert spread.variance == 0.5
+    assert spread.freedom == pytest.approx(0.5**2 / (0.25**2 / 1))
+
+
+@given(st.integers(0, 2**32), st.integers(2, 4), st.integers(2, 4), st.integers(2, 9))
+def test_the_parts_of_the_variance_against_loops(seed, runs_a, runs_b, images):
+    rng = np.random.default_rng(seed)
+    a, b = rng.random((runs_a, images)), rng.random((runs_b, images))
+    rest, runs = 0.0, 0.0
+    for one in (a, b):
+        count = len(one)
+        mean = sum(one.ravel()) / one.size
+        means = [sum(row) / images for row in one]
+        runs += sum((m - mean) ** 2 for m in means) / (count - 1) / count
+        square = 0.0
+        for s in range(count):
+            for q in range(images):
+                square += (one[s, q] - means[s] - sum(one[:, q]) / count + mean) ** 2
+        rest += square / (count - 1) / (images - 1) / count / images
+    d = [sum(a[:, q]) / runs_a - sum(b[:, q]) / runs_b for q in range(images)]
+    every = sum((x - sum(d) / images) ** 2 for x in d) / (images - 1) / images
+    spread = analyse(a, b)
+    assert spread.runs == pytest.approx(runs)
+    assert spread.all_images == pytest.approx(every)
+    assert spread.images == pytest.approx(max(every - rest, 0.0), abs=1e-12)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+@pytest.mark.parametrize("runs", [(2, 2), (3, 3), (2, 5)])
+def test_intervals_of_several_runs_hold_the_truth_as_often_as_they_say(runs, noise):
+    """In 300 studies of two equal conditions about 285 intervals have zero in them, with two runs
+    against five some less; runs that are alike are no exception."""
+    rng = np.random.default_rng([*runs, int(10 * noise)])
+    found = [
+        compare(*conditions(rng, runs, 150, noise), resamples=200, seed=seed) for seed in range(300)
+    ]
+    assert 0.87 < np.mean([not one.difference.is_distinguishable for one in found]) < 0.99
+    assert 0.88 < np.mean([one.p >= 0.05 for one in found]) < 0.99
+    assert all(one.covers_runs and one.test == T_TEST for one in found)
+
+
+def test_intervals_of_single_runs_are_about_these_models_alone():
+    """Where runs are noisy they miss what other runs would have given: as the words say."""
+    rng = np.random.default_rng(0)
+    covered = {}
+    for noise in (0.0, 0.4):
+        found = [
+            compare(*conditions(rng, (1, 1), 150, noise), resamples=200, seed=seed)
+            for seed in range(200)
+        ]
+        assert not any(one.covers_runs for one in found)
+        covered[noise] = np.mean([not one.difference.is_distinguishable for one in found])
+    assert covered[0.0] > 0.87
+    assert covered[0.4] < 0.75
+
+
+def test_the_variance_is_that_of_repeated_studies():
+    rng = np.random.default_rng(5)
+    values, stated = [], []
+    for _ in range(1500):
+        a, b = (one.astype(float) for one in conditions(rng, (3, 4), 60, 0.2))
+        values.append(a.mean() - b.mean())
+        stated.append(analyse(a, b).variance)
+    assert np.mean(stated) == pytest.approx(np.var(values), rel=0.12)
+
+
+def test_copies_of_a_run_are_that_run_again():
+    rng = np.random.default_rng(0)
+    a_Q, b_Q = rng.random(80) < 0.7, rng.random(80) < 0.6
+    copies = compare(np.tile(a_Q, (3, 1)), np.tile(b_Q, (2, 1)), resamples=300, seed=1)
+    once = paired_bootstrap(a_Q.astype(float), b_Q.astype(float), resamples=300, seed=1)
+    assert copies.difference.value == once.value
+    assert (copies.difference.low, copies.difference.high) == pytest.approx((once.low, once.high))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 3), st.integers(2, 40))
+def test_either_way_round_it_is_the_same_comparison(seed, runs_a, runs_b, images):
+    rng = np.random.default_rng(seed)
+    a, b = rng.random((runs_a, images)) < 0.6, rng.random((runs_b, images)) < 0.5
+    found = compare(a, b, resamples=100, seed=0)
+    back = compare(b, a, resamples=100, seed=0).reversed()
+    assert found.difference.value == pytest.approx(a.mean() - b.mean())
+    assert found.difference.low <= found.difference.high
+    assert 0 <= found.p <= 1
+    assert (back.p, back.detectable) == pytest.approx((found.p, found.detectable))
+    assert back.runs == found.runs == (runs_a, runs_b)
+    assert back.difference.value == pytest.approx(found.difference.value)
+    assert found == compare(a, b, resamples=100, seed=0)
+    assert found.test == (
+        T_TEST if min(runs_a, runs_b) > 1 else MCNEMAR if runs_a == runs_b else DURKALSKI
+    )
+
+
+def test_no_difference_at_all():
+    a = np.ones((1, 50), bool)
+    for runs in (1, 2):
+        found = compare(np.repeat(a, runs, 0), np.repeat(a, runs, 0), resamples=100, seed=0)
+        assert (found.difference.low, found.difference.high, found.p) == (0.0, 0.0, 1.0)
+        # models that never disagree can still differ by what 50 images could not show
+        assert found.detectable == detectable_mcnemar(0.0, 50)
+    most = compare(np.ones((2, 50)), np.zeros((2, 50)), resamples=100, seed=0)
+    assert 0 < most.p < 1e-9
+
+
+def test_blocks_do_not_change_the_draws(monkeypatch):
+    rng = np.random.default_rng(0)
+    a, b = rng.random((1, 300)), rng.random((1, 300))
+    whole = compare(a, b, resamples=150, seed=0)
+    monkeypatch.setattr(comparison, "BLOCK", 1000)
+    again = compare(a, b, resamples=150, seed=0)
+    assert astuple(again.difference) == pytest.approx(astuple(whole.difference), abs=1e-12)
+
+
+def test_what_cannot_be_compared_is_an_error():
+    a = np.ones((2, 5), bool)
+    with pytest.raises(ValueError, match="2 runs on 5 images against 1 on 4"):
+        compare(a, np.ones((1, 4), bool), resamples=100, seed=0)
+    with pytest.raises(ValueError, match="0 on 5"):
+        compare(a, np.ones((0, 5), bool), resamples=100, seed=0)
+    with pytest.raises(ValueError, match="not between 0"):
+        compare(a, np.full((1, 5), 1.5), resamples=100, seed=0)
+    with pytest.raises(ValueError, match="not two each"):
+        analyse(np.ones((1, 5)), np.ones((2, 5)))
