@@ -27,9 +27,12 @@ from stages.report import (
     copies,
     density,
     density_page,
+    explain,
+    explain_page,
     matrix,
     page,
     pictures,
+    robustness,
     series,
     similarity_page,
     study,
@@ -62,6 +65,8 @@ def collect(parameters: Report) -> Content:
         duplicates=duplicates,
         bias=bias.load(found),
         edges=density.load(found),
+        explained=explain.load(found, parameters),
+        shifts=robustness.load(found, parameters),
     )
 
 
@@ -72,7 +77,12 @@ def numbers(content: Content) -> dict[str, Any]:
         value = spearman(bins)
         if value is not None:
             coefficients.setdefault(table.path(name), {})[test] = value
-    return {**table.numbers(content.study, content.lines), "spearman": coefficients}
+    return {
+        **table.numbers(content.study, content.lines),
+        "spearman": coefficients,
+        "explained": explain.numbers(content.explained),
+        "robustness": robustness.numbers(content.shifts),
+    }
 
 
 def write(content: Content, folder: Path) -> None:
@@ -96,6 +106,8 @@ def write(content: Content, folder: Path) -> None:
         (out / "comparisons.csv").write_text(
             bias.table(comparisons.COLUMNS, differences), encoding="utf-8"
         )
+        for name, (columns, rows) in explain_page.tables(content).items():
+            (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
         for topic in (matrix, density_page, copies):
             for name, (columns, rows) in topic.tables(content).items():
                 (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
@@ -107,6 +119,7 @@ def write(content: Content, folder: Path) -> None:
         drawn |= bias.figures(content.study, content.bias)
         drawn |= matrix.figures(content) | density_page.figures(content)
         drawn |= comparisons.figures(content)
+        drawn |= explain_page.figures(content)
         for name, spec in drawn.items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")
             (out / f"{name}.png").write_bytes(charts.png(spec))

@@ -14,7 +14,13 @@ from typing import Any
 
 import vl_convert
 
-from stages.report import bias_charts, comparison_chart, density_charts, matrix_charts
+from stages.report import (
+    bias_charts,
+    comparison_chart,
+    density_charts,
+    explain_charts,
+    matrix_charts,
+)
 from stages.report.series import GREY, RANDOM, Rows, beside, colours
 from stages.report.study import Study
 
@@ -242,6 +248,10 @@ def templates() -> dict[str, str]:
         "density": template(density_charts.panel(), None),
         "matrix": template(matrix_charts.accuracy_panel(), None, column="rev"),
         "overlap": template(matrix_charts.overlap_panel(), "base", column="rev"),
+        "byfrequency": template(explain_charts.frequency_panel(), None),
+        "grid": template(explain_charts.grid_panel(), "split", resolve=("x", "y")),
+        "explained": template(explain_charts.explained_panel([]), None),
+        "robustness": template(explain_charts.robustness_panel(), None, resolve=("x", "y")),
         "probes": template(bias_charts.probe_panel(), "test", column="trained"),
     }
 

@@ -6,7 +6,9 @@ from stages.parameters.report import Report
 from stages.report import series
 from stages.report.bias import Bias
 from stages.report.density import Edge
+from stages.report.explain import Explanation
 from stages.report.pictures import Duplicate
+from stages.report.robustness import Shifts
 from stages.report.statistics import Bins
 from stages.report.study import Study
 from stages.report.table import Line
@@ -27,3 +29,5 @@ class Content:
     duplicates: list[Duplicate]
     bias: Bias
     edges: dict[str, Edge]  # of the hulls, by test set
+    explained: Explanation
+    shifts: Shifts | None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 
 from stages import explaining, logistic
 from stages.artifacts import layout, predictions
@@ -179,7 +179,7 @@ def grid_rows(one: Seen, width: float, least: int) -> tuple[Rows, tuple[int, int
     return rows, (int(few_A.sum()), int(count_A[few_A].sum()))
 
 
-def labels(study: Study, test: str) -> Int64[np.ndarray, " Q"] | np.ndarray:
+def labels(study: Study, test: str) -> Shaped[np.ndarray, " Q"]:
     """The class id of every image of a test set, as text; empty where no model answered."""
     for one in study.conditions.values():
         table = predictions.read(layout.predictions(one.runs[0]), test)

@@ -4,56 +4,38 @@ effective robustness. One with nothing to show is empty."""
 from collections.abc import Sequence
 from html import escape
 
-from stages.comparison import Interval
 from stages.explaining import PER_SIMILARITY, Explained
 from stages.logistic import LEAST_GROUPS, Fit, Undefined
 from stages.report import (
     charts,
+    drops_page,
     explain,
     explain_charts,
     robustness,
+    robustness_page,
     series,
     similarity_page,
 )
 from stages.report.charts import Spec
 from stages.report.content import Content
-from stages.report.explain import OBSERVED
-from stages.report.markup import (
-    chip,
-    data_table,
-    details,
-    key,
-    panels,
-    paragraph,
-    stroke,
-    table_row,
-)
-from stages.report.robustness import LINE, Shifts
-from stages.report.table import points
+from stages.report.drops_page import MOST_OPEN, NONE
+from stages.report.markup import data_table, details, key, panels, paragraph, stroke, table_row
 from stages.report.words import listed
-from stages.robustness import FITTED, LEAST, NO_LINE
 
-NONE = "–"
-MOST_OPEN = 24  # rows of a table that is not folded away
-MOST_DROPS = 16  # conditions in the plot of drops
 MOST_GRIDS = 3  # conditions with a grid, for every test set
 SECTIONS = {
     "frequencies": "Accuracy by frequency and similarity",
     "explained": "How much of a drop similarity explains",
     "robustness": "Effective robustness",
 }
-CLASSES = (
-    "Intervals (95 %) draw classes with all their images, since images of one class are not "
-    "independent; they do not cover the noise between training runs."
-)
 
 
 def parts(content: Content) -> dict[str, str]:
     """The sections by anchor."""
     return {
         "frequencies": _frequencies(content),
-        "explained": _explained(content),
-        "robustness": _robustness(content),
+        "explained": drops_page.part(content),
+        "robustness": robustness_page.part(content),
     }
 
 
@@ -84,21 +66,11 @@ def figures(content: Content) -> dict[str, Spec]:
                 f"Accuracy by similarity and class frequency: {name}",
                 "Cells with too few images are left out.",
             ) | {"resolve": {"scale": {"x": "independent", "y": "independent"}}}  # fmt: skip
-    if rows := _of(found.rows["explained"], _dropped(content)):
-        drawn["explained"] = charts.figure(
-            explain_charts.explained_panel(_dropped(content)), rows, tests,
-            "Drops and what the change in similarity predicts of them",
-            "Filled: observed. Hollow: predicted. Bars: 95 % intervals over classes.",
-        )  # fmt: skip
-    if content.shifts and content.shifts.rows:
-        usual = content.shifts.usual
-        drawn["robustness"] = charts.figure(
-            explain_charts.robustness_panel(usual), _shown_shifts(content), tests,
-            f"Accuracy on shifted test sets against {usual}",
-            "Diamonds: supervised. Hollow: random splits. Line of the supervised: full where it is "
-            "fitted, dashed where its slope of 1 is an assumption.",
-        ) | {"resolve": {"scale": {"x": "independent", "y": "independent"}}}  # fmt: skip
-    return drawn
+    others = {
+        "explained": drops_page.figure(content),
+        "robustness": robustness_page.figure(content),
+    }
+    return drawn | {name: spec for name, spec in others.items() if spec}
 
 
 def _frequencies(content: Content) -> str:
@@ -146,7 +118,7 @@ def _grids(content: Content) -> str:
             title = f"{name} ({cells} cells with {images} images left out)" if cells else name
             drawn.append((title, charts.inline(explain_charts.grid_panel(), rows, label)))
         if drawn:
-            html += details(f"{test}: both together", panels(drawn, wide=True), is_open=not number)
+            html += details(f"{test}: both together", panels(drawn), is_open=not number)
     if not html:
         return ""
     rest = len(study.conditions) - len(names)
@@ -184,7 +156,26 @@ def _fits(content: Content) -> str:
     )
     if len(rows) > MOST_OPEN:
         table = details(f"Table of {len(rows)} conditions", table)
-    return paragraph(text) + table
+    seen = _seen_in_fits(content)
+    return (paragraph(seen) if seen else "") + paragraph(text) + table
+
+
+def _seen_in_fits(content: Content) -> str:
+    """In a sentence, how often either of the two matters."""
+    found, told = content.explained, []
+    for column, name in enumerate(("nearest similarity", "class frequency"), 1):
+        fits = [
+            fit.interval(column)
+            for at, fit in found.fits.items()
+            if isinstance(fit, Fit) and (column == 1 or found.has_frequency[at])
+        ]
+        if known := [one for one in fits if one]:
+            above = sum(one.low > 0 for one in known)
+            below = sum(one.high < 0 for one in known)
+            told.append(f"that of {name} for {above} and {below} of {len(known)}")
+    if not told:
+        return ""
+    return f"Coefficients whose interval lies above and below zero: {listed(told)} fits."
 
 
 def _coefficients(content: Content, name: str, test: str) -> str:
@@ -193,7 +184,7 @@ def _coefficients(content: Content, name: str, test: str) -> str:
         return NONE
     text = _log_odds(fit, 1)
     if content.explained.has_frequency[name, test]:
-        text += "<br>" + _log_odds(fit, 2)
+        text += _log_odds(fit, 2)
     return text
 
 
@@ -215,171 +206,6 @@ def _reasons(content: Content) -> str:
     return text
 
 
-def _explained(content: Content) -> str:
-    study, found = content.study, content.explained
-    names = list(dict.fromkeys(name for name, _ in found.explained))
-    if not names:
-        return ""
-    shown = _dropped(content)
-    drawn = [
-        (
-            test,
-            charts.inline(
-                explain_charts.explained_panel(shown),
-                mine,
-                f"Drops on {test} and what the change in similarity predicts; the table has the "
-                "numbers.",
-            ),
-        )
-        for test in study.tests
-        if (mine := [row for row in _of(found.rows["explained"], shown) if row["test"] == test])
-    ]
-    rows = []
-    for name in names:
-        cells = [_share(found.explained[name, test]) for test in study.tests]
-        rows.append(table_row(similarity_page.named(study, study.conditions[name]), cells))
-    table = data_table(
-        "Drop against the random split of the same size in points, and below it what the change in "
-        "similarity predicts; in bold the share that it explains, where the drop's interval leaves "
-        "out zero; last the drop among images whose nearest similarity did not change.",
-        ["training data", *map(escape, study.tests)],
-        rows,
-    )
-    if len(rows) > MOST_OPEN:
-        table = details(f"Table of {len(rows)} conditions", table)
-    html = paragraph(
-        "A logistic fit to the answers of the random split's models gives every test image a "
-        "probability at the nearest similarity that it has to the random split, and another at "
-        "that to the pruned split; the mean difference is what the change in similarity predicts "
-        "of the drop (the explained part of an Oaxaca-Blinder decomposition). "
-        f"{CLASSES}"
-    ) + paragraph(
-        "A share near 1 says that the drop is as large as the fit expects, not that similarity is "
-        "its cause; a share near 0 leaves the drop to something else that pruning changed. Above 1 "
-        "less was lost than the fit expects: across images similarity goes together with more than "
-        "a lost neighbour takes away. Images whose nearest similarity stayed are a check: nearest "
-        "similarity cannot explain what they lose.",
-    )
-    html += key([
-        (chip(series.GREY), OBSERVED),
-        (chip(series.GREY, hollow=True), "predicted from similarity"),
-    ])  # fmt: skip
-    html += panels(drawn)
-    if len(shown) < len(names):
-        html += paragraph(
-            f"{len(names) - len(shown)} further conditions are in the tables alone.", "soft"
-        )
-    return html + table
-
-
-def _share(one: Explained | Undefined) -> str:
-    if isinstance(one, Undefined):
-        return f"{NONE}<small>{escape(one.reason)}</small>"
-    text = f"{_points(one.drop)}<small>similarity: {_points(one.predicted)}</small>"
-    if isinstance(one.share, Interval):
-        low, high = _signed(one.share.low), _signed(one.share.high)
-        text += f'<small class="sure">share {_signed(one.share.value)} [{low}, {high}]</small>'
-    if one.kept_drop:
-        text += f"<small>unchanged ({one.kept:,}): {_points(one.kept_drop)}</small>"
-    return text
-
-
-def _robustness(content: Content) -> str:
-    study, found = content.study, content.shifts
-    if found is None or not found.measured:
-        return ""
-    rows_of = _shown_shifts(content)
-    drawn = [
-        (
-            test,
-            charts.inline(
-                explain_charts.robustness_panel(found.usual),
-                [row for row in rows_of if row["test"] == test],
-                f"Accuracy on {test} against accuracy on {found.usual}, on axes of log odds.",
-            ),
-        )
-        for test in found.measured
-    ]
-    marks = [
-        (chip(series.GREY), "split"),
-        (chip(series.GREY, hollow=True), "random split of the same size"),
-        (_diamond(), "supervised"),
-    ]
-    has_line = any(one.kind != NO_LINE for one in found.measured.values())
-    if has_line:
-        is_fitted = any(one.kind == FITTED for one in found.measured.values())
-        marks.append((stroke(series.GREY, "" if is_fitted else "4 3"), "line of the supervised"))
-    html = paragraph(
-        f"Accuracy on each shifted test set against accuracy on {found.usual}, over images of the "
-        "classes that both have. Above the line is more robust than the supervised models "
-        f"(Taori et al. 2020). {_line_in_words(found)}"
-    )
-    if found.apart:
-        html += paragraph(f"No class is shared with {found.usual}: {listed(found.apart)}.", "soft")
-    html += key(marks) + panels(drawn)
-    if not has_line:
-        return html
-    rows = []
-    for name in found.conditions:
-        cells = [_rho(found.rho(name, test)) for test in found.measured]
-        kind = "random" if study.conditions[name].split in study.twins else ""
-        rows.append(table_row(similarity_page.named(study, study.conditions[name]), cells, kind))
-    table = data_table(
-        "Effective robustness: accuracy less what the line gives, in points. " + CLASSES,
-        ["training data", *map(escape, found.measured)],
-        rows,
-    )
-    if len(rows) > MOST_OPEN:
-        table = details(f"Table of {len(rows)} conditions", table)
-    return (
-        html
-        + table
-        + paragraph(
-            f"Models answer on {found.usual} among all its classes, and on a test set with fewer "
-            "classes among those; the line has that advantage too. That a model lies above the "
-            "line does not say why: its training data may hold images like the test's.",
-            "soft",
-        )
-    )
-
-
-def _line_in_words(found: Shifts) -> str:
-    """What the line is, and what it is not."""
-    kinds = {one.kind for one in found.measured.values()}
-    if kinds <= {NO_LINE}:
-        return "No supervised model was trained, so there is no line."
-    through = (
-        f"the mean of the {found.supervised} supervised models"
-        if found.supervised > 1
-        else "the one supervised model"
-    )
-    models = f"{found.supervised} supervised model{'s' if found.supervised > 1 else ''}"
-    assumed = (
-        f"of slope 1 in log odds through {through}: an assumption (equal odds lost), not a fit"
-    )
-    if kinds == {FITTED}:
-        return f"The line is fitted to {models} by least squares, on axes of log odds."
-    why = (
-        f"fewer than {LEAST} of them fix no slope"
-        if found.supervised < LEAST
-        else f"their accuracies on {found.usual} lie too close to each other to fix a slope"
-    )
-    if FITTED in kinds:
-        some = listed([test for test, one in found.measured.items() if one.kind != FITTED])
-        return (
-            f"The line is fitted to {models} by least squares, on axes of log odds; on {some} it "
-            f"is {assumed}, since the interval of the fitted slope has zero."
-        )
-    return f"The line is {assumed}; {why}."
-
-
-def _rho(found: Interval | None) -> str:
-    if found is None:
-        return NONE
-    kind = ' class="sure"' if found.is_distinguishable else ""
-    return f"{points(found.value)}<small{kind}>[{points(found.low)}, {points(found.high)}]</small>"
-
-
 def _gridded(content: Content) -> list[str]:
     """The conditions whose grids are drawn: the first, the one that fell most below its random
     split over all test sets, and a supervised one."""
@@ -395,24 +221,6 @@ def _gridded(content: Content) -> list[str]:
     return list(names)[:MOST_GRIDS]
 
 
-def _dropped(content: Content) -> list[str]:
-    """The conditions whose drops are drawn: where not all fit, those that differ in nothing but
-    their split come first."""
-    study = content.study
-    names = list(dict.fromkeys(name for name, _ in content.explained.explained))
-    if len(names) <= MOST_DROPS:
-        return names
-    plain = [name for name in names if study.conditions[name].is_plain]
-    return (plain or names)[:MOST_DROPS]
-
-
-def _shown_shifts(content: Content) -> explain.Rows:
-    shifts = content.shifts
-    shown = {*similarity_page.lines_of(content.study), LINE}
-    rows = shifts.rows if shifts else []
-    return [row for row in rows if row["split"] in shown or row["kind"] == "supervised"]
-
-
 def _of(rows: explain.Rows, names: list[str]) -> explain.Rows:
     return [row for row in rows if row["split"] in names]
 
@@ -420,17 +228,6 @@ def _of(rows: explain.Rows, names: list[str]) -> explain.Rows:
 def _dash(content: Content, name: str) -> str:
     one = content.study.conditions[name]
     return "5 2" if one.split in content.study.twins else "2 2" if one.is_supervised else ""
-
-
-def _diamond() -> str:
-    return (
-        f'<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M6 0L12 6L6 12L0 6Z" '
-        f'fill="{series.GREY}"/></svg>'
-    )
-
-
-def _points(found: Interval) -> str:
-    return f"{points(found.value)} [{points(found.low)}, {points(found.high)}]"
 
 
 def _signed(value: float) -> str:
