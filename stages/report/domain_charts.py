@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from stages.report.bias_charts import plain
+from stages.report.bias_charts import Looks, legend, plain
 from stages.report.series import GREY
 
 Spec = dict[str, Any]
 
 
-def panel(title: str = "share of the second domain / %") -> Spec:
+def panel(title: str = "share of the second domain / %", looks: Looks | None = None) -> Spec:
     """Accuracy against the share of one of two domains, a point per condition in its colour.
 
     A grey line joins those that have as many rows and none that is ambiguous: they differ in the
-    share alone. ``title`` is that of the axis of shares.
+    share alone. ``title`` is that of the axis of shares; ``looks`` (colours) make a legend.
     """
     x = {
         "field": "share",
@@ -39,7 +39,15 @@ def panel(title: str = "share of the second domain / %") -> Spec:
             },
             {
                 "mark": {"type": "point", "size": 50, "filled": True, "opacity": 1},
-                "encoding": {**shared, "fill": plain("colour")},
+                "encoding": {**shared, "fill": _named(looks)},
             },
         ],
     }
+
+
+def _named(looks: Looks | None) -> Spec:
+    """The splits' colours; the legend has a dot for each."""
+    found = legend("split", looks, 4)
+    if looks:
+        found["legend"] |= {"symbolType": "circle", "symbolStrokeWidth": 0}
+    return found

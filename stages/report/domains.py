@@ -70,7 +70,8 @@ def figures(content: Content) -> dict[str, charts.Spec]:
     drawn = rows(content)
     if not drawn:
         return {}
-    panel = domain_charts.panel(_axis(content.study))
+    looks = {row["split"]: (row["colour"], "circle") for row in drawn}
+    panel = domain_charts.panel(_axis(content.study), looks)
     order = list(content.study.tests)
     return {
         "domains": charts.figure(
