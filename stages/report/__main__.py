@@ -27,6 +27,7 @@ from stages.report import (
     copies,
     density,
     density_page,
+    domains,
     explain,
     explain_page,
     matrix,
@@ -108,7 +109,7 @@ def write(content: Content, folder: Path) -> None:
         )
         for name, (columns, rows) in explain_page.tables(content).items():
             (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
-        for topic in (matrix, density_page, copies):
+        for topic in (matrix, density_page, copies, domains):
             for name, (columns, rows) in topic.tables(content).items():
                 (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
@@ -118,6 +119,7 @@ def write(content: Content, folder: Path) -> None:
         drawn = {name: spec for name, spec in drawn.items() if spec["data"]["values"]}
         drawn |= bias.figures(content.study, content.bias)
         drawn |= matrix.figures(content) | density_page.figures(content)
+        drawn |= domains.figures(content)
         drawn |= comparisons.figures(content)
         drawn |= explain_page.figures(content)
         for name, spec in drawn.items():

@@ -18,6 +18,7 @@ from stages.report import (
     bias_charts,
     comparison_chart,
     density_charts,
+    domain_charts,
     explain_charts,
     matrix_charts,
 )
@@ -252,6 +253,7 @@ def templates() -> dict[str, str]:
         "grid": template(explain_charts.grid_panel(), "split", resolve=("x", "y")),
         "explained": template(explain_charts.explained_panel([]), None),
         "robustness": template(explain_charts.robustness_panel(), None, resolve=("x", "y")),
+        "domains": template(domain_charts.panel(), "domains"),
         "probes": template(bias_charts.probe_panel(), "test", column="trained"),
     }
 

@@ -15,6 +15,7 @@ from stages.report import (
     copies,
     definitions,
     density_page,
+    domains,
     explain_page,
     gallery,
     matrix,
@@ -53,6 +54,7 @@ SECTIONS = {
     "bins": "Accuracy by similarity",
     **explain_page.SECTIONS,
     "matrix": matrix.TITLE,
+    "domains": domains.TITLE,
     "density": density_page.TITLE,
     "copied": copies.TITLE,
     "pictures": "Pictures",
@@ -77,6 +79,7 @@ def render(content: Content) -> str:
         "pictures": gallery.part(
             content.study, content.parameters, content.duplicate_count, content.duplicates
         ),
+        "domains": domains.part(content),
         "splits": definitions.part(content.study, content.parameters),
         "credits": gallery.credits_part(),
     }
