@@ -5,9 +5,14 @@ BIN := $(VENV)/bin
 # faiss for the GPU where the machine has one; both packages provide the module `faiss`
 FAISS := $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
 UV := uv==0.13.9
+BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test check-lock lock clean help
+# what `make table` shows: the full pool's accuracy, the drop of every hull split on its own test set
+# against the random split of its size, and of the parameters those that are varied most
+TABLE := Experiment$$|.*accuracy\.full-0\.val$$|.*drop\.hull-(?P<own>\w+)\.(?P=own)$$|deduplicate\.threshold$$|KEEP
+
+.PHONY: repro test table plots browser check-lock lock clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -15,7 +20,19 @@ help: ## what can be made
 repro: $(VENV)/.main ## run whatever of the default study is not up to date; PRESET=x: presets/x.yaml, into results/x/
 	$(if $(PRESET),python -m stages.experiment $(PRESET),dvc repro)
 
-test: $(VENV)/.test ## lint, types, parameters, dvc.lock against code, tests
+table: $(VENV)/.main ## experiments, a line each, a few columns; KEEP='regex' adds columns, REV='-n 3' or '-A' commits
+	dvc exp show --no-pager --precision 3 --drop '.*' --keep '$(subst KEEP,$(or $(KEEP),Experiment),$(TABLE))' $(REV)
+
+plots: $(VENV)/.main ## the plots as a page that needs no network; REV='main' or 'a b' compares revisions
+	python -m stages.report.offline
+	$(if $(REV),dvc plots diff $(REV),dvc plots show)
+
+browser:
+	@[ -n "$(BROWSER)" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { echo "installing Debian's chromium for the tests of the page"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1; } \
+	  || { echo "apt-get could not install chromium; the tests of the page need it$(if $(REQUIRE_BROWSER)$(CI),, and are skipped)" >&2; $(if $(REQUIRE_BROWSER)$(CI),false,true); }
+
+test: $(VENV)/.test browser ## lint, types, parameters, dvc.lock against code, tests
 	ruff check .
 	ruff format --check .
 	ty check stages tests benchmarks

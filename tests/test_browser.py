@@ -1,10 +1,15 @@
 """The report's page, and the pages of `dvc plots`, in a real browser without a network."""
 
+import shutil
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
+from stages.report import offline
 from stages.report.__main__ import main
 from tests.browser import Visit, browser
 from tests.report_study import write_study
@@ -208,3 +213,46 @@ def test_without_scripts_everything_is_there(visit, made):
         page.locator("li[data-test]").count() == page.locator("li[data-test]:not([hidden])").count()
     )
     assert page.locator("thead button").count() == 0
+
+
+@pytest.fixture(scope="module")
+def plotted(made, tmp_path_factory):
+    """What `dvc plots show` makes of the study's tables, and the names of those with rows."""
+    folder = tmp_path_factory.mktemp("plots")
+    shutil.copytree(made.parent / "plots", folder / "report/plots")
+    known = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
+    entries = [entry for entry in known if next(iter(entry)).startswith("report/")]
+    entries = [entry for entry in entries if has_rows(folder / next(iter(entry)))]
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"plots": entries, "stages": {}}))
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    dvc = (sys.executable, "-m", "dvc")
+    for words in (("init", "-q"), ("config", "core.analytics", "false")):
+        subprocess.run([*dvc, *words], cwd=folder, check=True)
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        offline.main()
+    done = subprocess.run(
+        [*dvc, "plots", "show", "-o", "out"], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "out/index.html", [entry[next(iter(entry))]["template"] for entry in entries]
+
+
+def has_rows(path):
+    return path.exists() and len(path.read_text(encoding="utf-8").splitlines()) > 1
+
+
+def test_plots_of_dvc_are_drawn_without_a_network(chromium, plotted):
+    file, names = plotted
+    assert {"accuracy", "similarity", "binned"} <= set(names)
+    opened = Visit(chromium, file, viewport=DESK)
+    drawn = opened.page.locator(".vega-embed canvas, .vega-embed svg.marks")
+    counted(drawn, len(names))
+    for one in drawn.all():
+        box = one.bounding_box()
+        assert box["width"] > 100
+        assert box["height"] > 60
+    # Vega warns of panels without data and of the version that a specification names
+    opened.check(may_warn=True)
+    opened.close()

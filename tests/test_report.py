@@ -449,7 +449,7 @@ def test_the_templates_of_dvc_plots_are_those_of_the_charts():
 
 def test_pages_of_dvc_plots_can_do_without_a_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "--html-template .dvc/tmp/plots.html" in offline.main()
+    assert "--html-template .dvc/tmp/plots.html" in offline.main()  # no DVC repository here
     text = Path(".dvc/tmp/plots.html").read_text()
     assert text.count("{plot_divs}") == 1
     assert "{scripts}" not in text  # DVC would put its links to libraries there

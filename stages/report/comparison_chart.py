@@ -20,7 +20,7 @@ def extent(rows: Rows) -> tuple[float, float]:
     """Points from end to end of all intervals, so that every panel has the same axis."""
     low = min((row["low"] for row in rows), default=-1.0)
     high = max((row["high"] for row in rows), default=1.0)
-    return math.floor(min(low, 0.0)), math.ceil(max(high, 0.0))
+    return float(math.floor(min(low, 0.0))), float(math.ceil(max(high, 0.0)))
 
 
 def panel(order: list[str], ends: tuple[float, float] | None = None) -> Spec:
