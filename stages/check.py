@@ -42,7 +42,7 @@ from stages.parameters.icons import Icons
 from stages.parameters.intraclass import Intraclass
 from stages.parameters.probes import Probe
 from stages.parameters.relevance import Relevance
-from stages.parameters.report import Report
+from stages.parameters.report import FIRST, Report
 from stages.parameters.runs import ALL, Run
 from stages.parameters.similarity import Similarity
 from stages.parameters.train import Train, divided
@@ -163,6 +163,9 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
             raise ValueError(f"{path}: {kind}.{name}: the name is taken; choose another")
     if content["encoder"]["name"] == BY:
         raise ValueError(f"{path}: encoder.name: {BY!r} is taken; choose another")
+    usual = content["report"].get("in_distribution", FIRST)
+    if usual not in (FIRST, *content["tests"]):
+        raise unknown("test set", usual, content["tests"], f"{path}: report.in_distribution")
     check_runs(content, path)
     yardsticks.check_names(content, str(path))
     for kind in OF_A_SPLIT:
