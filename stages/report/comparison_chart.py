@@ -16,14 +16,14 @@ SURE, UNSURE = "beyond noise", "not beyond noise"
 LABEL = 420  # pixels; a longer label is cut
 
 
-def extent(rows: Rows) -> tuple[int, int]:
+def extent(rows: Rows) -> tuple[float, float]:
     """Points from end to end of all intervals, so that every panel has the same axis."""
     low = min((row["low"] for row in rows), default=-1.0)
     high = max((row["high"] for row in rows), default=1.0)
     return float(math.floor(min(low, 0.0))), float(math.ceil(max(high, 0.0)))
 
 
-def panel(order: list[str], ends: tuple[int, int] | None = None) -> Spec:
+def panel(order: list[str], ends: tuple[float, float] | None = None) -> Spec:
     """A line per condition: its difference with the interval, on a band of what would be missed.
 
     Filled where the difference is beyond noise. ``ends`` are those of the axis.
