@@ -1,0 +1,319 @@
+"""How sure differences are: on the page, in the metrics, by `compare`, here and at revisions."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from stages.artifacts import layout, predictions
+from stages.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
+from stages.report import compare, comparison_chart, comparisons
+from stages.report.__main__ import main
+from tests.report_study import RUNS, SPLITS, write_study
+
+ROOT = Path(__file__).parent.parent
+DINO = {"split": "full", "objective": "dino", "seed": 0}
+MORE = {f"{run[:-1]}1": {**entry, "seed": 1} for run, entry in RUNS.items() if run[-1] == "0"}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A study with two runs a condition, but one supervised."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_study(runs={**RUNS, **MORE})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reported(written, tmp_path_factory):
+    """That study with its report."""
+    folder = tmp_path_factory.mktemp("reported") / "study"
+    shutil.copytree(written, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main()
+    return folder
+
+
+@pytest.fixture
+def here(written, tmp_path, monkeypatch):
+    """A copy of that study to damage."""
+    folder = tmp_path / "study"
+    shutil.copytree(written, folder)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def change(**sections):
+    """Set or add entries of sections of the parameters."""
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    for name, entries in sections.items():
+        content[name] = {**content[name], **entries}
+    Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def a_comparison(value, p, detectable=0.05, runs=(1, 1)):
+    covers = min(runs) > 1
+    interval = Interval(value, value - 0.04, value + 0.04)
+    return Comparison(interval, p, detectable, T_TEST if covers else MCNEMAR, covers, 100, runs)
+
+
+def right(folder, run, test):
+    table = predictions.read(folder / layout.predictions(run), test)
+    return table["rank"].to_numpy() == 1
+
+
+def test_metrics_are_of_every_condition_with_a_random_split(reported):
+    numbers = json.loads((reported / "metrics/summary.json").read_bytes())
+    assert set(numbers) == {"random", "family"}
+    assert list(numbers["random"]) == ["hull-sketch"]
+    found = numbers["random"]["hull-sketch"]
+    assert set(found) == {"val", "sketch"}
+    for test, values in found.items():
+        sides = [
+            np.mean([right(reported, f"{name}-{seed}", test) for seed in (0, 1)])
+            for name in ("hull-sketch", "random-hull-sketch")
+        ]
+        assert values["difference"] == pytest.approx(sides[0] - sides[1], abs=1e-6)
+        assert values["low"] <= values["difference"] <= values["high"]
+    p_M = np.array([values["p"] for values in found.values()])
+    assert [one["p_holm"] for one in found.values()] == pytest.approx(holm(p_M), abs=2e-6)
+    sure = sum(one["p_holm"] < 0.05 for one in found.values())
+    assert numbers["family"] == {"comparisons": 2, "beyond_noise": sure}
+
+
+def test_the_table_has_the_same_differences_the_other_way_round(reported):
+    numbers = json.loads((reported / "metrics/summary.json").read_bytes())["random"]
+    with (reported / "report/table.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["drop"]]
+    assert len(rows) == 2
+    for row in rows:
+        values = numbers[row["split"]][row["test"]]
+        assert float(row["drop"]) == pytest.approx(-values["difference"])
+        assert float(row["drop_low"]) == pytest.approx(-values["high"])
+    note = (reported / "report/table.md").read_text()
+    assert "intervals cover the choice of test images and the noise between runs." in note
+
+
+def test_the_page_and_the_plot_say_it(reported):
+    text = (reported / "report/index.html").read_text()
+    assert '<section id="comparisons">' in text
+    assert "intervals and tests cover the choice of test images and the noise between runs" in text
+    assert "Holm" in text
+    with (reported / "report/plots/comparisons.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["test"] for row in rows] == ["val", "sketch"]
+    assert {row["kind"] for row in rows} <= {comparison_chart.SURE, comparison_chart.UNSURE}
+    assert (reported / "report/figures/comparisons.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_study_without_random_splits_has_no_family(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = {name: entry for name, entry in SPLITS.items() if entry["rule"] != "random"}
+    write_study(splits=few, runs={run: one for run, one in RUNS.items() if "random" not in run})
+    main()
+    assert '<section id="comparisons">' not in Path("report/index.html").read_text()
+    numbers = json.loads(Path("metrics/summary.json").read_bytes())
+    assert numbers == {"random": {}, "family": {"comparisons": 0, "beyond_noise": 0}}
+    assert Path("report/plots/comparisons.csv").read_text().startswith("test,split,difference")
+
+
+def test_words_say_which_are_beyond_noise_and_which_are_not():
+    found = comparisons.corrected([
+        ("hull", "random", "sketch", a_comparison(-0.08, 0.001)),
+        ("hull", "random", "val", a_comparison(0.03, 0.04, 0.07)),
+    ])  # fmt: skip
+    assert [one.is_sure for one in found] == [True, True]
+    found = comparisons.corrected([
+        ("hull", "random", "sketch", a_comparison(-0.08, 0.001)),
+        ("hull", "random", "val", a_comparison(0.03, 0.04, 0.07)),
+        ("hull", "random", "r", a_comparison(0.0, 0.9, None)),
+    ])  # fmt: skip
+    assert [one.p_holm for one in found] == pytest.approx([0.003, 0.08, 0.9])
+    told = comparisons.sentences(found, "random")
+    assert told[0] == (
+        "Of 3 differences from random, 1 is beyond noise (p below 0.05 after Holm's correction "
+        "over all 3): hull is 8.0 points lower on sketch."
+    )
+    assert "nothing can be told" in told[1]
+    assert "smaller than 7.0 points would be missed" in told[1]
+    assert "models trained once" in told[2]
+    assert comparisons.cells(found[0]) == [
+        "−8.0", "−12.0 to −4.0", "0.0010", "0.0030", "5.0", "yes",
+    ]  # fmt: skip
+    assert comparisons.cells(found[2])[-2:] == ["–", "no"]
+
+
+def test_words_of_a_single_comparison_and_of_none_beyond_noise():
+    one = comparisons.corrected([("a", "b", "val", a_comparison(0.02, 0.3, runs=(2, 2)))])
+    told = comparisons.sentences(one, "b")
+    assert told[0] == "a is 2.0 points higher on val than b: not beyond noise (p = 0.30)."
+    assert told[-1].startswith("Both sides were trained several times")
+    assert "Holm" not in comparisons.method(one)
+    two = comparisons.corrected([
+        ("a", "b", "val", a_comparison(0.0, 1.0, None, (1, 2))),
+        ("a", "b", "r", a_comparison(0.01, 0.6, None, (1, 2))),
+    ])  # fmt: skip
+    told = comparisons.sentences(two, "b")
+    assert told[0].startswith("Of 2 differences from b, none is beyond noise")
+    assert "too few test images" in told[1]
+    assert "a side was trained only once" in told[2]
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.00003, "< 0.0001"), (0.00123, "0.0012"), (0.0456, "0.046"), (0.5, "0.50")]
+)
+def test_p_values_have_the_digits_that_say_something(p, text):
+    assert comparisons.p_value(p) == text
+
+
+def test_compare_prints_table_and_sentences(here, capsys):
+    before = sorted(Path().rglob("*"))
+    line = compare.main(["hull-sketch", "full-0"])
+    out = capsys.readouterr().out
+    assert line.startswith("2 test sets, ")
+    assert out.startswith("A = hull-sketch (hull-sketch-0, hull-sketch-1)\nB = full-0\n\n")
+    head, val, sketch = out.split("\n\n")[1].splitlines()
+    assert head.split("  ")[0] == "test"
+    a = np.mean([right(here, f"hull-sketch-{seed}", "val") for seed in (0, 1)])
+    b = right(here, "full-0", "val").mean()
+    assert val.split()[:4] == ["val", "30", f"{100 * a:.1f}", f"{100 * b:.1f}"]
+    assert sketch.startswith("sketch")
+    assert "of which a side was trained only once" in " ".join(out.split())
+    assert sorted(Path().rglob("*")) == before  # it writes nothing
+
+
+def test_compare_takes_chosen_test_sets_only(here, capsys):
+    assert compare.main(["full-0", "full-1", "--test", "val"]).startswith("1 test set, ")
+    assert "sketch" not in capsys.readouterr().out.split("\n\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["hull-scetch", "full"],
+            r"unknown run, condition or split 'hull-scetch'; .*'hull-sketch'",
+        ),
+        (["full", "full"], "the same run full-0, full-1 is on both sides"),
+        (["full", "full-1"], "the same run full-1 is on both sides"),
+        (["full", "supervised", "--test", "vall"], "unknown test set 'vall'; did you mean 'val'"),
+        (["full", "dino"], "dino learns without names or captions and names no class"),
+        (["full", "unused"], "no run was trained on split 'unused'"),
+        (["full", "HEAD:"], "expected the name of a run, condition or split"),
+        (["full", "HEAD:full"], "is not a git repository|no commits"),
+    ],
+)
+def test_compare_says_what_is_wrong(here, words, message):
+    change(runs={"dino": DINO}, splits={"unused": SPLITS["full"]})
+    with pytest.raises(ValueError, match=message):
+        compare.main(words)
+
+
+def test_a_split_of_several_conditions_is_not_guessed(here):
+    change(runs={
+        "one": {"split": "random-hull-sketch", "objective": "supervised", "seed": 0},
+        "full-0": {"split": "full", "objective": "supervised", "seed": 0},
+        "full-1": {"split": "full", "objective": "supervised", "seed": 1},
+    })  # fmt: skip
+    # a split with one condition, whatever that is called
+    assert compare.sides("full", "supervised")[0].runs == ("full-0", "full-1")
+    assert compare.sides("random-hull-sketch", "one")[0].runs == (
+        "random-hull-sketch-0",
+        "random-hull-sketch-1",
+    )
+    change(runs={"two": {"split": "full", "objective": "dino", "seed": 0}})
+    with pytest.raises(ValueError, match="several conditions were trained on split 'full'; name "):
+        compare.sides("full", "supervised")
+
+
+def test_a_run_that_was_not_evaluated_is_named_with_its_stage(here):
+    (layout.predictions("full-1") / "val.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match=r"full-1 was not .* `dvc repro evaluate@full-1`"):
+        compare.main(["full", "supervised"])
+
+
+def test_predictions_of_an_older_test_set_are_an_error(here):
+    table = predictions.read(layout.predictions("full-1"), "val")
+    predictions.write(layout.predictions("full-1"), "val", table.slice(1))
+    with pytest.raises(ValueError, match="rows of the 30 and 29 test images differ"):
+        compare.main(["full", "supervised"])
+    (layout.predictions("full-1") / "val.parquet").write_bytes(b"no table")
+    with pytest.raises(ValueError, match=r"^predictions/full-1/val.parquet: not a readable"):
+        compare.main(["full", "supervised"])
+
+
+def git(*words):
+    identity = {"PYTHONPATH": str(ROOT)}
+    for role in ("AUTHOR", "COMMITTER"):
+        identity |= {f"GIT_{role}_NAME": "a", f"GIT_{role}_EMAIL": "a@example.org"}
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **identity})
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def test_compare_reads_revisions_through_dvc(here, capsys):
+    """A run's predictions in the DVC cache, another's in git; the workspace has changed since."""
+    dvc = (sys.executable, "-m", "dvc")
+    git("git", "init", "-q", "-b", "main")
+    git(*dvc, "init", "-q")
+    Path(".dvc/config").write_text("[core]\nanalytics = false\ncheck_update = false\n")
+    git(*dvc, "add", "-q", "predictions/full-0", "data/tests/sketch")
+    git("git", "add", "-A", "params.yaml", "predictions", "data/tests", ".dvc")
+    git("git", "commit", "-q", "-m", "first")
+    better = predictions.read(layout.predictions("hull-sketch-0"), "val")
+    predictions.write(layout.predictions("full-0"), "val", better)
+
+    compare.main(["full-0", "HEAD:full-0"])
+    out = capsys.readouterr().out
+    assert "B = HEAD:full-0" in out
+    assert compare.main(["HEAD:full", "main:hull-sketch-0"]).startswith("2 test sets")
+    assert compare.main(["full-1", "HEAD:full-1"]) == "2 test sets, 0 beyond noise"
+    assert "Both have the same images right." in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"HEAD:params.yaml: unknown run.*'fulll'; did you mean"):
+        compare.main(["full", "HEAD:fulll"])
+    with pytest.raises(ValueError, match="nowhere"):
+        compare.main(["full", "nowhere:full"])
+
+    change(runs={"new": {"split": "full", "objective": "clip", "seed": 7}})
+    with pytest.raises(ValueError, match="unknown run, condition or split 'new'"):
+        compare.main(["full", "HEAD:new"])
+    change(tests={"other": {}})
+    compare.main(["full-0", "HEAD:full-0"])
+    assert "Only of full-0, and not compared: other" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"HEAD:params.yaml: tests: unknown test set 'other'"):
+        compare.main(["full-0", "HEAD:full-0", "--test", "other"])
+
+    done = git(sys.executable, "-m", "stages.report", "compare", "full-1", "HEAD:full-1")
+    assert done.splitlines()[-1] == "report compare full-1 HEAD:full-1: 2 test sets, 0 beyond noise"
+
+    # other images under the same name
+    shutil.rmtree("data/tests/val")
+    shutil.copytree("data/tests/sketch", "data/tests/val")
+    with pytest.raises(
+        ValueError, match=r"val: its images are not the same: 30 .*, 30 .*, \d in both"
+    ):
+        compare.main(["full-0", "HEAD:full-0"])
+    for path in Path(".dvc/cache/files/md5").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    with pytest.raises(FileNotFoundError, match="not in the DVC cache"):
+        compare.main(["full-0", "HEAD:full-0", "--test", "sketch"])
+
+
+def test_another_command_is_an_error_in_one_line(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        compare.start(["compar", "a", "b"])
+    assert stopped.value.code == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "did you mean 'compare'?" in error
