@@ -1,0 +1,123 @@
+"""The report on splits of whole domains: a small study with mixes of two, and one without."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from stages import domain_rules
+from stages.parameters import section
+from stages.parameters.report import Report
+from stages.report import bias, charts, domain_charts, domains, series
+from stages.report.__main__ import collect
+from tests.report_study import CLASSES, RUNS, SPLITS, write_study
+
+ROOT = Path(__file__).parents[1]
+SLOTS = {"rule": "domain", "base": "dedup", "of": "none", "with": "none", "domain": "style"}
+MIXES = {
+    "only": {"keep": "glyphs"},
+    "even": {"mix": {"glyphs": 1, "renditions": 1}, "size": 20, "seed": 0},
+    "mostly": {"mix": {"glyphs": 3, "renditions": 1}, "size": 20, "seed": 0},
+    "blurred": {"drop": "renditions"},
+}
+NAMES = ("glyphs", "renditions", "ambiguous")
+SHARE = {"value": 0.9, "low": 0.8, "high": 0.95}
+STATED = {"precision": SHARE, "recall": SHARE, "right": 18, "wrong": 2, "rows": 20, "others": 25}
+
+
+def answers(labels):
+    """Cats are glyphs, keys are renditions, suns neither."""
+    return np.array([CLASSES.index(label) for label in labels], np.int8)
+
+
+def chosen(entry, base, labels):
+    """What the rule keeps, as a stand-in for the stage."""
+    answer_N = answers(labels)
+    base_N = np.isin(np.arange(len(answer_N)), np.asarray(base))
+    if "mix" in entry:
+        ratio = dict(enumerate(entry["mix"].values()))
+        kept_N = domain_rules.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
+    else:
+        kept_N = domain_rules.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
+    return np.flatnonzero(kept_N)
+
+
+def facts(entry, base, labels):
+    """What the split's card has beside."""
+    base_N = np.isin(np.arange(len(labels)), np.asarray(base))
+    kept_N = np.isin(np.arange(len(labels)), chosen(entry, base, labels))
+    count = {
+        moment: domain_rules.counts(of_N, answers(labels), NAMES)
+        for moment, of_N in (("before", base_N), ("after", kept_N))
+    }
+    return {
+        "parameters": entry,
+        "domains": {**count, "stated": dict.fromkeys(NAMES[:2], STATED)},
+        "classifier": {"names": list(NAMES), "thresholds": {"first": 1.5, "second": -0.25},
+                       "classifier": "c" * 64},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    """A study with four splits of whole domains, all but the last with a run."""
+    mixes = {name: {**SLOTS, **rule} for name, rule in MIXES.items()}
+    learnt = {f"{name}-0": {"split": name, "objective": "clip", "seed": 0} for name in MIXES}
+    learnt.pop("blurred-0")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("domains"))
+        write_study(splits={**SPLITS, **mixes}, runs={**RUNS, **learnt}, chosen=chosen, facts=facts)
+        parameters = yaml.safe_load(Path("params.yaml").read_text())
+        entry = {"first": "glyphs", "second": "renditions", "precision": 0.9}
+        parameters["domains"] = {"style": {**entry, "regularisation": [0.1]}}
+        Path("params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+        return collect(section("report", Report))
+
+
+def test_a_row_for_every_condition_and_test_set(content):
+    rows = domains.rows(content)
+    share = {row["split"]: row["share"] for row in rows}
+    assert share == {"only": 0.0, "even": 50.0, "mostly": 25.0}
+    assert len(rows) == 3 * len(content.study.tests)
+    by_name = {line.condition.name: line for line in content.lines}
+    colour = series.colours(content.study)
+    for row in rows:
+        cell = by_name[row["split"]].cells[row["test"]]
+        assert row["top1"] == pytest.approx(100 * cell.top1.value, abs=1e-4)
+        assert row["low"] <= row["top1"] <= row["high"]
+        assert row["colour"] == colour[row["split"]]
+        assert row["ambiguous"] == 0
+    ((name, (columns, same)),) = domains.tables(content).items()
+    text = bias.table(columns, same)
+    assert name == "domains"
+    assert next(csv.DictReader(io.StringIO(text)))["split"] == rows[0]["split"]
+
+
+def test_the_section_says_what_was_kept_and_how_sure_that_is(content):
+    html = domains.part(content)
+    assert "glyphs 10 of " in html
+    assert "90.0<small>[80.0, 95.0]</small>" in html
+    assert "&gt; 1.50" in html or "> 1.50" in html
+    assert "rows of neither domain have no label" in html
+    assert html.count("<svg") >= len(content.study.tests)
+    for test in content.study.tests:
+        assert f'aria-label="Top-1 accuracy on {test} by the mix of domains' in html
+
+
+def test_the_figure_and_the_template_are_of_one_panel(content):
+    spec = domains.figures(content)["domains"]
+    assert "share of renditions / %" in charts.svg(spec)
+    made = charts.template(domain_charts.panel(), "domains")
+    assert made == (ROOT / ".dvc/plots/domains.json").read_text()
+
+
+def test_a_study_without_such_splits_has_no_section(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study()
+    found = collect(section("report", Report))
+    assert domains.part(found) == ""
+    assert domains.figures(found) == {}
+    assert domains.tables(found)["domains"][1] == []
