@@ -181,7 +181,7 @@ def main() -> str:
     numbers = {"pool": len(store), "kept": kept, "removed": len(store) - kept}
     numbers["share_removed"] = (len(store) - kept) / len(store)
     metrics.write(Path("metrics/deduplicate.json"), numbers)
-    return f"{kept} of {len(store)} rows kept, {len(store) - kept} are near-duplicates"
+    return f"{kept:,} of {len(store):,} rows kept, {len(store) - kept:,} near-duplicates dropped"
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def main(name: str) -> str:
     metrics.write(layout.metrics("density", name), stated)
     widest = float(of_pool[density.columns(bands)[-1]].mean())
     return (
-        f"{folder}, {widest:.1f} of {len(pool)} pool rows lie within {bands[-1]:g} under the "
+        f"{folder}, {widest:.1f} of {len(pool):,} pool rows lie within {bands[-1]:g} under the "
         f"threshold of a test image, on average"
     )
 

@@ -139,7 +139,7 @@ def main(name: str) -> str:
     card = export(name, settings, engine.current().without_gpu())
     counts = ("samples", "shards", "labelled", "described", "located", "bytes")
     metrics.write(layout.metrics("export", name), {count: card[count] for count in counts})
-    return f"{card['samples']} samples of {settings.split} in {card['shards']} shards"
+    return f"{card['samples']:,} samples of {settings.split} in {card['shards']:,} shards"
 
 
 if __name__ == "__main__":

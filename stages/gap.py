@@ -102,7 +102,8 @@ def main(name: str) -> str:
         stated[test] = numbers(tables[test], of_test.reference_sim, of_test.pool_sim)
     gap.write(layout.gap(name), tables)
     metrics.write(layout.metrics("gap", name), stated)
-    return f"{len(tables)} test sets against {len(chosen)} rows"
+    images = sum(table.num_rows for table in tables.values())
+    return f"{images:,} images of {len(tables)} test sets against {len(chosen):,} rows"
 
 
 if __name__ == "__main__":

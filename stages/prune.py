@@ -302,7 +302,10 @@ def main(name: str) -> str:
     card = make_card(rule, pool, base, pruned)
     split.write(layout.split(name), pruned.split, card=card)
     metrics.write(layout.metrics("prune", name), numbers(card))
-    return f"{card['kept']} of {len(base)} rows kept ({card['share_of_base']:.1%} of {rule.base})"
+    return (
+        f"{card['kept']:,} of {len(base):,} rows kept ({card['share_of_base']:.1%} of {rule.base}), "
+        f"{len(base) - card['kept']:,} dropped"
+    )
 
 
 if __name__ == "__main__":

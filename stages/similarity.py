@@ -31,7 +31,7 @@ def main(name: str) -> str:
     pool, reference, test = stores.load(encoder, layout.POOL, reference_name, layout.test(name))
     folder = layout.similarity(encoder, reference_name, name)
     inside = scoring.write(folder, pool, reference, test, settings.block_rows, where)
-    return f"{folder}, {inside} of {len(pool)} pool rows lie in the hull of {name}"
+    return f"{folder}, {inside:,} of {len(pool):,} pool rows lie in the hull of {name}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from stages.artifacts.manifest import Manifest
+from stages.progress import progress
 
 SIDE = 64  # pixels; larger images are scaled down to it
 QUALITY = 75  # of lossy WebP
@@ -45,7 +46,8 @@ class Album:
 
     def read(self) -> None:
         """Read all images that were noted."""
-        for folder, (source, rows) in self._wanted.items():
+        sets = progress(self._wanted.items(), label="report pictures", unit="sets")
+        for folder, (source, rows) in sets:
             ordered = sorted(rows)
             if not ordered:
                 continue
