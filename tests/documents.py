@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(
-    r"^(?P<indent> *)```(?P<kind>\w*)[ ]*\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
+    r"^(?P<indent> *)```(?P<kind>\w*)[ ]*\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
 INLINE = re.compile(r"`((?:\.venv/bin/)?(?:python -m|dvc|make|source|git) [^`\n]*[^`\n ])`")
 

@@ -1,4 +1,4 @@
-"""Pictures for the tutorial: a pool, a reference and test images, from the icons that the tests carry.
+"""Pictures for the tutorial: pool, reference and test images, of the icons that the tests carry.
 
 ``python -m tests.own_pictures FOLDER`` writes ``FOLDER/pool`` (a picture and a text file with its
 caption each), ``FOLDER/reference`` and ``FOLDER/test`` (a sub-folder a class). The reference are

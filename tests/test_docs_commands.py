@@ -1,0 +1,167 @@
+"""Every command of README.md and docs/ is run by a test, or listed here with the reason why not.
+
+A command that is new on a page has no entry here, and fails. The first pattern that fits counts.
+"""
+
+import ast
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from stages import check
+from stages.artifacts.classes import ClassNames
+from stages.parameters import parse, splits
+from stages.parameters import read as read_parameters
+from tests.documents import ROOT, Block, blocks, inline, pages
+from tests.test_docs_tutorial import PAGE as TUTORIAL
+
+
+class Run(NamedTuple):
+    """Commands that a test runs, or a script of CI."""
+
+    pattern: str
+    by: str  # a file, and perhaps a word in it that shows that it does
+
+
+class Not(NamedTuple):
+    """Commands that nothing here runs."""
+
+    pattern: str
+    why: str
+
+
+KNOWN: list[Run | Not] = [
+    # ---- as they stand, in a test
+    Run(r"make test", ".ci/run: make test"),
+    Run(r"make (repro|test|table|help)", "Makefile: .PHONY"),
+    Run(r"make \.venv/\.main", "Makefile: $(VENV)/.main:"),  # of `make test`, but for its packages
+    Run(r"source \.venv/bin/activate", "Makefile: export PATH"),
+    Run(r"python -m stages\.check \S+", "tests/test_pipeline.py: stages.check"),
+    Run(r"python -m stages\.artifacts\.split diff \S+ \S+", 'tests/test_pipeline.py: "diff"'),
+    Run(r"python -m stages\.artifacts\.overlap( .*)?", "tests/test_overlap.py: overlap"),
+    Run(r"python -m stages\.captions\.synonyms FILE LIST", "tests/test_classes.py: synonyms"),
+    Run(r"python -m stages\.report compare .*", "tests/test_report_comparisons.py: compare"),
+    Run(r"python -m stages\.report\.frequency .*", "tests/test_report_frequency.py: --counts"),
+    Run(r"python -m stages\.report\.offline", "tests/test_report.py: offline"),
+    Run(r"python -m benchmarks\.(findings|costs) --write", "tests/test_findings.py: filled"),
+    Run(r"python -m pytest tests/test_pipeline\.py -k deps", "tests/test_pipeline.py: test_deps"),
+    Run(r"dvc repro", "tests/test_pipeline.py: repro"),
+    Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
+    Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
+    Run(r"make repro PRESET=[\w-]+", "tests/test_experiment.py: experiment"),
+    # ---- not run
+    Not(r"dvc exp (run|show|diff|apply).*", "trains; `dvc params` and `metrics` of it are tested"),
+    Not(r"dvc queue start", "starts a worker that goes on after the test"),
+    Not(r"dvc metrics diff .*", "needs the experiment before it; tutorial.md's is run"),
+    Not(r"dvc plots diff HEAD", "needs the experiment before it"),
+    Not(r"dvc repro --single-item \S+", "needs the data of the large presets"),
+    Not(r"dvc config --local .*", "changes where a machine keeps its cache"),
+    Not(r"python -m benchmarks\.gpu", "needs a GPU"),
+]
+
+
+def commands(page: Path) -> list[str]:
+    """All that a page tells to type, but for what is run in the test of the tutorial."""
+    fenced = [command for block in blocks(page) if block.kind == "sh" for command in block.commands]
+    if page == TUTORIAL:
+        fenced = [command for command in fenced if command.startswith(("make", "source"))]
+    return fenced + inline(page)
+
+
+def entry(command: str) -> Run | Not:
+    for one in KNOWN:
+        if re.fullmatch(one.pattern, command):
+            return one
+    raise AssertionError(f"no test runs `{command}`: run it in one, or say here why not")
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_command_is_run_or_has_a_reason(page):
+    for command in commands(page):
+        entry(command)
+
+
+@pytest.mark.parametrize("one", KNOWN, ids=lambda one: one.pattern)
+def test_the_list_is_true(one):
+    if isinstance(one, Run):
+        path, _, word = one.by.partition(": ")
+        assert (ROOT / path).exists(), path
+        assert word in (ROOT / path).read_text(), one.by
+    else:
+        assert one.why
+        told = [command for page in pages() for command in commands(page)]
+        assert any(re.fullmatch(one.pattern, command) for command in told), "on no page any more"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_modules_that_are_run_exist(page):
+    for command in commands(page):
+        for module in re.findall(r"python -m ([\w.]+)", command):
+            assert find_spec(module), command
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_targets_that_are_repeated_are_stages(page):
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    for command in commands(page):
+        if command.startswith("dvc repro "):
+            words = [word for word in command.split()[2:] if not word.startswith("-")]
+            assert {word.split("@")[0] for word in words} <= stages.keys(), command
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_presets_that_are_named_exist(page):
+    for name in re.findall(r"PRESET=([\w-]+)", " ".join(commands(page))):
+        assert name == "name" or (ROOT / f"presets/{name}.yaml").exists(), name
+
+
+def code(kind: str) -> list[Block]:
+    return [block for page in pages() for block in blocks(page) if block.kind == kind]
+
+
+@pytest.mark.parametrize("block", code("python"), ids=lambda block: f"{block.path}:{block.line}")
+def test_python_is_whole_and_what_it_imports_exists(block):
+    tree = ast.parse(block.text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages"):
+            module = __import__(node.module or "", fromlist=["*"])
+            for alias in node.names:
+                known = hasattr(module, alias.name) or find_spec(f"{node.module}.{alias.name}")
+                assert known, f"{node.module}.{alias.name}"
+
+
+def groups(content: dict[str, Any], where: str) -> None:
+    """Validate what a piece of a parameter file holds against the models of its sections."""
+    models = {**check.SECTIONS, **check.OPTIONAL}
+    items = {**check.ITEMS, **check.FREE}
+    for name, values in content.items():
+        assert name in check.KNOWN, f"{where}: {name}"
+        if name == splits.SECTION:
+            for key, rule in values.items():
+                if rule["rule"] != "band":  # of the example in extend.md, which its own test tries
+                    splits.parse_rule(rule, f"{where}: {key}")
+        elif name in items:
+            for key, item in values.items():
+                parse(item, items[name], f"{where}: {name}.{key}")
+        elif name in models:
+            whole = read_parameters(ROOT / "params.yaml").get(name, {})
+            parse({**whole, **values}, models[name], f"{where}: {name}")
+
+
+@pytest.mark.parametrize("block", code("yaml"), ids=lambda block: f"{block.path}:{block.line}")
+def test_yaml_is_valid(block):
+    content = yaml.safe_load(block.text)
+    if block.file and block.file.startswith("data/classes/"):
+        for key, one in content.items():
+            parse(one, ClassNames, key)
+    else:
+        groups(content, f"{block.path}:{block.line}")
+
+
+def test_a_command_without_an_entry_is_found():
+    with pytest.raises(AssertionError, match="no test runs"):
+        entry("python -m stages.nothing at all")

@@ -1,0 +1,73 @@
+"""docs/extend.md: the worked example is applied to a copy of the repository, and its test run."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.documents import ROOT, Block, blocks
+from tests.test_docs_tutorial import copied
+
+PAGE = ROOT / "docs/extend.md"
+CODE = [block for block in blocks(PAGE) if block.kind in ("diff", "python")]
+
+
+def apply(block: Block, folder: Path) -> None:
+    """Change the file that a diff names: its lines with ` ` and `-` are there, once, in a row."""
+    first, *lines = block.text.splitlines()
+    path = folder / first.removeprefix("# ")
+    before = "".join(f"{line[1:]}\n" for line in lines if not line.startswith("+"))
+    after = "".join(f"{line[1:]}\n" for line in lines if not line.startswith("-"))
+    text = path.read_text()
+    found = len(re.findall(f"^{re.escape(before)}", text, re.MULTILINE))
+    assert found == 1, f"docs/extend.md:{block.line}: {found} times in {path.name}:\n{before}"
+    path.write_text(re.sub(f"^{re.escape(before)}", lambda _: after, text, flags=re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("extend") / "clone"
+    folder.mkdir()
+    copied(folder)
+    for block in CODE:
+        if block.kind == "diff":
+            apply(block, folder)
+        else:
+            assert block.file
+            (folder / block.file).write_text(block.text.split("\n", 1)[1])
+    return folder
+
+
+def run(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_example_has_every_step():
+    files = [block.text.split("\n", 1)[0] for block in CODE]
+    for part in ("rules.py", "parameters/splits.py", "prune.py", "report/words.py", "test_band.py"):
+        assert any(file.endswith(part) for file in files), part
+
+
+def test_its_own_test_passes(extended):
+    out = run(extended, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_band.py")
+    assert "4 passed" in out
+
+
+def test_it_is_clean(extended):
+    changed = sorted({block.text.split("\n", 1)[0].removeprefix("# ") for block in CODE})
+    run(extended, "ruff", "check", *changed)
+    run(extended, "ruff", "format", "--check", *changed)
+
+
+def test_the_section_of_the_example_can_be_imported(extended):
+    run(extended, "compileall", "-q", "stages/report/sizes.py")
+    code = "import stages.report.sizes as s; assert callable(s.part)"
+    subprocess.run([sys.executable, "-c", code], cwd=extended, check=True)
