@@ -1,7 +1,8 @@
 """Duplicates of test images: the share of every test set that has one in its training data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -81,6 +82,6 @@ def part(content: Content) -> str:
     )  # fmt: skip
 
 
-def _cell(row: dict[str, float]) -> str:
+def _cell(row: Mapping[str, Any]) -> str:
     low, high = 100 * row["low"], 100 * row["high"]
     return f"{100 * row['share']:.1f}<small>[{low:.1f}, {high:.1f}]<br>{row['images']:,}</small>"
