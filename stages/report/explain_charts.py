@@ -210,5 +210,5 @@ def robustness_panel(usual: str = "the usual test set") -> Spec:
     }
 
 
-def _logit(percent: float) -> float:
+def _logit(percent: int) -> float:
     return round(math.log(percent / (100 - percent)), 6)
