@@ -1,0 +1,132 @@
+"""The report's comparison of yardsticks: overlaps by hand, and whose similarities are shown."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from stages.artifacts import layout, scores, split
+from stages.parameters import section
+from stages.parameters.report import Report
+from stages.report import __main__ as report
+from stages.report import definitions, measured, pictures, published, study, words, yardsticks
+from tests import report_study
+
+RULE: dict[str, Any] = {
+    "rule": "hull",
+    "base": "dedup",
+    "tests": ["sketch"],
+    "of": "none",
+    "with": "none",
+}
+SPLITS: dict[str, dict[str, Any]] = {
+    "full": {"rule": "none", "base": "all", "of": "none", "with": "none"},
+    "other": {**RULE, "scores": "broad"},
+    "hull": RULE,
+    "random-hull": {"rule": "random", "base": "dedup", "of": "hull", "with": "none", "seed": 0},
+}
+RUNS = {
+    f"{name}-0": {"split": name, "objective": "clip", "seed": 0, "reuse": "none", "donor": "none"}
+    for name in ("full", "hull", "random-hull")
+}
+BROAD = {"encoder": "main", "run": "none", "reference": "wide"}
+STEP = 0.05
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A study with a hull split by the encoder, and one by thresholds that lie higher."""
+    monkeypatch.chdir(tmp_path)
+    report_study.write_study(splits=SPLITS, runs=RUNS)
+    content = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    content["yardsticks"] = {"broad": BROAD}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    for test in content["tests"]:
+        found = scores.read(layout.similarity("clip", "reference", test))
+        one, of_pool = found.test, found.pool
+        sim = one.reference_sim + STEP
+        moved = scores.TestScores(one.row, sim, one.reference_row, one.pool_sim, one.pool_row)
+        margin = of_pool.margin - np.float32(STEP)
+        columns = scores.PoolScores(of_pool.max_sim, of_pool.nearest, margin)
+        card = {name: found.card[name] for name in scores.SOURCES} | {"reference": "w" * 64}
+        scores.write(layout.yardstick("broad") / test, columns, moved, card)
+    margin = scores.read(layout.yardstick("broad") / "sketch").pool.margin
+    base, card = split.read(layout.split("dedup")), dict(split.read(layout.split("other")).card)
+    del card["kept"]
+    rows = base.rows[margin[base.rows] <= 0]
+    split.write(layout.split("other"), rows, card=card)
+    return study.load()
+
+
+def test_overlaps_by_hand(here):
+    (family,) = yardsticks.families(here)
+    assert [one.name for one in family.members] == ["hull", "other"]
+    (one,) = yardsticks.overlaps(here, family)
+    base = set(here.splits["dedup"].rows.tolist())
+    first, second = (base - set(here.splits[name].rows.tolist()) for name in ("hull", "other"))
+    assert 0 < len(second) < len(first)
+    assert one.both == len(first & second)
+    assert one.jaccard == pytest.approx(len(first & second) / len(first | second))
+    shared = len(first) * len(second) / len(base)
+    assert one.chance == pytest.approx(shared / (len(first) + len(second) - shared))
+    # thresholds that are all higher by one step leave the order of margins as it is
+    assert one.same_size == 1
+    (row,) = yardsticks.rows(here)
+    assert row["pair"] == "main and broad"
+
+
+def test_the_page_has_the_numbers_and_names_the_yardstick(here):
+    content = report.collect(section("report", Report))
+    html = yardsticks.part(content)
+    removed = len(here.splits["dedup"]) - len(here.splits["other"])
+    assert f">{removed}<" in html
+    assert "No run learns from other." in html
+    assert "aria-label" in html
+    figures = yardsticks.figures(content)
+    assert figures["yardsticks"]["data"]["values"]
+    columns, rows = yardsticks.tables(content)["yardsticks"]
+    assert set(rows[0]) == set(columns)
+
+
+def test_one_yardstick_alone_is_nothing_to_compare(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report_study.write_study()
+    content = report.collect(section("report", Report))
+    assert yardsticks.part(content) == ""
+    assert yardsticks.figures(content) == {}
+    assert yardsticks.tables(content)["yardsticks"][1] == []
+
+
+def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
+    found = measured.by(here, here.rules["other"])
+    for name, own in (("hull", here.scores), ("other", found.scores)):
+        for one in pictures.removed(here, name, 5):
+            at = own["sketch"].test.row.tolist().index(one.test_row)
+            assert one.threshold == own["sketch"].test.reference_sim[at]
+            assert one.similarity > one.threshold
+
+
+def test_words_name_the_yardstick(here):
+    assert words.rule(here.rules["other"]).endswith("measured by the yardstick broad")
+    assert "yardstick" not in words.rule(here.rules["hull"])
+    assert "measured by the yardstick broad" in definitions.part(here, section("report", Report))
+    kind = published.counterpart(here, ["sketch"])
+    assert kind is not None
+    assert kind.split == "hull"
+
+
+def test_scores_that_were_not_made_are_named_with_their_stage(here, tmp_path):
+    (layout.yardstick("broad") / "sketch" / "card.json").unlink()
+    with pytest.raises(FileNotFoundError, match="dvc repro yardstick@broad"):
+        measured.by(here, here.rules["other"])
+
+
+def test_the_order_of_tests_and_the_yardstick_make_no_other_family():
+    first = yardsticks._without(rule(tests=["a", "b"]))
+    assert first == yardsticks._without(rule(tests=["b", "a"], scores="x"))
+    assert first != yardsticks._without(rule(tests=["a", "b"], delta=0.1))
+
+
+def rule(**changes):
+    return yardsticks.Hull.model_validate({**RULE, **changes})
