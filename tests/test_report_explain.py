@@ -91,7 +91,7 @@ def test_accuracy_by_frequency_is_that_of_the_images_of_such_classes(inside):
     for row in found:
         name = next(key for key, edge in edges.items() if edge == (row["from"], row["below"]))
         mine = [hit for label, hit in zip(labels, right, strict=True) if label == name]
-        low, high = wilson(sum(mine), len(mine))
+        low, high = wilson(int(sum(mine)), len(mine))
         assert int(row["images"]) == len(mine)
         assert float(row["accuracy"]) == pytest.approx(100 * np.mean(mine), abs=1e-3)
         assert [float(row["low"]), float(row["high"])] == pytest.approx(
