@@ -39,6 +39,7 @@ from stages.report import (
     study,
     table,
     tidy,
+    yardsticks,
 )
 from stages.report.content import Content
 from stages.report.statistics import spearman
@@ -109,7 +110,7 @@ def write(content: Content, folder: Path) -> None:
         )
         for name, (columns, rows) in explain_page.tables(content).items():
             (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
-        for topic in (matrix, density_page, copies, domains):
+        for topic in (matrix, density_page, copies, domains, yardsticks):
             for name, (columns, rows) in topic.tables(content).items():
                 (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
@@ -118,8 +119,8 @@ def write(content: Content, folder: Path) -> None:
         )
         drawn = {name: spec for name, spec in drawn.items() if spec["data"]["values"]}
         drawn |= bias.figures(content.study, content.bias)
-        drawn |= matrix.figures(content) | density_page.figures(content)
-        drawn |= domains.figures(content)
+        for topic in (domains, yardsticks, matrix, density_page):
+            drawn |= topic.figures(content)
         drawn |= comparisons.figures(content)
         drawn |= explain_page.figures(content)
         for name, spec in drawn.items():

@@ -21,6 +21,7 @@ from stages.report import (
     domain_charts,
     explain_charts,
     matrix_charts,
+    yardstick_chart,
 )
 from stages.report.series import GREY, RANDOM, Rows, beside, colours
 from stages.report.study import Study
@@ -254,6 +255,7 @@ def templates() -> dict[str, str]:
         "explained": template(explain_charts.explained_panel([]), None),
         "robustness": template(explain_charts.robustness_panel(), None, resolve=("x", "y")),
         "domains": template(domain_charts.panel(), "domains"),
+        "yardsticks": template(yardstick_chart.panel(), None, column="rule"),
         "probes": template(bias_charts.probe_panel(), "test", column="trained"),
     }
 

@@ -23,6 +23,7 @@ from stages.report import (
     series,
     similarity_page,
     words,
+    yardsticks,
 )
 from stages.report.content import Content
 from stages.report.markup import (
@@ -54,6 +55,7 @@ SECTIONS = {
     "bins": "Accuracy by similarity",
     **explain_page.SECTIONS,
     "matrix": matrix.TITLE,
+    "yardsticks": yardsticks.TITLE,
     "domains": domains.TITLE,
     "density": density_page.TITLE,
     "copied": copies.TITLE,
@@ -74,6 +76,7 @@ def render(content: Content) -> str:
         "bins": similarity_page.bins(content),
         **explain_page.parts(content),
         "matrix": matrix.part(content),
+        "yardsticks": yardsticks.part(content),
         "density": density_page.part(content),
         "copied": copies.part(content),
         "pictures": gallery.part(
