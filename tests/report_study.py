@@ -13,6 +13,7 @@ from stages.artifacts import (
     atomic,
     checkpoint,
     dataset,
+    density,
     duplicates,
     embeddings,
     gap,
@@ -52,6 +53,7 @@ REPORT = {
 }
 SIZES = {"pool": 120, "reference": 24, "val": 30, "sketch": 30}
 ENCODER = "e" * 64
+BANDS = [0.02, 0.1]
 
 
 def icon(label: int, shade: int) -> bytes:
@@ -117,6 +119,7 @@ def write_study(
         vectors[role], manifests[role] = _dataset(role, name, *made)
     _scores(vectors, manifests, tests)
     stored = _splits(splits, manifests["pool"], has_duplicates, chosen, facts)
+    _densities(vectors, manifests, tests)
     gaps = _gaps(stored, vectors, tests)
     _runs(runs, manifests, tests, gaps, vectors, add_reference)
 
@@ -150,6 +153,24 @@ def _scores(vectors, manifests, tests):
         hashes = {role: manifests[role].sha256 for role in ("pool", "reference")}
         card = {"encoder": ENCODER, "test": manifests[test].sha256, **hashes}
         scores.write(layout.similarity("clip", "reference", test), pool, of_test, card)
+
+
+def _densities(vectors, manifests, tests):
+    kept = split.read(layout.split("dedup")).rows
+    for test in tests:
+        sim = vectors[test] @ vectors["pool"].T
+        threshold = (vectors[test] @ vectors["reference"].T).max(1)[:, None]
+        counts = []
+        for part in (sim, sim[:, kept]):
+            inside = [(part > threshold - band) & (part <= threshold) for band in BANDS]
+            columns = [part > threshold, *inside]
+            names = density.columns(BANDS)
+            counts.append({n: one.sum(1) for n, one in zip(names, columns, strict=True)})
+        sources = scores.read(layout.similarity("clip", "reference", test)).card
+        card = {source: sources[source] for source in density.SOURCES}
+        card |= {"bands": BANDS, "base": "dedup", "pool_rows": len(manifests["pool"])}
+        folder = layout.density("clip", "reference", test)
+        density.write(folder, *counts, card | {"base_rows": len(kept)})
 
 
 def _splits(entries, pool, has_duplicates, chosen, facts):

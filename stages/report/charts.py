@@ -275,7 +275,8 @@ def template(
     """
     panel = copy.deepcopy(panel)
     for layer in panel["layer"]:
-        layer["encoding"]["opacity"] = {"field": "rev", "type": "nominal", "title": "revision"}
+        if column != "rev":  # where they are not columns of their own
+            layer["encoding"]["opacity"] = {"field": "rev", "type": "nominal", "title": "revision"}
         if "detail" in layer["encoding"]:  # a line per split and revision
             split = layer["encoding"]["detail"]
             split = split if isinstance(split, list) else [split]

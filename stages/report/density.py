@@ -8,6 +8,7 @@ Shapes: Q test images, N pool rows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +16,15 @@ from stages.artifacts import density, layout, split
 from stages.artifacts.density import ABOVE, Density
 from stages.artifacts.split import Split
 from stages.parameters import FILE
-from stages.parameters import study as parameters
+from stages.parameters import study as names
+from stages.parameters.report import Report
+from stages.parameters.splits import Hull
 from stages.report.series import Rows
+from stages.report.statistics import paired_bootstrap
 from stages.report.study import Study
 
 COLUMNS = ("test", "rows", "band", "least", "images")
+DROPS = ("test", "split", "left", "images", "drop", "low", "high")
 REMOVED = ("test", "band", "removed", "further", "share_of_base")
 
 
@@ -49,7 +54,7 @@ def load(study: Study) -> dict[str, Edge]:
     Raises ``FileNotFoundError`` where one is missing, ``ValueError`` where one is of another
     study's pool or test set.
     """
-    root = layout.density(study.encoder, parameters.name("reference", FILE), "any").parent
+    root = layout.density(study.encoder, names.name("reference", FILE), "any").parent
     if not root.exists():
         return {}
     found = {}
@@ -110,6 +115,47 @@ def _steps(most: int) -> list[int]:
     """1, 2, 3, … and from ten on about ten numbers a decade, up to ``most``."""
     steps = np.unique(np.round(10 ** np.arange(0, np.log10(max(most, 1)) + 1e-9, 0.1)))
     return [int(step) for step in steps]
+
+
+def drops(study: Study, edges: Mapping[str, Edge], parameters: Report) -> Rows:
+    """Whether a test image that keeps more of its surroundings loses less accuracy.
+
+    For every condition on a split that hull pruning made with respect to a test set, and that has
+    a random split of its size: the drop in points, with its paired-bootstrap interval over test
+    images, of the images that lost nothing, and of the others in two halves by the share of the
+    rows above the lowest edge (threshold less the widest band) that lie under the threshold.
+    """
+    found: Rows = []
+    for name, one in study.conditions.items():
+        rule = study.rules.get(one.split)
+        if not (isinstance(rule, Hull) and one.twins):
+            continue
+        for test in [test for test in rule.tests if test in edges]:
+            above_Q, *_, within_Q = edges[test].density.base.values()
+            left_Q = within_Q / np.maximum(above_Q + within_Q, 1)
+            lost_Q = above_Q > 0
+            middle = np.median(left_Q[lost_Q]) if lost_Q.any() else 0.0
+            groups = {
+                "nothing above": ~lost_Q,
+                "less left": lost_Q & (left_Q <= middle),
+                "more left": lost_Q & (left_Q > middle),
+            }
+            twin_Q = study.twin_outcome(one, test)
+            assert twin_Q is not None
+            for group, chosen_Q in groups.items():
+                row: dict[str, Any] = {"test": test, "split": name, "left": group}
+                row |= {"images": int(chosen_Q.sum()), "drop": None, "low": None, "high": None}
+                if chosen_Q.any():
+                    drop = paired_bootstrap(
+                        twin_Q[chosen_Q],
+                        study.outcomes[name, test].top1_Q[chosen_Q],
+                        resamples=parameters.resamples,
+                        seed=parameters.seed,
+                    )
+                    ends = {"drop": drop.value, "low": drop.low, "high": drop.high}
+                    row |= {key: round(100 * value, 4) + 0.0 for key, value in ends.items()}
+                found.append(row)
+    return found
 
 
 def removed_rows(edges: Mapping[str, Edge]) -> Rows:

@@ -4,6 +4,8 @@ Shapes: Q test images.
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -15,7 +17,8 @@ from stages.report.density import Edge
 from stages.report.density_charts import GREY, looks, panel
 from stages.report.markup import data_table, key, panels, paragraph, stroke, table_row
 from stages.report.series import Rows
-from stages.report.table import percent
+from stages.report.table import percent, points
+from stages.statistics import spearman
 
 TITLE = "How dense the edge of the hull is"
 
@@ -24,6 +27,10 @@ def tables(content: Content) -> dict[str, tuple[Sequence[str], Rows]]:
     """The data of the plot and of the first table by name, columns and rows."""
     return {
         "density": (density.COLUMNS, density.rows(content.edges)),
+        "density_drops": (
+            density.DROPS,
+            density.drops(content.study, content.edges, content.parameters),
+        ),
         "hull_edge": (density.REMOVED, density.removed_rows(content.edges)),
     }
 
@@ -72,14 +79,16 @@ def part(content: Content) -> str:
             "Hull pruning removes every pool image that is more similar to a test image than the "
             "test image's threshold, its nearest reference image. How much of the surroundings of "
             "a test image is left then depends on how many pool images lie just under the "
-            "threshold: a test image with many has lost less than one with none, although both "
-            f"have the same nearest neighbour. Counted in the split “{base}”, exactly; an image at "
+            "threshold: one with many keeps most of its surroundings, one with none lost all of "
+            "them, although the gap to the nearest neighbour may be the same. "
+            f"Counted in the split “{base}”, exactly; an image at "
             "the threshold is under it."
         )
         + _removed_table(edges, bands, base)
         + key(marks)
         + panels(drawn)
         + _image_table(edges, names, base)
+        + _drop_table(density.drops(content.study, edges, content.parameters), bands[-1])
     )
 
 
@@ -94,8 +103,7 @@ def _removed_table(edges: Mapping[str, Edge], bands: Sequence[float], base: str)
         lines.append(table_row(test, cells))
     return data_table(
         f"Images of “{base}” that hull pruning with respect to one test set removes, and how many "
-        "more with a lower delta. An image under the thresholds of several test images counts "
-        "once.",
+        "more with a lower delta. An image that is near several test images counts once.",
         ["test set", "delta 0", *(f"delta −{band:g}" for band in bands)],
         lines,
     )
@@ -105,12 +113,16 @@ def _image_table(edges: Mapping[str, Edge], names: Sequence[str], base: str) -> 
     lines = []
     for test, edge in edges.items():
         cells = [f"{edge.density.images:,}"]
-        cells += [_cell(count_Q) for count_Q in edge.density.base.values()]
+        counts = list(edge.density.base.values())
+        value = spearman(counts[0], counts[-1])
+        cells += [*map(_cell, counts), "–" if value is None else f"{value:.2f}"]
         lines.append(table_row(test, cells))
     return data_table(
         f"Images of “{base}” about the threshold of a test image: the median over test images; "
-        "below it the mean, and the share of test images with none.",
-        ["test set", "test images", *map(_told, names)],
+        "below it the mean, and the share of test images with none. Last column: Spearman's rank "
+        "correlation of the images above and those in the widest band. Where it is high, a test "
+        "image that keeps many has lost many as well.",
+        ["test set", "test images", *map(_told, names), "correlation"],
         lines,
     )
 
@@ -122,3 +134,32 @@ def _cell(count_Q: Int64[np.ndarray, " Q"]) -> str:
 
 def _told(name: str) -> str:
     return "above the threshold" if name == ABOVE else f"{name} under it"
+
+
+def _drop_table(found: Rows, band: float) -> str:
+    """Whether those that keep more lose less; nothing where no condition can say."""
+    if not found:
+        return ""
+    groups = list(dict.fromkeys(row["left"] for row in found))
+    of = {(row["split"], row["test"], row["left"]): row for row in found}
+    pairs = dict.fromkeys((row["split"], row["test"]) for row in found)
+    lines = [
+        table_row(escape(f"{name} on {test}"), [_drop(of[name, test, group]) for group in groups])
+        for name, test in pairs
+    ]
+    return data_table(
+        "Does a test image that keeps more lose less? Points of accuracy below the random split of "
+        "the same size, [95 % paired-bootstrap interval] and number of test images: of those with "
+        "nothing above their threshold, and of the others in two halves by the share that stays of "
+        f"the images less than {band:g} under the threshold or above it. The halves also differ in "
+        "other things, such as class and threshold: this is no experiment.",
+        ["split on test set", "nothing above", "less stays", "more stays"],
+        lines,
+    )
+
+
+def _drop(row: dict[str, Any]) -> str:
+    if row["drop"] is None:
+        return "–<small>0 images</small>"
+    value, low, high = (points(row[name] / 100) for name in ("drop", "low", "high"))
+    return f"{value}<small>[{low}, {high}]<br>{row['images']:,} images</small>"

@@ -18,7 +18,10 @@ def accuracy_panel(splits: Sequence[str] = (), tests: Sequence[str] = ()) -> Spe
     reach = {
         "transform": [
             {"calculate": "abs(datum.difference)", "as": "size"},
-            {"joinaggregate": [{"op": "max", "field": "size", "as": "largest"}]},
+            {
+                "joinaggregate": [{"op": "max", "field": "size", "as": "largest"}],
+                "groupby": [],  # facets add theirs
+            },
             {
                 "calculate": f"datum.difference / max(datum.largest, {LEAST_REACH})",
                 "as": "strength",
@@ -33,8 +36,8 @@ def accuracy_panel(splits: Sequence[str] = (), tests: Sequence[str] = ()) -> Spe
     }
     text = {"x": across, "y": down, "fill": {"value": INK}}
     accuracy = {"field": "top1", "type": "quantitative", "format": ".1f"}
-    has_twin = {"transform": [{"filter": "isValid(datum.difference)"}]}
-    alone = {"transform": [{"filter": "!isValid(datum.difference)"}]}
+    has_twin = {"transform": [{"filter": "datum.told"}]}
+    alone = {"transform": [{"filter": "!datum.told"}]}
     return {
         "width": {"step": 74},
         "height": {"step": 34},
