@@ -247,6 +247,10 @@ def read_scores(rule: splits.Scored, pool: Manifest, path: Path) -> dict[str, Sc
     content = read(path)
     if rule.scores != splits.NONE:
         root = layout.yardstick(rule.scores)
+        if not root.exists():
+            raise FileNotFoundError(
+                f"{root}: not found; `dvc repro yardstick@{rule.scores}` makes it"
+            )
     else:
         try:
             root = layout.similarities(content["encoder"]["name"], content["reference"])

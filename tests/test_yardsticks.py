@@ -258,7 +258,7 @@ def test_names_that_do_not_exist(here):
 
 
 def test_scores_that_are_not_there_or_of_another_pool(here):
-    with pytest.raises(ValueError, match="yardsticks/pixels"):
+    with pytest.raises(FileNotFoundError, match="dvc repro yardstick@pixels"):
         prune.main("hull-pixels")
     yardstick.main("pixels")
     shutil.rmtree(here / "data/pool")
