@@ -77,9 +77,18 @@ def _definitions(parameters: Report) -> str:
         ),
         "interval": (
             "Intervals",
-            f"Of differences: paired bootstrap over test images, {parameters.resamples:,} "
-            "resamples, 2.5 and 97.5 % quantiles. A difference whose interval has zero in it is "
+            "Of differences: paired bootstrap over test images, and over runs where both sides "
+            f"have several; {parameters.resamples:,} resamples, 2.5 and 97.5 % quantiles. A "
+            "difference whose interval has zero in it is "
             "called not distinguishable. Of accuracies: Wilson's score interval, 95 %.",
+        ),
+        "noise": (
+            "Beyond noise",
+            "A difference whose p value is below 0.05 after Holm's correction for all comparisons "
+            "of the table. The test is McNemar's in its exact form for single runs, and a t test "
+            "over images and runs where both sides have several. What is not beyond noise is not "
+            "shown to be equal: the smallest detectable difference says what would be found with "
+            "probability 80 %.",
         ),
         "share-removed": (
             "Share removed",
