@@ -95,7 +95,8 @@ def test_the_fingerprint_names_all_that_decides(change):
     one = Projection(**facts).fingerprint
     assert one == Projection(**facts).fingerprint
     assert one != Projection(**(facts | change)).fingerprint
-    assert one != Projection(**(facts | {"sum_P": np.arange(12)[::-1].copy()})).fingerprint
+    other: dict[str, Any] = facts | {"sum_P": np.arange(12)[::-1].copy()}
+    assert one != Projection(**other).fingerprint
 
 
 def test_the_code_in_the_cache_key_is_there():
