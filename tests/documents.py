@@ -1,8 +1,11 @@
 """The blocks of the documentation: what a reader copies from README.md and docs/*.md."""
 
+import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from stages.imports import module_file
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(
@@ -52,3 +55,30 @@ def blocks(path: Path) -> list[Block]:
 def inline(path: Path) -> list[str]:
     """Commands that stand in a sentence or a table, in backquotes."""
     return [" ".join(words.split()) for words in INLINE.findall(FENCE.sub("", path.read_text()))]
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name is a module of ours, or is defined or imported at the top of one.
+
+    The source is read and not run: models take seconds to import.
+    """
+    if module_file(name, ROOT) or (ROOT / name.replace(".", "/")).is_dir():
+        return True
+    module, _, last = name.rpartition(".")
+    path = module_file(module, ROOT)
+    return path is not None and last in _names(path)
+
+
+def _names(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        match node:
+            case ast.FunctionDef() | ast.ClassDef():
+                found.add(node.name)
+            case ast.Assign():
+                found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=target)):
+                found.add(target)
+            case ast.Import() | ast.ImportFrom():
+                found |= {alias.asname or alias.name for alias in node.names}
+    return found
