@@ -58,10 +58,9 @@ def figures(content: Content) -> dict[str, Spec]:
             "Accuracy by class frequency",
             "A line per split in its colour; dashed: random split of its size; dotted: supervised.",
         )  # fmt: skip
-    for name in _gridded(content):
+    for number, name in enumerate(_gridded(content), 1):
         if rows := _of(found.rows["grid"], [name]):
-            anchor = "grid" if "grid" not in drawn else f"grid-{name.replace(' ', '-')}"
-            drawn[anchor] = charts.figure(
+            drawn[f"grid-{number}"] = charts.figure(
                 explain_charts.grid_panel(), rows, tests,
                 f"Accuracy by similarity and class frequency: {name}",
                 "Cells with too few images are left out.",
