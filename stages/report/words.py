@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from stages.comparison import ALPHA, holm
 from stages.parameters.splits import (
     NONE,
     ByDomain,
@@ -165,8 +168,16 @@ def _by_chance(lines: list[Line]) -> list[str]:
         return []
     return [
         f"Of {count} such intervals about {expected} would leave out zero by chance alone, and "
-        "noise of training adds to that."
+        f"noise of training adds to that. After Holm's correction for all {count}, {_sure(lines)} "
+        "beyond noise."
     ]
+
+
+def _sure(lines: list[Line]) -> str:
+    """How many of all differences from random splits are beyond noise."""
+    p_M = [cell.against.p for line in lines for cell in line.cells.values() if cell.against]
+    sure = int((holm(np.array(p_M, np.float64)) < ALPHA).sum())
+    return f"{sure or 'none'} {'are' if sure > 1 else 'is'}"
 
 
 def _certainty(lines: list[Line]) -> str:
