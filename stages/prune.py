@@ -307,8 +307,8 @@ def main(name: str) -> str:
     split.write(layout.split(name), pruned.split, card=card)
     metrics.write(layout.metrics("prune", name), numbers(card))
     return (
-        f"{card['kept']:,} of {len(base):,} rows kept ({card['share_of_base']:.1%} of {rule.base}), "
-        f"{len(base) - card['kept']:,} dropped"
+        f"{card['kept']:,} of {len(base):,} rows kept ({card['share_of_base']:.1%} of {rule.base})"
+        f", {len(base) - card['kept']:,} dropped"
     )
 
 

@@ -195,7 +195,7 @@ def _removed(study: Study, parameters: Report) -> Gallery:
         "What pruning removed",
         "Pool images with the highest margins, beside the test image whose threshold they pass by "
         "most; of several for one test image only the first is shown. The threshold is the test "
-        "image's similarity to its nearest reference image, the margin what is above it.",
+        "image's similarity to its nearest reference image, the margin what is above that.",
         tuple(groups),
     )
 
@@ -278,13 +278,13 @@ def _duplicates(study: Study, count: int, pairs: list[Duplicate]) -> Gallery:
 def _judged(study: Study, one: Judged, title: str, delta: float) -> Card:
     source = study.tests[one.test]
     added = f" + {delta:g}" if delta else ""
+    margin = f"{one.similarity - one.threshold + 0.0:.4f}".replace("-", "−")
     return Card(
         (
             Shown(study.pool, one.row, title),
             Shown(source, one.test_row, one.test, _class(source.labels[one.test_row])),
         ),
-        f"similarity {one.similarity:.3f}, threshold {one.threshold:.3f}{added}, "
-        f"margin {one.similarity - one.threshold:.3f}",
+        f"similarity {one.similarity:.3f}, threshold {one.threshold:.3f}{added}, margin {margin}",
         one.test,
     )
 

@@ -23,6 +23,13 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"{opened}{escape(text)}</p>\n"
 
 
+def bullets(texts: Iterable[str], kind: str = "") -> str:
+    """A list of sentences; empty without any."""
+    items = "".join(f"<li>{escape(text)}</li>\n" for text in texts)
+    opened = f'<ul class="{kind}">' if kind else "<ul>"
+    return f"{opened}\n{items}</ul>\n" if items else ""
+
+
 def data_table(caption: str, head: Iterable[str], rows: Iterable[str]) -> str:
     """A table that scrolls by itself on a narrow screen; ``head`` are the column names' markup.
 

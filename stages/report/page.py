@@ -27,6 +27,7 @@ from stages.report import (
 )
 from stages.report.content import Content
 from stages.report.markup import (
+    bullets,
     chip,
     data_table,
     details,
@@ -94,16 +95,25 @@ def render(content: Content) -> str:
         allowed=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         title=escape(_title(content.study)),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
-        summary="".join(paragraph(text, "lead") for text in _summary(content)),
+        summary=_summary(content),
         contents=f"<ul>{links}</ul>",
         sections="".join(section(name, SECTIONS[name], html) for name, html in parts.items()),
     )
 
 
-def _summary(content: Content) -> list[str]:
-    """What the study found; bias before the certainty of accuracies."""
-    told = words.summary(content.study, content.lines, content.duplicate_count)
-    return [*told[:-1], *bias_page.summary(content.study, content.bias), told[-1]]
+def _summary(content: Content) -> str:
+    """What was pruned, what that did, how sure it is; class frequency is folded away where the
+    study asks after similarity."""
+    first, *found, last = words.summary(content.study, content.lines, content.duplicate_count)
+    bias = bias_page.summary(content.study, content.bias)
+    if _title(content.study) == LONG_TAIL:
+        found, bias = [*found, *bias], []
+    return (
+        paragraph(first, "lead")
+        + bullets(found, "lead")
+        + paragraph(last, "lead")
+        + (details("How accuracy follows class frequency", bullets(bias)) if bias else "")
+    )
 
 
 def _title(study: Study) -> str:
