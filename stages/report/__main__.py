@@ -33,6 +33,7 @@ from stages.report import (
     matrix,
     page,
     pictures,
+    retrieval,
     robustness,
     series,
     similarity_page,
@@ -69,6 +70,7 @@ def collect(parameters: Report) -> Content:
         edges=density.load(found),
         explained=explain.load(found, parameters),
         shifts=robustness.load(found, parameters),
+        retrieval=retrieval.load(found, parameters),
     )
 
 
@@ -84,6 +86,7 @@ def numbers(content: Content) -> dict[str, Any]:
         "spearman": coefficients,
         "explained": explain.numbers(content.explained),
         "robustness": robustness.numbers(content.shifts),
+        **({"retrieval": asked} if (asked := retrieval.numbers(content.retrieval)) else {}),
     }
 
 
@@ -110,6 +113,9 @@ def write(content: Content, folder: Path) -> None:
         )
         for name, (columns, rows) in explain_page.tables(content).items():
             (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
+        asked = retrieval.tables(content.study, content.parameters, content.retrieval)
+        for name, (columns, rows) in asked.items():
+            (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
         for topic in (matrix, density_page, copies, domains, yardsticks):
             for name, (columns, rows) in topic.tables(content).items():
                 (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
@@ -123,6 +129,7 @@ def write(content: Content, folder: Path) -> None:
             drawn |= topic.figures(content)
         drawn |= comparisons.figures(content)
         drawn |= explain_page.figures(content)
+        drawn |= retrieval.figures(content.study, content.retrieval)
         for name, spec in drawn.items():
             (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")
             (out / f"{name}.png").write_bytes(charts.png(spec))

@@ -34,7 +34,13 @@ LABEL = 420  # pixels; a longer label is cut
 LARGEST = 1.25  # how far a panel on the page may grow over its own size
 
 
-def accuracy_panel(order: list[str], *, paired: bool = True) -> Spec:
+def accuracy_panel(
+    order: list[str],
+    *,
+    paired: bool = True,
+    field: str = "top1",
+    title: str = "top-1 accuracy / %",
+) -> Spec:
     """Points with intervals, a line of the plot per split; hollow: the random split of its size,
     for which there is room where ``paired``."""
     y: Spec = {"field": "beside", "type": "nominal", "sort": order, "title": None}
@@ -42,7 +48,7 @@ def accuracy_panel(order: list[str], *, paired: bool = True) -> Spec:
     # alone in the middle, else above its random split; lanes are the same in every panel
     lanes = [0, 1, 2, 3, 4] if paired else [1, 2, 3]
     lane = {"field": "lane", "type": "ordinal", "scale": {"domain": lanes}}
-    x = {"field": "top1", "type": "quantitative", "title": "top-1 accuracy / %"}
+    x = {"field": field, "type": "quantitative", "title": title}
     shared = {
         "y": y,
         "yOffset": lane,
@@ -116,7 +122,9 @@ def similarity_panel() -> Spec:
     }
 
 
-def bins_panel(named: Mapping[str, str] | None = None) -> Spec:
+def bins_panel(
+    named: Mapping[str, str] | None = None, title: str = "top-1 accuracy / %"
+) -> Spec:
     """Accuracy against similarity, a line per condition; ``named``, colours to names, have a
     legend."""
     x = {
@@ -129,7 +137,7 @@ def bins_panel(named: Mapping[str, str] | None = None) -> Spec:
     y = {
         "field": "accuracy",
         "type": "quantitative",
-        "title": "top-1 accuracy / %",
+        "title": title,
         "scale": {"domain": [0, 100]},
     }
     detail = {"field": "split", "type": "nominal"}
@@ -247,15 +255,19 @@ def templates() -> dict[str, str]:
         "scale": template(bias_charts.scale_panel(), "test", column="measure", resolve=("x", "y")),
         "tail": template(bias_charts.tail_panel(), "test", column="shots"),
         "perclass": template(bias_charts.class_panel(), "condition"),
-        "density": template(density_charts.panel(), None),
-        "matrix": template(matrix_charts.accuracy_panel(), None, column="rev"),
-        "overlap": template(matrix_charts.overlap_panel(), "base", column="rev"),
         "byfrequency": template(explain_charts.frequency_panel(), None),
         "grid": template(explain_charts.grid_panel(), "split", resolve=("x", "y")),
         "explained": template(explain_charts.explained_panel([]), None),
         "robustness": template(explain_charts.robustness_panel(), None, resolve=("x", "y")),
+        "density": template(density_charts.panel(), None),
+        "matrix": template(matrix_charts.accuracy_panel(), None, column="rev"),
+        "overlap": template(matrix_charts.overlap_panel(), "base", column="rev"),
         "domains": template(domain_charts.panel(), "domains"),
         "yardsticks": template(yardstick_chart.panel(), None, column="rule"),
+        "retrieval": template(
+            accuracy_panel([], field="recall", title="share found / %"), "direction", column="depth"
+        ),
+        "retrieval_bins": template(bins_panel(title="R@1 / %"), None),
         "probes": template(bias_charts.probe_panel(), "test", column="trained"),
     }
 

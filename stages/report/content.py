@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stages.parameters.report import Report
-from stages.report import series
+from stages.report import retrieval, series
 from stages.report.bias import Bias
 from stages.report.density import Edge
 from stages.report.explain import Explanation
@@ -31,3 +31,4 @@ class Content:
     edges: dict[str, Edge]  # of the hulls, by test set
     explained: Explanation
     shifts: Shifts | None
+    retrieval: retrieval.Found  # of test sets of captions

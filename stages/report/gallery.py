@@ -92,7 +92,7 @@ def part(
     for one in (shown for item in found for shown in item.shown):
         album.want(one.source, [one.row])
     album.read()
-    tests = [test for test in study.tests if any(item.test == test for item in found)]
+    tests = [test for test in study.suite if any(item.test == test for item in found)]
     shown = sum(len(item.shown) for item in found)
     left_out = ""
     if shown < wanted:
@@ -276,15 +276,15 @@ def _duplicates(study: Study, count: int, pairs: list[Duplicate]) -> Gallery:
 
 
 def _judged(study: Study, one: Judged, title: str, delta: float) -> Card:
-    source = study.tests[one.test]
+    source = study.suite[one.test]
     added = f" + {delta:g}" if delta else ""
-    margin = f"{one.similarity - one.threshold + 0.0:.4f}".replace("-", "−")
     return Card(
         (
             Shown(study.pool, one.row, title),
             Shown(source, one.test_row, one.test, _class(source.labels[one.test_row])),
         ),
-        f"similarity {one.similarity:.3f}, threshold {one.threshold:.3f}{added}, margin {margin}",
+        f"similarity {one.similarity:.3f}, threshold {one.threshold:.3f}{added}, "
+        f"margin {one.similarity - one.threshold:.3f}",
         one.test,
     )
 

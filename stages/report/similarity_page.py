@@ -47,7 +47,7 @@ def similarity(content: Content) -> str:
     ])  # fmt: skip
     if len(own) < len(every):
         html += paragraph(f"{_further(len(every) - len(own), 'split')}", "soft")
-    for number, test in enumerate(study.tests):
+    for number, test in enumerate(study.suite):
         drawn = []
         for name in own:
             roles = {name: "split", "pool": "pool", "reference": "reference"}

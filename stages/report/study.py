@@ -21,7 +21,9 @@ from stages.artifacts.split import Split
 from stages.parameters import FILE, parse, read, splits, study
 from stages.parameters.runs import NONE, Run
 from stages.parameters.splits import Rule
+from stages.report import retrieved
 from stages.report.conditions import Condition, group, twins
+from stages.report.retrieved import Retrieved
 
 TOP = 5
 
@@ -50,7 +52,8 @@ class Study:
     """A study's artifacts. Names are in the order of the parameters."""
 
     encoder: str
-    tests: dict[str, Manifest]
+    tests: dict[str, Manifest]  # whose images have classes
+    retrieval: dict[str, Retrieved]  # the others: whose images have captions
     pool: Manifest
     reference: Manifest
     rules: dict[str, Rule]
@@ -62,6 +65,12 @@ class Study:
     scores: dict[str, Scores]
     gaps: dict[tuple[str, str], Gap]  # by split and test set
     cards: dict[str, dict[str, Any]]  # of every run's checkpoint
+
+    @cached_property
+    def suite(self) -> dict[str, Manifest]:
+        """All test sets, whatever is asked about them."""
+        of_captions = {test: found.manifest for test, found in self.retrieval.items()}
+        return {test: (self.tests | of_captions)[test] for test in self.scores}
 
     @cached_property
     def twins(self) -> dict[str, tuple[str, ...]]:
@@ -108,7 +117,7 @@ def load(path: Path = FILE) -> Study:
     names, rules, runs = study.suite(path), splits.load_all(path), load_runs(path)
     encoder = _encoder(path)
     pool, reference = _manifest(layout.POOL), _manifest(study.name("reference", path))
-    tests = {test: _manifest(layout.test(test)) for test in names}
+    tests = {test: _manifest(layout.test(test)) for test in study.to_classify(path)}
     # what nothing was trained on or evaluated for is no part of the report's tables
     root = layout.similarities(encoder, study.name("reference", path))
     for test in names:
@@ -128,12 +137,16 @@ def load(path: Path = FILE) -> Study:
     outcomes = {
         (one.name, test): _outcome(one, test, found[test])
         for one in conditions.values()
-        for test in names
+        for test in tests
+    }
+    of_captions = {
+        test: retrieved.load(_manifest(layout.test(test)), test, conditions.values(), found[test])
+        for test in study.to_retrieve(path)
     }
     gaps = {(name, test): _gap(name, test, found[test]) for name in rules for test in names}
     return Study(
-        encoder, tests, pool, reference, rules, stored, runs, conditions, unnamed, outcomes, found,
-        gaps, cards,
+        encoder, tests, of_captions, pool, reference, rules, stored, runs, conditions, unnamed,
+        outcomes, found, gaps, cards,
     )  # fmt: skip
 
 

@@ -43,8 +43,12 @@ def lines(study: Study, found: Mapping[str, Evaluated], seen: donors.Seen) -> li
             numbers: Mapping[str, int | float] = found.get(run, {}).get(test, {})
             if not numbers and one.name in study.conditions:
                 numbers = {"top1": study.outcomes[one.name, test].accuracy[run]}
-            cells = {name: _number(value) for name, value in numbers.items()}
-            made.append(({"run": run, "test": test, **shared}, cells))
+            made.append(({"run": run, "test": test, **shared}, _cells(numbers)))
+        made += [
+            ({"run": run, "test": test, **shared}, _cells(numbers))
+            for test in study.retrieval
+            if (numbers := found.get(run, {}).get(test))  # of CLIP alone
+        ]
     return made
 
 
@@ -60,6 +64,10 @@ def to_csv(made: list[Line]) -> str:
         cells = [one.get(name, "") for name in stated]
         writer.writerow([*cells, *(numbers.get(name, "") for name in measured)])
     return text.getvalue()
+
+
+def _cells(numbers: Mapping[str, int | float]) -> dict[str, str]:
+    return {name: _number(value) for name, value in numbers.items()}
 
 
 def _number(value: int | float) -> str:
