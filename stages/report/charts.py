@@ -122,9 +122,7 @@ def similarity_panel() -> Spec:
     }
 
 
-def bins_panel(
-    named: Mapping[str, str] | None = None, title: str = "top-1 accuracy / %"
-) -> Spec:
+def bins_panel(named: Mapping[str, str] | None = None, title: str = "top-1 accuracy / %") -> Spec:
     """Accuracy against similarity, a line per condition; ``named``, colours to names, have a
     legend."""
     x = {

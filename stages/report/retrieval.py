@@ -171,7 +171,7 @@ def figures(study: Study, found: Found) -> dict[str, charts.Spec]:
         # the name of a figure of several test sets says which
         name = "retrieval" if len(found) == 1 else f"retrieval-{test}"
         spec = charts.figure(
-            panel, mine, [], f"Captions of {test} found by its images",
+            panel, mine, [], f"Test set {test}: captions found by images",
             "Filled: the split. Hollow: a random split of the same size. Bars: 95 % Wilson "
             "intervals over images.",
         )  # fmt: skip
