@@ -57,7 +57,7 @@ def test_the_example_has_every_step():
 
 
 def test_its_own_test_passes(extended):
-    out = run(extended, "pytest", "-q", "-p", "no:cacheprovider", "tests/test_band.py")
+    out = run(extended, "pytest", "-p", "no:cacheprovider", "tests/test_band.py")
     assert "4 passed" in out
 
 
