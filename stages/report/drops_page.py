@@ -28,7 +28,7 @@ HOW = (
 WHAT_NOT = (
     "A share near 1 says that the drop is as large as the fit expects, not that similarity is its "
     "cause; a share near 0 leaves the drop to something else that pruning changed. Above 1, less "
-    "was lost than the fit expects: images with near neighbours are easier for other reasons, too. "
+    "was lost than the fit expects: images with near neighbours may be easier for other reasons. "
     "Images whose nearest similarity stayed are a check: it cannot explain what they lose."
 )
 
