@@ -278,13 +278,13 @@ def _duplicates(study: Study, count: int, pairs: list[Duplicate]) -> Gallery:
 def _judged(study: Study, one: Judged, title: str, delta: float) -> Card:
     source = study.suite[one.test]
     added = f" + {delta:g}" if delta else ""
+    margin = f"{one.similarity - one.threshold + 0.0:.4f}".replace("-", "−")
     return Card(
         (
             Shown(study.pool, one.row, title),
             Shown(source, one.test_row, one.test, _class(source.labels[one.test_row])),
         ),
-        f"similarity {one.similarity:.3f}, threshold {one.threshold:.3f}{added}, "
-        f"margin {one.similarity - one.threshold:.3f}",
+        f"similarity {one.similarity:.3f}, threshold {one.threshold:.3f}{added}, margin {margin}",
         one.test,
     )
 

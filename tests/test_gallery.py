@@ -1,0 +1,82 @@
+"""Which pictures the page shows, how many of them, and what its tables are sorted by."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stages.artifacts import split
+from stages.report import gallery, pictures, study
+from stages.report.gallery import Card, Gallery, Group, Shown
+from stages.report.markup import table_row
+from tests.report_study import write_study
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_study()
+        yield study.load()
+
+
+def test_what_stayed_is_shown_from_the_threshold_down(found):
+    shown = pictures.survived(found, "hull-sketch", 4)
+    margin_N = found.scores["sketch"].pool.margin
+    kept = found.splits["hull-sketch"].rows
+    margins = [one.similarity - one.threshold for one in shown]
+    assert margins == sorted(margins, reverse=True)
+    assert margins[0] == pytest.approx(margin_N[kept].max(), abs=1e-6)
+    assert max(margins) <= 0
+    lost = split.difference(found.base_of("hull-sketch"), found.splits["hull-sketch"])
+    assert not {one.row for one in shown} & set(lost.rows.tolist())
+    assert len({one.test_row for one in shown}) == len(shown)
+    assert pictures.survived(found, "full", 4) == []
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.9, 0.97, 1.0])
+def test_copies_are_the_pairs_above_the_threshold(found, threshold):
+    scores = found.scores["val"].test
+    count, pairs = pictures.copies(found, "val", threshold, 10_000)
+    nearest_Q = np.maximum(scores.reference_sim, scores.pool_sim)
+    assert count == (nearest_Q >= threshold).sum()
+    expected = [(s, False) for s in scores.reference_sim] + [(s, True) for s in scores.pool_sim]
+    expected = sorted((s for s, _ in expected if s >= threshold), reverse=True)
+    assert [one.similarity for one in pairs] == expected
+    for one in pairs:
+        at = list(scores.row).index(one.test_row)
+        row_Q = scores.pool_row if one.is_pool else scores.reference_row
+        assert one.row == row_Q[at]
+
+
+def test_too_many_pictures_are_cut_to_the_same_share(found):
+    card = Card((Shown(found.pool, 0, "a"), Shown(found.pool, 1, "b")))
+    groups = (Group("large", (card,) * 90), Group("small", (card,) * 10))
+    wanted = [Gallery("x", "X", "", groups)]
+    assert gallery.limited(wanted, 200) == wanted
+    (cut,) = gallery.limited(wanted, 100)
+    fewer = (Group("large", (card,) * 45), Group("small", (card,) * 5))
+    assert cut == replace(wanted[0], groups=fewer)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("84.3<small>1.2 [0.1, 2.2]</small>", "84.3"),
+        ("12,345", "12345"),
+        ("−0.5<small>x</small>", "-0.5"),
+        ("9.0 %", "9"),
+        ("2,415<small>of the reference</small>", "2415"),
+        ("&lt; 0.001", None),
+        ("84.3", None),
+        ("–", None),
+        ("icons", None),
+        ("3D shapes", None),
+    ],
+)
+def test_a_cell_is_sorted_by_the_number_it_begins_with(cell, value):
+    row = table_row("a", [cell])
+    assert ("data-value" in row) == (value is not None)
+    if value is not None:
+        assert f'<td data-value="{value}">' in row
