@@ -283,6 +283,7 @@ def test_the_whole_file_is_checked(tmp_path, monkeypatch):
     written(yardsticks=own, splits={**content["splits"], "y": HULL | {"scores": "x"}})
     check.main()
     assert (layout.yardstick("none") / "card.json").exists()
+    assert (layout.embeddings_by("none") / "card.json").exists()
     written(yardsticks={"none": own["x"]})
     with pytest.raises(ValueError, match=r"yardsticks\.none: the name is taken"):
         check.main()

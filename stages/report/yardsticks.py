@@ -150,7 +150,8 @@ def part(content: Content) -> str:
         "Is what pruning removed a matter of the images, or of the encoder and the reference that "
         "measured them? These splits differ in nothing but their yardstick. A low index says that "
         "another choice of yardstick would have been another experiment; how many rows a yardstick "
-        "removes depends on how near the reference comes by it, so sizes differ too."
+        "removes depends on how near the reference comes by it, so sizes differ too. Near, far and "
+        "core rules do not look at the reference: another one alone changes nothing for them."
     )
     for family in found:
         html += f"<h3>{escape(family.rule[0].upper() + family.rule[1:])}</h3>\n"
