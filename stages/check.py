@@ -260,6 +260,7 @@ def main() -> str:
     atomic.write_json(layout.model(splits.NONE) / "card.json", {})
     atomic.write_json(layout.domains(splits.NONE) / "card.json", {})
     atomic.write_json(layout.yardstick(splits.NONE) / "card.json", {})
+    atomic.write_json(layout.embeddings_by(splits.NONE) / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
     with atomic.file(OUTPUT) as temporary:
