@@ -130,7 +130,7 @@ def drops(study: Study, edges: Mapping[str, Edge], parameters: Report) -> Rows:
         rule = study.rules.get(one.split)
         if not (isinstance(rule, Hull) and one.twins):
             continue
-        for test in [test for test in rule.tests if test in edges]:
+        for test in [test for test in rule.tests if test in edges and test in study.tests]:
             above_Q, *_, within_Q = edges[test].density.base.values()
             left_Q = within_Q / np.maximum(above_Q + within_Q, 1)
             lost_Q = above_Q > 0

@@ -129,7 +129,8 @@ def _hull(study: Study, line: Line) -> str:
     gone = len(study.base_of(one.split)) - line.rows
     by = f"{_by(chosen)}," if _by(chosen) else ""
     text = f"“{one.name}”{by} lacks {gone:,} images ({percent(gone / (gone + line.rows))})"
-    own = chosen.tests[0] if len(chosen.tests) == 1 else None
+    # a test set of captions has no accuracy
+    own = chosen.tests[0] if len(chosen.tests) == 1 and chosen.tests[0] in line.cells else None
     others = {test: cell.drop for test, cell in line.cells.items() if test != own and cell.drop}
     if own is None:
         return f"{text}: {_several(others)}."

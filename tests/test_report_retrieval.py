@@ -1,0 +1,59 @@
+"""The report of a study with a test set of captions."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+
+from stages import retrieval
+from stages.artifacts import dataset, layout
+from stages.artifacts import retrieval as artifact
+from stages.report import __main__ as report
+from tests import report_study
+
+RUNS = ("full-0", "hull-sketch-0", "random-hull-sketch-0")
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """`sketch` is asked for its captions: the pruned run finds none at once, the others all."""
+    root = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        report_study.write_study()
+        path = root / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        content["tests"]["sketch"]["task"] = "retrieval"
+        path.write_text(yaml.safe_dump(content))
+        _, text_Q = retrieval.distinct(dataset.read(layout.dataset("tests/sketch")).captions)
+        first_T = np.unique(text_Q, return_index=True)[1]
+        for run in RUNS:
+            rank_Q = np.full(len(text_Q), 3 if run == "hull-sketch-0" else 1)
+            columns = [np.arange(len(text_Q)), first_T[text_Q], rank_Q, rank_Q]
+            table = pa.table([pa.array(c) for c in columns], names=artifact.SCHEMA.names)
+            artifact.write(layout.predictions(run), "sketch", table.cast(artifact.SCHEMA))
+        report.main()
+    return root / "report"
+
+
+def test_shares_and_differences_are_those_of_the_ranks(reported):
+    with (reported / "plots/retrieval.csv").open() as stream:
+        rows = {(r["direction"], r["depth"], r["split"]): r for r in csv.DictReader(stream)}
+    assert {name for _, _, name in rows} == {"full", "hull-sketch", "random-hull-sketch"}
+    for direction in ("image to text", "text to image"):
+        assert float(rows[direction, "R@1", "full"]["recall"]) == 100
+        pruned = rows[direction, "R@1", "hull-sketch"]
+        assert (float(pruned["recall"]), float(pruned["difference"])) == (0, -100)
+        assert float(rows[direction, "R@5", "hull-sketch"]["difference"]) == 0
+    numbers = json.loads((reported.parent / "metrics/report.json").read_text())
+    assert numbers["retrieval"]["hull-sketch"]["sketch"]["image_to_text"]["r1"] == -1
+    assert "sketch" not in numbers["accuracy"]["full-0"]
+
+
+def test_the_page_has_a_section_and_a_figure(reported):
+    page = (reported / "index.html").read_text()
+    assert '<section id="retrieval">' in page
+    assert (reported / "figures/retrieval.png").exists()
