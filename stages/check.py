@@ -79,6 +79,7 @@ SECTIONS: dict[str, type[Strict]] = {
     "frequency": Frequency,
     "relevance": Relevance,
     "similarity": Similarity,
+    "density": Density,
     "train": Train,
     "evaluate": Evaluate,
     "report": Report,
@@ -99,9 +100,9 @@ FREE: dict[str, type[Strict]] = {
 OF_A_SPLIT = ("probes", "intraclass")  # those that have one
 NAMES = ("reference", "classes")
 # sections that may be absent
-OPTIONAL: dict[str, type[Strict]] = {"engine": Engine, "density": Density}
-NEEDED = (*SECTIONS, *ITEMS, *OF_A_SPLIT, *NAMES, splits.SECTION)
-KNOWN = (*NEEDED, *FREE, *OPTIONAL, exports.SECTION)
+OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
+NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, splits.SECTION)
+KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION)
 
 
 def check(path: Path, *, preset: bool = False) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import ast
 from pathlib import Path
 
 PROJECT = "stages"
-DATA = frozenset({".css", ".html", ".yaml", ".json", ".csv"})
+DATA = frozenset({".css", ".html", ".js", ".yaml", ".json", ".csv"})
 
 
 def module_file(name: str, root: Path = Path()) -> Path | None:
