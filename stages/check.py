@@ -1,6 +1,7 @@
 """check: `params.yaml` comes in; nothing goes out but the word that it is valid.
 
-The empty split, model and file that the DAG's slots `none` point at are made here too. Every
+The empty split, model and file that the DAG's slots `none` point at are made here too, and for
+every stage the list of its code, which it depends on (`stages.imports`). Every
 parameter of every stage is checked before any work, and so is every name that one entry uses of
 another: a typing error in a split must not be found after an hour of training. The output never
 changes, so a change of parameters re-runs this stage and those that use what changed.
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stages import graph, paths
+from stages import graph, imports, paths
 from stages.artifacts import atomic, layout, split
 from stages.entry import run
 from stages.parameters import (
@@ -52,6 +53,7 @@ from stages.paths import HERE, Place
 
 ENCODER = "encoder"
 OUTPUT = Path("data/checked")
+CODE = Path("data/code")
 EMPTY = Path("data/none")  # the raw source of data that is read in place
 # folders of items; what lies in them without being in params.yaml is a leftover
 FOLDERS = {
@@ -64,7 +66,7 @@ FOLDERS = {
     yardsticks.SECTION: ("yardsticks", "embeddings/by"),
 }
 RESERVED = {
-    "datasets": {"catalogue", "checked", "classes", "icons", "none", "raw", "tests"},
+    "datasets": {"catalogue", "checked", "classes", "code", "icons", "none", "raw", "tests"},
     "runs": {"encoder", "none"},
     yardsticks.SECTION: {yardsticks.NONE},
 }
@@ -264,6 +266,10 @@ def main() -> str:
     atomic.write_json(layout.embeddings_by(splits.NONE) / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
+    with atomic.folder(CODE) as out:
+        for module in sorted(set(imports.modules(graph.read()).values())):
+            name = module.removeprefix(f"{imports.PROJECT}.")
+            (out / f"{name}.txt").write_text(imports.code(module))
     with atomic.file(OUTPUT) as temporary:
         temporary.write_text("parameters are valid\n")
     counts = (f"{len(content[name])} {name}" for name in ("tests", "splits", "runs"))

@@ -1,13 +1,20 @@
 """Which of the project's modules a stage imports, transitively: read from the source, not run.
 
-DVC re-runs a stage when one of its `deps` changes. A module that is missing there is a result
-that no longer fits its code, so a test compares the lists with this.
+DVC re-runs a stage when one of its `deps` changes. The code of a stage is one of them: the list
+that `check` writes, a line a module, so that a stage that gains an import needs no line in
+`dvc.yaml`, and a change of comments and docstrings re-runs nothing. (Listed one by one there, a
+hundred modules a stage made `dvc.lock` so long that DVC took five seconds a stage to rewrite it.)
 """
 
 import ast
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PROJECT = "stages"
+COMMAND = ("python", "-m")
+DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 DATA = frozenset({".css", ".html", ".js", ".yaml", ".json", ".csv"})
 
 
@@ -67,3 +74,56 @@ def transitive(module: str, root: Path = Path()) -> set[Path]:
             if other.suffix in DATA and other.is_file()
         }
     return files
+
+
+def modules(stages: dict[str, Any]) -> dict[str, str]:
+    """The module that each stage's command runs, by the stage's name, of `dvc.yaml`'s stages."""
+    found = {}
+    for name, body in stages.items():
+        words = body.get("do", body)["cmd"].split()
+        if tuple(words[:2]) != COMMAND or not words[2].startswith(f"{PROJECT}."):
+            raise ValueError(f"dvc.yaml: {name}: its command does not run a module of {PROJECT}/")
+        found[name] = words[2]
+    return found
+
+
+def code(module: str, root: Path = Path()) -> str:
+    """The code that ``module`` runs: a line a file, its fingerprint and its path."""
+    return "".join(
+        f"{fingerprint(root / path)}  {path.as_posix()}\n"
+        for path in sorted(transitive(module, root), key=Path.as_posix)
+    )
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of what a file means: of Python its syntax tree without docstrings, else its bytes.
+
+    The same for every version of Python that the project supports: fields without content, of
+    which later versions have more, are left out.
+    """
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        content = "\n".join(_tokens(ast.parse(content))).encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _tokens(node: Any) -> Iterator[str]:
+    """The tree in one fixed order, with its nesting."""
+    if isinstance(node, ast.Constant):
+        yield f"{type(node.value).__name__} {node.value!r}"
+    elif isinstance(node, ast.AST):
+        yield f"({type(node).__name__}"
+        for name, value in ast.iter_fields(node):
+            if name == "body" and isinstance(node, DOCUMENTED) and ast.get_docstring(node, False):
+                value = value[1:]
+            if value is not None and value != []:
+                yield f".{name}"
+                yield from _tokens(value)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for one in node:
+            yield from _tokens(one)
+        yield "]"
+    else:  # a name, or a number of an f-string's conversion
+        yield repr(node)

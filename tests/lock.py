@@ -57,6 +57,8 @@ def stale(folder: Path, tracked: set[str]) -> list[str]:
     ]
     if absent or gone or lost:
         return absent + gone + lost
+    # the lists of code that stages depend on, as they would be; they are made of the tracked files
+    run(sys.executable, "-m", "stages.check", folder=folder)
     words = (sys.executable, "-m", "dvc", "repro", "--allow-missing", "--dry")
     dry = subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
     # a stage that would run needs data, which is not here: DVC stops at it

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.imports import direct, transitive
+from stages.imports import code, direct, fingerprint, modules, transitive
 
 
 @pytest.fixture
@@ -46,3 +46,75 @@ def test_relative_imports_are_refused(project):
 def test_a_module_that_does_not_exist(project):
     with pytest.raises(ValueError, match=r"stages\.nothing: no such module"):
         transitive("stages.nothing", project)
+
+
+def test_the_list_of_a_stages_code(project):
+    lines = [line.split("  ") for line in code("stages.a", project).splitlines()]
+    assert [path for _, path in lines] == [
+        "stages/a.py",
+        "stages/deep/__init__.py",
+        "stages/deep/c.py",
+        "stages/late.py",
+    ]
+    assert [mark for mark, _ in lines] == [fingerprint(project / path) for _, path in lines]
+
+
+PLAIN = """
+class A:
+    x: int = 3
+
+    def f(self):
+        return f"{self.x!r:>{4}}", None, ""
+"""
+SAME = '''
+"""What it is."""
+# why
+class A:
+    """A thing."""
+    x:int=3  # a number
+    def f(self):
+        """Say it."""
+        return (f"{self.x!r:>{4}}", None, \'\')
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("3", "3.0"),
+        ("3", "True"),
+        ("None", "0"),
+        ("!r", "!s"),
+        (", None", ""),
+        ("x: int = 3", "x = 3"),
+        ("class A", "class B"),
+        ("return", "yield"),
+        ('""', '"None"'),
+    ],
+)
+def test_what_a_file_means_decides_its_fingerprint(tmp_path, old, new):
+    first, same, other = (tmp_path / f"{name}.py" for name in ("first", "same", "other"))
+    first.write_text(PLAIN)
+    same.write_text(SAME)
+    other.write_text(PLAIN.replace(old, new, 1))
+    assert fingerprint(first) == fingerprint(same) != fingerprint(other)
+
+
+def test_a_text_that_is_no_docstring_counts(tmp_path):
+    path = tmp_path / "a.py"
+    path.write_text("x = 'a'\n")
+    first = fingerprint(path)
+    path.write_text("x = 'b'\n")
+    assert fingerprint(path) != first
+    page = tmp_path / "page.css"
+    page.write_text("/* a */")
+    before = fingerprint(page)
+    page.write_text("/* b */")
+    assert fingerprint(page) != before
+
+
+def test_modules_of_commands():
+    stages = {"a": {"cmd": "python -m stages.a"}, "b": {"do": {"cmd": "python -m stages.b ${key}"}}}
+    assert modules(stages) == {"a": "stages.a", "b": "stages.b"}
+    with pytest.raises(ValueError, match="c: its command does not run a module"):
+        modules({"c": {"cmd": "sh run.sh"}})
