@@ -267,7 +267,7 @@ def main() -> str:
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
     with atomic.folder(CODE) as out:
-        for module in sorted(set(imports.modules(graph.read()).values())):
+        for module in imports.stages():
             name = module.removeprefix(f"{imports.PROJECT}.")
             (out / f"{name}.txt").write_text(imports.code(module))
     with atomic.file(OUTPUT) as temporary:

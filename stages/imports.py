@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = "stages"
-COMMAND = ("python", "-m")
+ENTRY = "stages.entry"  # how a stage starts
 DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 DATA = frozenset({".css", ".html", ".js", ".yaml", ".json", ".csv"})
 
@@ -76,14 +76,22 @@ def transitive(module: str, root: Path = Path()) -> set[Path]:
     return files
 
 
-def modules(stages: dict[str, Any]) -> dict[str, str]:
-    """The module that each stage's command runs, by the stage's name, of `dvc.yaml`'s stages."""
-    found = {}
-    for name, body in stages.items():
-        words = body.get("do", body)["cmd"].split()
-        if tuple(words[:2]) != COMMAND or not words[2].startswith(f"{PROJECT}."):
-            raise ValueError(f"dvc.yaml: {name}: its command does not run a module of {PROJECT}/")
-        found[name] = words[2]
+def stages(root: Path = Path()) -> list[str]:
+    """The modules that are run as stages: those of the project's first level that use the entry."""
+    folder = root / PROJECT
+    names = [path.stem for path in folder.glob("*.py")]
+    names += [path.parent.name for path in folder.glob("*/__main__.py")]
+    return sorted(
+        f"{PROJECT}.{name}"
+        for name in names
+        if ENTRY in direct(_run(f"{PROJECT}.{name}", root), root)
+    )
+
+
+def _run(module: str, root: Path) -> Path:
+    """The file that ``python -m`` runs."""
+    found = module_file(f"{module}.__main__", root) or module_file(module, root)
+    assert found is not None
     return found
 
 

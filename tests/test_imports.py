@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.imports import code, direct, fingerprint, modules, transitive
+from stages.imports import code, direct, fingerprint, stages, transitive
 
 
 @pytest.fixture
@@ -113,8 +113,9 @@ def test_a_text_that_is_no_docstring_counts(tmp_path):
     assert fingerprint(page) != before
 
 
-def test_modules_of_commands():
-    stages = {"a": {"cmd": "python -m stages.a"}, "b": {"do": {"cmd": "python -m stages.b ${key}"}}}
-    assert modules(stages) == {"a": "stages.a", "b": "stages.b"}
-    with pytest.raises(ValueError, match="c: its command does not run a module"):
-        modules({"c": {"cmd": "sh run.sh"}})
+def test_stages_are_the_modules_that_use_the_entry(project):
+    (project / "stages/entry.py").write_text("def run(): ...\n")
+    for name in ("late", "deep/c", "room/__main__"):
+        path = project / f"stages/{name}.py"
+        path.write_text("from stages.entry import run\n")
+    assert stages(project) == ["stages.late", "stages.room"]
