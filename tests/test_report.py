@@ -111,7 +111,7 @@ def test_metrics_are_those_of_the_table(reported):
         assert numbers["accuracy"][row["run"]][row["test"]] == pytest.approx(float(row["top1"]))
         if row["drop"]:
             assert numbers["drop"][row["split"]][row["test"]] == float(row["drop"])
-    assert set(numbers) == {"accuracy", "drop", "spearman"}
+    assert set(numbers) == {"accuracy", "drop", "explained", "robustness", "spearman"}
 
 
 def test_the_same_artifacts_give_the_same_bytes(reported, here):

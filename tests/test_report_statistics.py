@@ -10,7 +10,8 @@ from PIL import Image
 from scipy import stats
 
 from stages.report import pictures
-from stages.report.pictures import picture, spread, strongest
+from stages.report.album import picture
+from stages.report.pictures import spread, strongest
 from stages.report.statistics import (
     Bins,
     bin_index,
