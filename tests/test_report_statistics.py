@@ -1,5 +1,6 @@
 """The report's statistics and its choice of pictures, against brute force and cases by hand."""
 
+import base64
 import io
 
 import numpy as np
@@ -170,15 +171,26 @@ def encoded(size, kind, mode="RGB"):
     return stream.getvalue()
 
 
-def test_small_pictures_are_embedded_as_they_are_and_large_ones_scaled():
-    small = encoded((64, 32), "PNG")
-    found = picture(small, "a cat", "here")
-    assert found.uri.startswith("data:image/png;base64,")
+def shown(found):
+    kind, _, text = found.uri.partition(";base64,")
+    assert kind == "data:image/webp"
+    with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def test_small_pictures_keep_their_pixels_and_large_ones_are_scaled():
+    small = Image.effect_noise((64, 32), 80).convert("RGB")
+    stream = io.BytesIO()
+    small.save(stream, "PNG")
+    found = picture(stream.getvalue(), "a cat", "here")
     assert (found.width, found.height, found.caption) == (64, 32, "a cat")
+    assert shown(found).shape == (32, 64, 3)
+    flat = picture(encoded((64, 32), "PNG"), "", "here")
+    assert not shown(flat).any()
     large = picture(encoded((400, 200), "JPEG"), "", "here")
-    assert large.uri.startswith("data:image/jpeg;base64,")
-    assert (large.width, large.height) == (96, 48)
-    assert picture(encoded((300, 300), "PNG", "RGBA"), "", "here").width == 96
+    assert (large.width, large.height) == (96, 48) == shown(large).shape[1::-1]
+    # what is transparent is on white
+    assert (shown(picture(encoded((300, 300), "PNG", "RGBA"), "", "here")) == 255).all()
 
 
 def test_an_unreadable_picture_is_named():
