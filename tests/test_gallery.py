@@ -7,6 +7,7 @@ import pytest
 
 from stages.artifacts import split
 from stages.report import gallery, pictures, study
+from stages.report.decimals import fixed
 from stages.report.gallery import Card, Gallery, Group, Shown
 from stages.report.markup import table_row
 from tests.report_study import write_study
@@ -80,3 +81,28 @@ def test_a_cell_is_sorted_by_the_number_it_begins_with(cell, value):
     assert ("data-value" in row) == (value is not None)
     if value is not None:
         assert f'<td data-value="{value}">' in row
+
+
+@pytest.mark.parametrize(
+    ("margin", "delta", "text"),
+    [
+        (-0.0000123, 0.0, "just under the threshold"),
+        (0.0000123, 0.0, "just over the threshold"),
+        (0.0, 0.0, "at the threshold"),
+        (-0.00125, 0.0, "margin −0.0013"),
+        (0.2, 0.0, "margin 0.2000"),
+        (0.04999, 0.05, "just under the threshold"),
+        (-0.00001, 0.05, "margin 0.0000"),
+    ],
+)
+def test_a_margin_that_rounds_to_nothing_is_told_in_words(margin, delta, text):
+    assert gallery._margin(margin, delta) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(51.25, 1, "51.3"), (100 * 0.5125, 1, "51.3"), (-51.25, 1, "−51.3"), (51.15, 1, "51.2"),
+     (-0.04, 1, "0.0"), (-0.05, 1, "−0.1"), (2, 2, "2.00"), (0.12349999, 4, "0.1235")],
+)  # fmt: skip
+def test_halves_are_rounded_away_from_zero(value, digits, text):
+    assert fixed(value, digits) == text

@@ -164,14 +164,14 @@ def test_kinds_say_the_donor_only_where_nothing_else_tells_two_apart(inside):
 
 def test_curves_are_the_counts_in_falling_order(inside):
     rows = table(inside, "plots/frequency")
-    label = [row for row in rows if (row["panel"], row["corpus"]) == ("corpora", "pool, by label")]
+    label = [row for row in rows if (row["panel"], row["corpus"]) == (CORPORA, "pool, by label")]
     counts = [int(row["count"]) for row in label]
     assert counts == sorted(made.natural_counts(), reverse=True)
     assert [int(row["rank"]) for row in label] == list(range(1, len(made.CLASSES) + 1))
     mention = {
         row["class"]: int(row["count"])
         for row in rows
-        if (row["panel"], row["corpus"]) == ("corpora", "pool, by mention")
+        if (row["panel"], row["corpus"]) == (CORPORA, "pool, by mention")
     }
     assert mention["c00"] == made.natural_counts()[0] + 8  # 40 rows mention five classes in turn
     assert mention["c05"] == made.natural_counts()[5]
@@ -230,7 +230,7 @@ def test_the_matrix_is_that_of_scipy(inside):
     by_id = {}
     for row in rows:
         by_id.setdefault((row["panel"], row["corpus"]), {})[row["class"]] = int(row["count"])
-    mention, label = (by_id["corpora", f"pool, by {name}"] for name in ("mention", "label"))
+    mention, label = (by_id[CORPORA, f"pool, by {name}"] for name in ("mention", "label"))
     expected = stats.spearmanr([mention[k] for k in made.CLASSES], [label[k] for k in made.CLASSES])
     found = {(row["first"], row["second"]): row for row in table(inside, "plots/sources")}
     value = float(found["pool, by mention", "pool, by label"]["spearman"])
@@ -457,7 +457,8 @@ def test_the_page_has_all_parts_and_asks_the_other_question(inside):
     assert len(set(page.ids)) == len(page.ids)
     shown = "".join(page.text)
     assert "DINO on labelled, 16 prototypes" in shown
-    assert "accuracy follows class frequency least for" in shown
+    assert "corr_acc is lowest for “" in shown
+    assert "and highest for “" in shown
     assert "No pruned split has a random split" not in shown
     # splits of classes have no histogram, and the page says so
     assert "9 further splits are not drawn here" in shown

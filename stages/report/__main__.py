@@ -147,8 +147,20 @@ def main() -> str:
     )
 
 
+def usage() -> str:
+    """What can be said after `python -m stages.report`."""
+    return (
+        "usage: python -m stages.report                 make the report (the stage itself)\n"
+        "       python -m stages.report compare A B     compare runs, conditions or splits\n"
+        "       python -m stages.report compare --help  how to name them\n\n"
+        f"{__doc__}"
+    ).rstrip()
+
+
 if __name__ == "__main__":
-    if sys.argv[1:]:
+    if sys.argv[1:2] in (["--help"], ["-h"]):
+        print(usage())
+    elif sys.argv[1:]:
         compare.start(sys.argv[1:])
     else:
         run(main)

@@ -7,12 +7,14 @@ from stages.report import bias, charts, donors, imbalance
 from stages.report import parts as parts_of
 from stages.report.bias import Bias
 from stages.report.bias_charts import Looks
+from stages.report.decimals import fixed
 from stages.report.imbalance import Measured
 from stages.report.markup import chip, data_table, details, key, panels, paragraph, table_row
 from stages.report.study import Study
 from stages.report.words import listed
 
 NONE = "–"
+ABOUT = "0: accuracy does not follow class frequency, below 0: rare classes do better"
 MOST_OPEN = 40  # rows of a table that is not folded away
 SECTIONS = {
     "frequency": "Class frequency",
@@ -66,7 +68,7 @@ _TAIL = (
 
 
 def summary(study: Study, one: Bias) -> list[str]:
-    """The least and the most biased condition of every test set, parts of a set left aside."""
+    """Every test set's lowest and highest corr_acc with intervals, parts of a set left aside."""
     texts = []
     for test in study.tests:
         rows = [
@@ -77,11 +79,18 @@ def summary(study: Study, one: Bias) -> list[str]:
         if len(rows) > 1:
             least, most = (of(rows, key=lambda row: row["corr_acc"]) for of in (min, max))
             texts.append(
-                f"On {test}, accuracy follows class frequency least for “{least['condition']}” "
-                f"(corr_acc {_signed(least['corr_acc'], 2)}) and most for “{most['condition']}” "
-                f"({_signed(most['corr_acc'], 2)}), of {len(rows)} conditions on whole sets."
+                f"On {test}, corr_acc is lowest for {_told(least)} and highest for {_told(most)}, "
+                f"of {len(rows)} conditions on whole sets; {ABOUT}."
             )
     return texts
+
+
+def _told(row: dict[str, Any]) -> str:
+    """A condition with its corr_acc and what the plot has as its bar."""
+    low, high = row["low"], row["high"]
+    # without a spread both ends are the value itself
+    ends = "" if low == high else f" [{fixed(low, 2)}, {fixed(high, 2)}]"
+    return f"“{row['condition']}” ({fixed(row['corr_acc'], 2)}{ends})"
 
 
 def _frequency(study: Study, one: Bias) -> str:
@@ -124,25 +133,15 @@ def _bias(study: Study, one: Bias) -> str:
     # neural collapse alone is no account of bias: the tidy table has it
     if not one.rows["bias"]:
         return ""
-    html = paragraph(
-        "corr_acc is Spearman's rank correlation, over classes, of a class's frequency in the "
-        "training data and its accuracy; corr_pred that of frequency and the number of images "
-        "that are said to be of the class. 0 is unbiased. Head, middle and tail are thirds of the "
-        "classes by frequency. NC1 is smaller the tighter the clusters of the classes' features "
-        "are, NC2 the closer class means (M) or prototypes (W) are to equal angles."
-    )
-    if one.rows["bias"]:
-        html += (
-            paragraph(
-                "Numbers at the points are those of the table; small points without one are shares "
-                "of a set and sets without their tail, of which there are curves below. Bars: the "
-                "95 % bootstrap interval of one seed's corr_acc, or the least and the largest of "
-                "several seeds.",
-                "soft",
-            )
-            + _key_of_shapes(one.kinds("bias"))
-            + panels(_drawn(study, one, "bias"))
+    found = {name for one_of in measured for name in one_of.numbers}
+    html = paragraph(_meant(found))
+    html += (
+        paragraph(
+            f"Numbers at the points are those of the table. {_drawn_small(one)}{_BARS}", "soft"
         )
+        + _key_of_shapes(one.kinds("bias"))
+        + panels(_drawn(study, one, "bias"))
+    )
     for test in study.tests:
         mine = [found for found in measured if found.test == test]
         table = _table(study, mine, test)
@@ -151,6 +150,39 @@ def _bias(study: Study, one: Bias) -> str:
         else:
             html += details(f"{test}: {len(mine)} conditions", table, is_open=len(study.tests) == 1)
     return html
+
+
+_BARS = (
+    "Bars: the 95 % bootstrap interval of one seed's corr_acc, or the least and the largest of "
+    "several seeds."
+)
+
+
+def _meant(found: set[str]) -> str:
+    """What the numbers are, of those that there are."""
+    text = (
+        "corr_acc is Spearman's rank correlation, over classes, of a class's frequency in the "
+        "training data and its accuracy; corr_pred that of frequency and the number of images "
+        "that are said to be of the class. 0 is unbiased."
+    )
+    if "imbalance.head" in found:
+        text += " Head, middle and tail are thirds of the classes by frequency."
+    if any(name.startswith("neural_collapse.") for name in found):
+        text += (
+            " NC1 is smaller the tighter the clusters of the classes' features are, NC2 the closer "
+            "class means (M) or prototypes (W) are to equal angles."
+        )
+    return text
+
+
+def _drawn_small(one: Bias) -> str:
+    """What the small points are, where there are any, and where their curves are."""
+    if all(row["part"] == "whole" for row in one.rows["bias"]):
+        return ""
+    curves = ", of which there are curves below" if one.rows["scale"] or one.rows["tail"] else ""
+    return (
+        f"Small points without a number are shares of a set and sets without their tail{curves}. "
+    )
 
 
 def _table(study: Study, measured: list[Measured], test: str) -> str:
@@ -198,7 +230,7 @@ def _cell(found: Measured, path: str, factor: int, digits: int) -> str:
 
 
 def _signed(value: int | float, digits: int) -> str:
-    return f"{round(value, digits) + 0:.{digits}f}".replace("-", "−")
+    return fixed(value, digits)
 
 
 def _plot(study: Study, one: Bias, name: str, text: str) -> str:
@@ -276,8 +308,8 @@ def _probes(study: Study, one: Bias) -> str:
 
 
 def _deviating(row: dict[str, Any]) -> str:
-    text = f"{row['value']:.1f}"
-    return f"{text} ± {row['high'] - row['value']:.1f}" if row["draws"] > 1 else text
+    text = fixed(row["value"], 1)
+    return f"{text} ± {fixed(row['high'] - row['value'], 1)}" if row["draws"] > 1 else text
 
 
 def _numbers(found: dict[str, dict[str, int | float]], caption: str) -> str:

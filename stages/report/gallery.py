@@ -14,6 +14,7 @@ from stages.parameters.report import Report
 from stages.parameters.splits import NONE, Hull
 from stages.report import pictures
 from stages.report.album import Album
+from stages.report.decimals import fixed
 from stages.report.markup import (
     card,
     cards,
@@ -30,6 +31,7 @@ from stages.report.study import Study
 from stages.report.table import percent
 
 ATTRIBUTION = catalogue.FOLDER / catalogue.ATTRIBUTION
+TINY = 0.0001  # of similarity: a smaller margin is not told as a number
 MOST = 1200  # pictures; with photos, 64 pixels of them at most 6 kB each, the page is under 10 MB
 
 
@@ -278,15 +280,24 @@ def _duplicates(study: Study, count: int, pairs: list[Duplicate]) -> Gallery:
 def _judged(study: Study, one: Judged, title: str, delta: float) -> Card:
     source = study.suite[one.test]
     added = f" + {delta:g}" if delta else ""
-    margin = f"{one.similarity - one.threshold + 0.0:.4f}".replace("-", "−")
     return Card(
         (
             Shown(study.pool, one.row, title),
             Shown(source, one.test_row, one.test, _class(source.labels[one.test_row])),
         ),
-        f"similarity {one.similarity:.3f}, threshold {one.threshold:.3f}{added}, margin {margin}",
+        f"similarity {one.similarity:.3f}, threshold {one.threshold:.3f}{added}, "
+        f"{_margin(one.similarity - one.threshold, delta)}",
         one.test,
     )
+
+
+def _margin(margin: float, delta: float) -> str:
+    """How far above or below its threshold an image is; next to it, in words."""
+    if abs(margin - delta) >= TINY:
+        return f"margin {fixed(margin, 4)}"
+    if margin == delta:
+        return "at the threshold"
+    return f"just {'over' if margin > delta else 'under'} the threshold"
 
 
 def _class(label: str | None) -> str:

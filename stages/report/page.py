@@ -177,7 +177,7 @@ def _accuracy(content: Content) -> str:
 
 def _cell(line: Line, test: str) -> str:
     found = line.cells[test]
-    text = f"{100 * found.top1.value:.1f}"
+    text = points(found.top1.value)
     if found.drop is None:
         return text
     kind = ' class="sure"' if found.drop.is_distinguishable else ""
@@ -203,7 +203,7 @@ def _published(content: Content) -> str:
             cells = [pair.row.removed or NONE, escape(line.condition.name), gone or NONE]
         for test in tests:
             cells.append(escape(pair.row.accuracy.get(test, NONE)))
-            cells.append(f"{100 * line.cells[test].top1.value:.1f}" if line else NONE)
+            cells.append(points(line.cells[test].top1.value) if line else NONE)
         rows.append(table_row(escape(pair.row.name), cells))
     link = f'<a href="https://arxiv.org/abs/{theirs.arxiv}">arXiv {theirs.arxiv}</a>'
     return (

@@ -11,6 +11,7 @@ from stages.parameters import splits
 from stages.parameters.report import Report
 from stages.report import classwise
 from stages.report.conditions import Condition
+from stages.report.decimals import fixed
 from stages.report.study import Study
 from stages.statistics import wilson
 
@@ -206,7 +207,7 @@ def _number(value: float | None) -> str:
 
 
 def _markdown(cell: Cell) -> str:
-    top1 = f"{100 * cell.top1.value:.1f}"
+    top1 = points(cell.top1.value)
     if cell.drop is None:
         return top1
     low, high = points(cell.drop.low), points(cell.drop.high)
@@ -216,9 +217,9 @@ def _markdown(cell: Cell) -> str:
 
 def points(share: float) -> str:
     """A difference of shares in points, with a minus sign where it is negative."""
-    return f"{round(100 * share, 1) + 0:.1f}".replace("-", "−")
+    return fixed(100 * share, 1)
 
 
 def percent(share: float) -> str:
     """A share in %, in one piece."""
-    return f"{100 * share:.1f}\u00a0%"
+    return f"{points(share)}\u00a0%"
