@@ -25,7 +25,9 @@ from stages.parameters import (
     nearest,
     parse,
     read,
+    roles,
     splits,
+    study,
     unknown,
     yardsticks,
 )
@@ -155,6 +157,7 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
         raise ValueError(f"{path}: datasets.{layout.POOL} is missing: it is what a study prunes")
     if content["reference"] not in content["datasets"]:
         raise unknown("data set", content["reference"], content["datasets"], f"{path}: reference")
+    roles.check_pool(content, str(path))
     classes = layout.classes(content["classes"])
     icons = content["icons"]["classes"]
     if any(entry["source"] == "icons" for entry in content["datasets"].values()) and (
@@ -167,8 +170,9 @@ def check_names(content: Mapping[str, Any], path: Path) -> None:
     if content["encoder"]["name"] == BY:
         raise ValueError(f"{path}: encoder.name: {BY!r} is taken; choose another")
     usual = content["report"].get("in_distribution", FIRST)
-    if usual not in (FIRST, *content["tests"]):
-        raise unknown("test set", usual, content["tests"], f"{path}: report.in_distribution")
+    answered = study.to_classify(path)
+    if usual not in (FIRST, *answered):
+        raise unknown("test set to classify", usual, answered, f"{path}: report.in_distribution")
     check_runs(content, path)
     yardsticks.check_names(content, str(path))
     for kind in OF_A_SPLIT:
@@ -196,6 +200,7 @@ def check_runs(content: Mapping[str, Any], path: Path) -> None:
         if entry.split == splits.NONE and entry.objective != "supervised":
             raise unknown("split", entry.split, content["splits"], f"{where}.split")
         split_of(values, content, where)
+        roles.check_split(entry.split, content, where)
         if entry.donor == name:
             raise ValueError(f"{where}.donor: a run cannot be its own donor")
         if entry.donor not in (splits.NONE, ENCODER, *content["runs"]):

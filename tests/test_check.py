@@ -45,6 +45,9 @@ def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
 PROBE = {"run": "full-0", "data": "pool", "split": "full", "regularisation": [0.1]}
 RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none", "donor": "none"}
 
+BROAD = {"encoder": "main", "run": "none", "reference": "pool"}
+STYLE = {"first": "reference", "second": "pool", "precision": 0.9, "regularisation": [1.0]}
+
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
@@ -53,6 +56,11 @@ RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none", "donor"
         (("encoder",), None, "section 'encoder' is missing"),
         (("classes",), "icon", r"unknown class list 'icon'; did you mean 'icons'\?"),
         (("icons", "classes"), "data/classes/other.yaml", "but classes names data/classes/icons"),
+        (("reference",), "pool", "reference is pool: then every threshold"),
+        (("yardsticks",), {"x": BROAD}, r"yardsticks\.x\.reference is pool: .* removes nothing"),
+        (("domains",), {"x": STYLE}, r"domains\.x\.second is pool: then all its rows count"),
+        (("tests", "val", "task"), "retrieval", r"unknown test set to classify 'val'"),
+        (("runs", "x"), RUN | {"split": "dedup"}, r"add one .* `full: \{rule: none, base: dedup, "),
         (("reference",), "referenc", r"unknown data set 'referenc'; did you mean 'reference'\?"),
         (("datasets", "pool"), None, r"datasets\.pool is missing"),
         (("datasets", "classes"), {"source": "folder", "raw": "x"}, "the name is taken"),
