@@ -15,7 +15,17 @@ import pytest
 from stages.artifacts import layout, predictions, split
 from stages.parameters.runs import Run
 from stages.parameters.splits import parse_rule
-from stages.report import charts, conditions, offline, pictures, published, study, words
+from stages.report import (
+    charts,
+    conditions,
+    imbalance,
+    offline,
+    pictures,
+    published,
+    series,
+    study,
+    words,
+)
 from stages.report.__main__ import main
 from stages.report.statistics import Interval
 from tests.artifacts_samples import contents
@@ -168,6 +178,15 @@ def test_a_split_has_one_colour_and_its_random_split_the_same(reported):
     assert all(len(found) == 1 for found in colours.values())
     assert colours["hull-sketch"] == colours["random-hull-sketch"]
     assert colours["hull-sketch"] != colours["full"]
+
+
+def test_what_is_no_split_has_no_splits_colour(reported, monkeypatch):
+    monkeypatch.chdir(reported)
+    found = study.load()
+    taken = set(series.colours(found).values())
+    looks = imbalance.marks(found)
+    assert looks["supervised"][0] == series.GREY
+    assert looks["CLIP"][0] not in taken
 
 
 def test_figures_are_drawings(reported):

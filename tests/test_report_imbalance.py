@@ -30,6 +30,8 @@ from stages.report import (
     words,
 )
 from stages.report.__main__ import main
+from stages.report.frequencies import CORPORA
+from stages.report.series import GREY
 from tests import report_imbalance as made
 from tests.artifacts_samples import contents
 from tests.test_report import Page
@@ -160,6 +162,7 @@ def test_kinds_say_the_donor_only_where_nothing_else_tells_two_apart(inside):
     )
     looks = imbalance.marks(found)
     assert len(set(looks.values())) == len(looks) == len(set(kinds.values()))
+    assert [kind for kind, (colour, _) in looks.items() if colour == GREY] == ["supervised"]
 
 
 def test_curves_are_the_counts_in_falling_order(inside):

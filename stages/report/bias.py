@@ -6,6 +6,7 @@ has its header alone.
 
 import csv
 import io
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from stages.report.study import Study
 
 COLUMNS = corpora.COLUMNS | imbalance.COLUMNS | {"probes": probes.COLUMNS}
 MOST_PANELS = 12  # of accuracy by class
+WRAP = 160  # letters of a line below a title
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ def shown_conditions(study: Study, one: Bias) -> list[str]:
     return [name for name in present if name in chosen.values()][:MOST_PANELS]
 
 
-def sheet(title: str, subtitle: str, panels: list[tuple[str, Spec]], *, shared: bool) -> Spec:
+def sheet(
+    title: str, subtitle: str | list[str], panels: list[tuple[str, Spec]], *, shared: bool
+) -> Spec:
     """Panels with their own data and title side by side; ``shared``: one legend for all."""
     how = "shared" if shared else "independent"
     channels = ("stroke", "fill", "shape")
@@ -136,7 +140,7 @@ def panels(study: Study, one: Bias, name: str, *, named: bool) -> list[tuple[str
     if name == "perclass":
         chosen = shown_conditions(study, one)
         return [
-            (_of(study, test, condition), _with(bias_charts.class_panel(), some))
+            (_of(study, test, condition), _with(bias_charts.class_panel(shown=_ticks(rows)), some))
             for condition in chosen
             for test in study.tests
             if (some := [row for row in rows if (row["condition"], row["test"])
@@ -204,9 +208,24 @@ def figures(study: Study, one: Bias) -> dict[str, Spec]:
     found = {}
     for name, (title, subtitle) in TITLES.items():
         shared = name != "frequency"
+        lines = [subtitle]
+        if name == "bias" and (numbers := numbered(one)):
+            lines += textwrap.wrap(
+                "; ".join(f"{at}: {condition}" for at, condition in numbers.items()) + ".", WRAP
+            )
         if drawn := panels(study, one, name, named=True):
-            found[name] = sheet(title, subtitle, drawn, shared=shared)
+            found[name] = sheet(title, lines, drawn, shared=shared)
     return found
+
+
+def _ticks(rows: Rows) -> list[int]:
+    """One choice of ticks for all panels."""
+    return bias_charts.ticks(row["shown"] for row in rows)
+
+
+def numbered(one: Bias) -> dict[int, str]:
+    """Which condition a point's number in the plot of bias stands for."""
+    return {row["number"]: row["condition"] for row in one.rows["bias"] if row["part"] == "whole"}
 
 
 def _with(panel: Spec, rows: Rows) -> Spec:

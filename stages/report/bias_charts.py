@@ -4,7 +4,8 @@ As in `charts`, one definition makes the panels of the page, the figures and the
 `dvc plots`. Colours come with the data.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Spec = dict[str, Any]
@@ -12,6 +13,7 @@ Looks = Mapping[str, tuple[str, str]]  # name to colour and shape
 
 RANK = "class, by falling count"
 COUNT = "rows (logarithmic)"
+MOST_TICKS = 8  # of a logarithmic axis; more have no room for their labels
 TAILS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -39,6 +41,33 @@ def legend(field: str, looks: Looks | None, columns: int = 1) -> Spec:
             "symbolOpacity": 1,
         },
     }
+
+
+def by_colour(named: Mapping[str, str] | None) -> Spec:
+    """Colours that are in the data; ``named``, colours to names, have a legend."""
+    if not named:
+        return plain("colour")
+    legend = {
+        "title": None,
+        "orient": "bottom",
+        "columns": 6,
+        "labelExpr": f"{json.dumps(named)}[datum.value]",
+        "symbolType": "stroke",
+        "symbolStrokeWidth": 3,
+        "symbolOpacity": 1,
+    }
+    scale = {"domain": list(named), "range": list(named)}
+    return plain("colour") | {"scale": scale, "legend": legend}
+
+
+def ticks(values: Iterable[float]) -> list[int]:
+    """Ticks of a logarithmic axis between the least and the greatest of counts: 1, 2, 5, 10 …,
+    where they fit, or 1, 10, 100 …"""
+    positive = [value for value in values if value > 0]
+    least, greatest = min(positive, default=1), max(positive, default=1)
+    found = [step * 10**power for power in range(10) for step in (1, 2, 5)]
+    found = [tick for tick in found if least <= tick <= greatest]
+    return found if len(found) <= MOST_TICKS else [one for one in found if str(one)[0] == "1"]
 
 
 def frequency_panel(looks: Looks | None = None, width: int = 260) -> Spec:
@@ -215,14 +244,14 @@ def probe_panel(looks: Looks | None = None, ticks: Sequence[int] = TAILS) -> Spe
     return _lines(x, y, looks, ["kind", "probe"])
 
 
-def class_panel(of: str = "training rows of the class") -> Spec:
+def class_panel(of: str = "training rows of the class", shown: Sequence[int] | None = None) -> Spec:
     """Accuracy of every class against its frequency, and the mean of each tenth of them."""
     x = {
         "field": "shown",
         "type": "quantitative",
         "title": f"{of} (logarithmic)",
         "scale": {"type": "log", "nice": False, "padding": 6},
-        "axis": _powers(),
+        "axis": _powers() if shown is None else {"values": list(shown), "format": "~s"},
     }
     y = {
         "field": "accuracy",

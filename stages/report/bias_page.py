@@ -16,6 +16,7 @@ from stages.report.words import listed
 NONE = "–"
 ABOUT = "0: accuracy does not follow class frequency, below 0: rare classes do better"
 MOST_OPEN = 40  # rows of a table that is not folded away
+MORE = {"bias": "the other test sets", "perclass": "the other kinds of model"}
 SECTIONS = {
     "frequency": "Class frequency",
     "bias": "Bias towards frequent classes",
@@ -137,10 +138,11 @@ def _bias(study: Study, one: Bias) -> str:
     html = paragraph(_meant(found))
     html += (
         paragraph(
-            f"Numbers at the points are those of the table. {_drawn_small(one)}{_BARS}", "soft"
+            f"Numbers at the points: below, and in the tables. {_drawn_small(one)}{_BARS}", "soft"
         )
         + _key_of_shapes(one.kinds("bias"))
-        + panels(_drawn(study, one, "bias"))
+        + key((f"<b>{at}</b>&nbsp;", name) for at, name in bias.numbered(one).items())
+        + _folded(study, _drawn(study, one, "bias"), "bias", one)
     )
     for test in study.tests:
         mine = [found for found in measured if found.test == test]
@@ -260,7 +262,21 @@ def _classes(study: Study, one: Bias) -> str:
         "A point per class, its accuracy over all seeds; the line is the mean of each tenth of the "
         "classes by frequency. Classes without a training row stand at ½. Of every kind of model "
         f"one is shown.{more}"
-    ) + panels(drawn)
+    ) + _folded(study, drawn, "perclass", one)
+
+
+def _folded(study: Study, drawn: list[tuple[str, str]], name: str, one: Bias) -> str:
+    """The first panels, and the others folded away: of bias those of the first test set, of
+    classes those of the first condition."""
+    field = {"bias": "test", "perclass": "condition"}[name]
+    first = next(row[field] for row in one.rows[name])
+    if name == "perclass":
+        first = bias.shown_conditions(study, one)[0]
+    other = {"bias": "against", "perclass": "test"}[name]
+    count = len({row[other] for row in one.rows[name] if row[field] == first})
+    rest = drawn[count:]
+    title = f"{len(rest)} more plots: {MORE[name]}"
+    return panels(drawn[:count]) + (details(title, panels(rest)) if rest else "")
 
 
 def _drawn(study: Study, one: Bias, name: str) -> list[tuple[str, str]]:

@@ -146,18 +146,7 @@ def bins_panel(named: Mapping[str, str] | None = None, title: str = "top-1 accur
         "scale": {"domain": ["split", RANDOM, "supervised"], "range": [[1, 0], [5, 2], [2, 2]]},
     }
     shared = {"x": x, "y": y, "detail": detail, "stroke": _plain("colour")}
-    coloured = _plain("colour")
-    if named:
-        legend = {
-            "title": None,
-            "orient": "bottom",
-            "columns": 6,
-            "labelExpr": f"{json.dumps(named)}[datum.value]",
-            "symbolType": "stroke",
-            "symbolStrokeWidth": 3,
-        }
-        scale = {"domain": list(named), "range": list(named)}
-        coloured |= {"scale": scale, "legend": legend}
+    coloured = bias_charts.by_colour(named)
     return {
         "width": 250,
         "height": 180,
@@ -187,13 +176,23 @@ def figure(panel: Spec, rows: Rows, order: list[str], title: str, subtitle: str)
     }
 
 
+def own(study: Study) -> list[str]:
+    """The conditions that have a line or a colour of their own: no random splits of one other."""
+    return [name for name, one in study.conditions.items() if beside(study, one) == [name]]
+
+
+def named(study: Study, lines: Collection[str]) -> dict[str, str]:
+    """Colour to name for a legend of ``lines``; those of one colour share an entry."""
+    colour, found = colours(study), {}
+    for name in [name for name in own(study) if name in lines]:
+        found[colour[name]] = ", ".join(filter(None, [found.get(colour[name]), name]))
+    return found
+
+
 def figures(study: Study, accuracy: Rows, binned: Rows, lines: Collection[str]) -> dict[str, Spec]:
     """The figures that are files, by name; ``lines`` are the conditions that the second draws."""
     tests = list(study.tests)
-    order = [name for name, one in study.conditions.items() if beside(study, one) == [name]]
-    colour, named = colours(study), {}
-    for name in [name for name in order if name in lines]:
-        named[colour[name]] = ", ".join(filter(None, [named.get(colour[name]), name]))
+    order = own(study)
     return {
         "accuracy": figure(
             accuracy_panel(order, paired=any(row["kind"] == RANDOM for row in accuracy)),
@@ -204,7 +203,7 @@ def figures(study: Study, accuracy: Rows, binned: Rows, lines: Collection[str]) 
             "reference. Bars: 95 % intervals over test images.",
         ),
         "binned": figure(
-            bins_panel(named),
+            bins_panel(named(study, lines)),
             [row for row in binned if row["split"] in lines],
             tests,
             "Accuracy by similarity to the training data",

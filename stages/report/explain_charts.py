@@ -5,9 +5,10 @@ As in `charts`, one definition makes the panels of the page, the figures and the
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stages.report.bias_charts import plain
+from stages.report.bias_charts import by_colour, plain
 from stages.report.explain import KEPT, OBSERVED, PREDICTED
 from stages.report.robustness import LINE, SUPERVISED
 from stages.report.series import GREY, RANDOM
@@ -16,17 +17,19 @@ Spec = dict[str, Any]
 
 ACCURACY = {"domain": [0, 100]}
 LABEL = 420  # pixels; a longer label is cut
+POWERS = tuple(10**power for power in range(10))
 PERCENTS = (1, 2, *range(5, 100, 5), 98, 99)
 
 
-def frequency_panel() -> Spec:
-    """Accuracy against class frequency in doublings, a line per condition."""
+def frequency_panel(named: Mapping[str, str] | None = None, ticks: Sequence[int] = POWERS) -> Spec:
+    """Accuracy against class frequency in doublings, a line per condition; ``named``, colours to
+    names, have a legend."""
     x = {
         "field": "frequency",
         "type": "quantitative",
         "title": "training rows of the class (logarithmic)",
         "scale": {"type": "log", "nice": False, "padding": 8},
-        "axis": {"values": [10**power for power in range(10)], "format": "~s"},
+        "axis": {"values": list(ticks), "format": "~s"},
     }
     y = {"field": "accuracy", "type": "quantitative", "title": "top-1 accuracy / %"}
     y["scale"] = ACCURACY
@@ -46,7 +49,7 @@ def frequency_panel() -> Spec:
                 "encoding": {
                     **shared,
                     "detail": {"field": "split", "type": "nominal"},
-                    "stroke": plain("colour"),
+                    "stroke": by_colour(named),
                     "strokeDash": dash,
                 },
             },
@@ -123,7 +126,7 @@ def grid_panel() -> Spec:
 
 
 def explained_panel(order: list[str]) -> Spec:
-    """The observed drop (filled) above what the change in similarity predicts (hollow)."""
+    """The observed difference (filled) above what the change in similarity predicts (hollow)."""
     y: Spec = {"field": "split", "type": "nominal", "sort": order, "title": None}
     y["axis"] = {"labelLimit": LABEL}
     lane = {
@@ -131,7 +134,8 @@ def explained_panel(order: list[str]) -> Spec:
         "type": "ordinal",
         "scale": {"domain": ["", OBSERVED, PREDICTED, " "]},
     }
-    x = {"field": "points", "type": "quantitative", "title": "points below the random split"}
+    title = "points above (+) or below (−) the random split"
+    x = {"field": "points", "type": "quantitative", "title": title}
     shared = {"y": y, "yOffset": lane, "stroke": plain("colour"), "x": x}
     hollow = {"condition": {"test": f"datum.kind == '{PREDICTED}'", "value": 0}, "value": 1}
     return {
@@ -155,8 +159,11 @@ def explained_panel(order: list[str]) -> Spec:
     }
 
 
-def robustness_panel(usual: str = "the usual test set") -> Spec:
-    """Accuracy on a shifted test set against that on the usual one, both on axes of log odds."""
+def robustness_panel(
+    usual: str = "the usual test set", named: Mapping[str, str] | None = None
+) -> Spec:
+    """Accuracy on a shifted test set against that on the usual one, both on axes of log odds;
+    ``named``, colours to names, have a legend."""
     ticks = {
         "values": [_logit(percent) for percent in PERCENTS],
         "labelExpr": "format(100 / (1 + exp(-datum.value)), '.0f')",
@@ -201,7 +208,7 @@ def robustness_panel(usual: str = "the usual test set") -> Spec:
                     "x": x,
                     "y": y,
                     "shape": shape,
-                    "stroke": plain("colour"),
+                    "stroke": by_colour(named),
                     "fill": plain("colour"),
                     "fillOpacity": hollow,
                 },

@@ -7,6 +7,7 @@ from html import escape
 from stages.explaining import PER_SIMILARITY, Explained
 from stages.logistic import LEAST_GROUPS, Fit, Undefined
 from stages.report import (
+    bias_charts,
     charts,
     drops_page,
     explain,
@@ -25,7 +26,7 @@ from stages.report.words import listed
 MOST_GRIDS = 3  # conditions with a grid, for every test set
 SECTIONS = {
     "frequencies": "Accuracy by frequency and similarity",
-    "explained": "How much of a drop similarity explains",
+    "explained": "How much of a difference similarity explains",
     "robustness": "Effective robustness",
 }
 
@@ -54,7 +55,7 @@ def figures(content: Content) -> dict[str, Spec]:
     shown = similarity_page.lines_of(study)
     if rows := _of(found.rows["byfrequency"], shown):
         drawn["byfrequency"] = charts.figure(
-            explain_charts.frequency_panel(), rows, tests,
+            explain_charts.frequency_panel(charts.named(study, shown), _ticks(rows)), rows, tests,
             "Accuracy by class frequency",
             "A line per split in its colour; dashed: random split of its size; dotted: supervised.",
         )  # fmt: skip
@@ -90,7 +91,7 @@ def _frequencies(content: Content) -> str:
             (
                 test,
                 charts.inline(
-                    explain_charts.frequency_panel(),
+                    explain_charts.frequency_panel(ticks=_ticks(rows)),
                     mine,
                     f"Accuracy on {test} by class frequency, a line per condition.",
                 ),
@@ -222,6 +223,11 @@ def _gridded(content: Content) -> list[str]:
 
 def _of(rows: explain.Rows, names: list[str]) -> explain.Rows:
     return [row for row in rows if row["split"] in names]
+
+
+def _ticks(rows: explain.Rows) -> list[int]:
+    """One choice of ticks for all test sets."""
+    return bias_charts.ticks(row["frequency"] for row in rows)
 
 
 def _dash(content: Content, name: str) -> str:

@@ -10,10 +10,10 @@ from stages.artifacts.split import Split
 from stages.parameters import FILE, read
 from stages.report import classwise, corpora
 from stages.report.corpora import Corpora, Rows
-from stages.report.series import GREY, PALETTE, colours
+from stages.report.series import GREY, colours, free
 from stages.report.study import Study
 
-CORPORA = "corpora"
+CORPORA = "pool and reference"
 POOL = "pool"
 # a share of a corpus, or one without its tail, has the order of that corpus
 SAME_ORDER = ("scale", "trim_tail")
@@ -97,14 +97,14 @@ def _panels(
         panel = panels.setdefault(title, {})
         panel.setdefault(rule.base, (counted[by][rule.base], "base"))
         panel[one] = (counted[by][one], "corpus")
-    of_split = colours(study)
+    of_split, known = colours(study), free(study)
     rows: Rows = []
     looks: dict[str, dict[str, tuple[str, str]]] = {}
     for title, panel in panels.items():
         own = [one for one, (_, role) in panel.items() if role != "base"]
         colour = {one: of_split.get(one, "") for one in own}
         if len(set(colour.values())) < len(own):  # not splits, or two of one colour
-            colour = {one: PALETTE[at % len(PALETTE)] for at, one in enumerate(own)}
+            colour = {one: known[at % len(known)] for at, one in enumerate(own)}
         looks[title] = {}
         for one, (found, role) in panel.items():
             mine = GREY if role == "base" else colour[one]

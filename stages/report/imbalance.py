@@ -16,7 +16,7 @@ from stages.parameters.runs import NONE
 from stages.parameters.splits import Scale, TrimTail
 from stages.report import factors
 from stages.report.conditions import Condition
-from stages.report.series import PALETTE
+from stages.report.series import GREY, colours, free
 from stages.report.study import Study
 
 Rows = list[dict[str, Any]]
@@ -45,6 +45,7 @@ COLUMNS = {
         "colour",
     ),
 }  # fmt: skip
+SUPERVISED = factors.OBJECTIVES["supervised"]
 WITH = "with the reference"
 TOP1 = "top-1 accuracy / %"
 CORR_ACC, CORR_PRED = "imbalance.corr_acc", "imbalance.corr_pred"
@@ -138,12 +139,18 @@ def training_rows(study: Study, one: Condition) -> int:
 
 
 def marks(study: Study) -> dict[str, tuple[str, str]]:
-    """The colour and the shape of every kind of model: the same in all plots."""
-    kinds = dict.fromkeys(kinds_of(study).values())
-    return {
-        kind: (PALETTE[at % len(PALETTE)], SHAPES[at // len(PALETTE) % len(SHAPES)])
-        for at, kind in enumerate(kinds)
+    """The colour and the shape of every kind of model: the same in all plots.
+
+    Supervised is grey, as everywhere; others have no split's colour as long as there are such.
+    """
+    kinds = list(dict.fromkeys(kinds_of(study).values()))
+    coloured = [kind for kind in kinds if kind != SUPERVISED]
+    known = free(study)
+    looks = {
+        kind: (known[at % len(known)], SHAPES[at // len(known) % len(SHAPES)])
+        for at, kind in enumerate(coloured)
     }
+    return {kind: looks.get(kind, (GREY, SHAPES[0])) for kind in kinds}
 
 
 def bias_rows(study: Study, measured: Iterable[Measured]) -> Rows:
@@ -183,7 +190,7 @@ def class_rows(study: Study) -> Rows:
 
     Classes without test images are left out; `evaluate` counts them.
     """
-    looks, kinds, rows = marks(study), kinds_of(study), []
+    colour, kinds, rows = colours(study), kinds_of(study), []
     for name, one in study.conditions.items():
         for test in study.tests:
             found = [_classes(run, test) for run in one.runs]
@@ -192,7 +199,7 @@ def class_rows(study: Study) -> Rows:
                 "test": test,
                 "condition": name,
                 "kind": kinds[name],
-                "colour": looks[kinds[name]][0],
+                "colour": colour[name],
             }
             points = [
                 {

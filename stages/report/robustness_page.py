@@ -40,8 +40,13 @@ def part(content: Content) -> str:
         )
         for test in found.measured
     ]
+    colour, shown = series.colours(study), {row["split"] for row in rows_of}
     marks = [
-        (chip(series.GREY), "split"),
+        (chip(colour[name]), name)
+        for name in charts.own(study)
+        if name in shown and not study.conditions[name].is_supervised
+    ]
+    marks += [
         (chip(series.GREY, hollow=True), "random split of the same size"),
         (_diamond(), "supervised"),
     ]
@@ -140,7 +145,9 @@ def figure(content: Content) -> Spec | None:
         return None
     usual = content.shifts.usual
     return charts.figure(
-        explain_charts.robustness_panel(usual),
+        explain_charts.robustness_panel(
+            usual, charts.named(content.study, {row["split"] for row in rows})
+        ),
         rows,
         list(content.study.tests),
         f"Accuracy on shifted test sets against {usual}",

@@ -50,6 +50,13 @@ def colours(study: Study) -> dict[str, str]:
     return found | {name: found.get(one.split, GREY) for name, one in study.conditions.items()}
 
 
+def free(study: Study) -> list[str]:
+    """Colours for what is no split, such as a kind of model: those that no split has come first."""
+    taken = set(colours(study).values())
+    middle = len(PALETTE) // 2
+    return sorted(PALETTE[middle:] + PALETTE[:middle], key=taken.__contains__)
+
+
 def accuracy_rows(study: Study, lines: list[Line]) -> Rows:
     """Top-1 in % with its Wilson interval per test set and condition.
 
