@@ -45,6 +45,7 @@ def group(
     ``sizes`` are the splits' numbers of rows, ``without`` the runs that saw no reference; names say
     so only where others on a split did see it.
     """
+    rules = with_bases(rules, runs)
     members: dict[tuple[str, str, bool, str], list[str]] = {}
     for name, run in runs.items():
         if run.split != NONE and run.split not in rules:
@@ -76,6 +77,34 @@ def group(
             not factors.settings(runs[members[key][0]]),
         )
     return conditions
+
+
+def with_bases(rules: Mapping[str, Rule], runs: Mapping[str, Run]) -> dict[str, Rule]:
+    """The rules of the splits, and of the bases that runs learn from: nothing is removed."""
+    learnt = {run.split for run in runs.values()}
+    whole = {"rule": "none", "of": NONE, "with": NONE}
+    return {
+        **rules,
+        **{
+            base: splits.Everything.model_validate({**whole, "base": base})
+            for base in splits.BASES
+            if base in learnt
+        },
+    }
+
+
+def same_rows(base: str, rules: Mapping[str, Rule]) -> str:
+    """The split that is the whole base, for what is measured for splits alone.
+
+    Raises ``ValueError`` where there is none, with the entry to add.
+    """
+    for name, rule in rules.items():
+        if isinstance(rule, splits.Everything) and rule.base == base and name != base:
+            return name
+    raise ValueError(
+        f"params.yaml: runs learn from {base}, and no split is all of it; add `full: {{rule: none, "
+        f"base: {base}, of: none, with: none}}` to splits"
+    )
 
 
 def twins(rules: Mapping[str, Rule], sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ from stages.parameters import FILE, parse, read, splits, study
 from stages.parameters.runs import NONE, Run
 from stages.parameters.splits import Rule
 from stages.report import retrieved
-from stages.report.conditions import Condition, group, twins
+from stages.report.conditions import Condition, group, same_rows, twins, with_bases
 from stages.report.retrieved import Retrieved
 
 TOP = 5
@@ -114,7 +114,8 @@ def load(path: Path = FILE) -> Study:
     Raises ``FileNotFoundError`` with the file and the stage that makes it, and ``ValueError`` where
     artifacts do not fit each other.
     """
-    names, rules, runs = study.suite(path), splits.load_all(path), load_runs(path)
+    names, runs = study.suite(path), load_runs(path)
+    rules = with_bases(splits.load_all(path), runs)
     encoder = _encoder(path)
     pool, reference = _manifest(layout.POOL), _manifest(study.name("reference", path))
     tests = {test: _manifest(layout.test(test)) for test in study.to_classify(path)}
@@ -124,7 +125,8 @@ def load(path: Path = FILE) -> Study:
         _need(root / test / scores.CARD, f"similarity@{test}")
     found = scores.read_all(root, names, pool=pool.sha256)
     bases = dict.fromkeys(rule.base for rule in rules.values())
-    stored = {name: _split(name, pool) for name in (*bases, *rules)}
+    others = [base for base in bases if base not in rules]
+    stored = {name: _split(name, pool) for name in (*others, *rules)}
     cards = {
         run: atomic.read_json(_need(layout.model(run) / checkpoint.CARD, f"train@{run}"))
         for run in runs
@@ -143,7 +145,13 @@ def load(path: Path = FILE) -> Study:
         test: retrieved.load(_manifest(layout.test(test)), test, conditions.values(), found[test])
         for test in study.to_retrieve(path)
     }
-    gaps = {(name, test): _gap(name, test, found[test]) for name in rules for test in names}
+    # a base that runs learn from has no gap of its own, but that of the split of its rows
+    measured = {name: same_rows(name, rules) if name in splits.BASES else name for name in rules}
+    gaps = {
+        (name, test): _gap(own, test, found[test])
+        for name, own in measured.items()
+        for test in names
+    }
     return Study(
         encoder, tests, of_captions, pool, reference, rules, stored, runs, conditions, unnamed,
         outcomes, found, gaps, cards,

@@ -1,0 +1,49 @@
+"""The report of a study with runs on the bases that de-duplication writes."""
+
+import numpy as np
+import pytest
+
+from stages.parameters import section
+from stages.parameters.report import Report
+from stages.report import __main__ as report
+from stages.report import compare, page, study
+from stages.report.conditions import same_rows
+from tests import report_study
+
+WHOLE = {"rule": "none", "base": "all", "of": "none", "with": "none"}
+RUNS = report_study.RUNS | {
+    "dedup-0": {"split": "dedup", "objective": "clip", "seed": 0},
+    "all-0": {"split": "all", "objective": "clip", "seed": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("study"))
+        splits = report_study.SPLITS | {"everything": WHOLE}
+        report_study.write_study(splits=splits, runs=RUNS)
+        report.main()
+        yield study.load()
+
+
+def test_a_base_is_a_condition_whose_gap_is_that_of_the_split_of_its_rows(here):
+    assert here.conditions["dedup"].runs == ("dedup-0",)
+    assert list(here.rules)[-2:] == ["all", "dedup"]
+    for base, own in (("dedup", "full"), ("all", "everything")):
+        found = here.similarity(here.conditions[base], "val")
+        assert np.array_equal(found, here.gaps[own, "val"].similarity_Q)
+
+
+def test_the_page_and_the_comparison_have_it(here, capsys):
+    assert "dedup" in page.render(report.collect(section("report", Report)))
+    compare.main(["dedup", "hull-sketch"])
+    told = capsys.readouterr().out
+    assert "dedup" in told
+    assert "hull-sketch" in told
+
+
+def test_a_base_that_no_split_is_all_of_is_told(here):
+    rules = {name: rule for name, rule in here.rules.items() if name != "full"}
+    with pytest.raises(ValueError, match=r"add `full: \{rule: none, base: dedup"):
+        same_rows("dedup", rules)
