@@ -27,7 +27,13 @@ from stages.learning import ahead, pixels
 from stages.learning.pixels import View
 from stages.parameters.engine import Engine
 
-CODE = ("stages.projection", "stages.mixing", "stages.learning.ahead", "stages.learning.pixels")
+CODE = (  # decides a shard's rows
+    "stages.projection",
+    "stages.rules",  # the signs
+    "stages.mixing",
+    "stages.learning.ahead",
+    "stages.learning.pixels",
+)
 BATCH = 1024  # images that are multiplied at once
 ROWS, ALIKE, SUM = "rows", "alike", "sum"
 

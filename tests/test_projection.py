@@ -7,10 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import projection
+from stages import imports, projection
 from stages.projection import Projection, project, signs
 from tests.real_images import drawings
 
+# how images are read, kept and shared out, which hashes of shards and versions stand for; and how
+# `stages.rules` chooses rows, which no sign is made by
+PLUMBING = (
+    "stages.artifacts.",
+    "stages.engine.",
+    "stages.parameters.",
+    "stages.progress",
+    "stages.selection",
+    "stages.versions",
+)
 GAMMA, LAST = 0x9E3779B97F4A7C15, 2**64 - 1
 
 
@@ -99,5 +109,16 @@ def test_the_fingerprint_names_all_that_decides(change):
     assert one != Projection(**other).fingerprint
 
 
-def test_the_code_in_the_cache_key_is_there():
+def test_the_code_in_the_cache_key_is_all_that_decides_rows():
     assert projection.cache.code(*projection.CODE)
+    for module in projection.CODE:
+        file = imports.module_file(module)
+        assert file is not None
+        used = {name for name in imports.direct(file) if not is_package(name)}
+        unstated = {name for name in used - set(projection.CODE) if not name.startswith(PLUMBING)}
+        assert unstated == set()
+
+
+def is_package(name):
+    file = imports.module_file(name)
+    return file is not None and file.name == "__init__.py"
