@@ -47,7 +47,9 @@ def identities(table: pa.Table) -> set[tuple[str, str]]:
     return set(zip(table["prefix"].to_pylist(), table["name"].to_pylist(), strict=True))
 
 
-SIMILARITY = read(ROOT / "presets/tiny.yaml")["icons"]
+TINY = read(ROOT / "presets/tiny.yaml")["icons"]
+# a pool of all that the other parts leave
+SIMILARITY = TINY | {"pool_size": 0, "pool_labelled": 0, "pool_with_class_word": 0}
 LONG_TAIL: dict[str, Any] = {
     **{key: SIMILARITY[key] for key in ("licences", "leave_out_categories", "sets", "salt")},
     "cast": "long-tail",

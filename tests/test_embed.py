@@ -210,7 +210,7 @@ def published(here, tmp_path, monkeypatch):
     np.save(folder / "img_emb_0.npy", image_ND[:30])
     np.save(folder / "img_emb_1.npy", image_ND[30:])
     entry = {"source": "icons", "raw": "data/none", "embeddings": str(folder.parent)}
-    monkeypatch.setattr(embed, "item", lambda *names: Dataset.model_validate(entry))
+    monkeypatch.setattr(embed, "entry", lambda name: Dataset.model_validate(entry))
     return folder
 
 
