@@ -131,8 +131,9 @@ def write(content: Content, folder: Path) -> None:
         drawn |= explain_page.figures(content)
         drawn |= retrieval.figures(content.study, content.retrieval)
         for name, spec in drawn.items():
-            (out / f"{name}.svg").write_text(charts.svg(spec, background="white"), encoding="utf-8")
-            (out / f"{name}.png").write_bytes(charts.png(spec))
+            drawing = charts.svg(spec, background="white")
+            (out / f"{name}.svg").write_text(drawing, encoding="utf-8")
+            (out / f"{name}.png").write_bytes(charts.png(drawing))
 
 
 def main() -> str:

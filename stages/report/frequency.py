@@ -192,7 +192,7 @@ def draw(counts: Corpora, accuracies: Accuracies, out: Path) -> list[dict[str, s
             spec = bias.sheet(title, subtitle, panels, shared=name != "frequency")
             picture = charts.svg(spec, background="white")
             (folder / f"{name}.svg").write_text(picture, encoding="utf-8")
-            (folder / f"{name}.png").write_bytes(charts.png(spec))
+            (folder / f"{name}.png").write_bytes(charts.png(picture))
     return found
 
 
