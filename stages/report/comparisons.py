@@ -28,7 +28,7 @@ from stages.report.markup import (
 from stages.report.study import Study
 from stages.report.table import Line, path, points
 
-MOST_OPEN = 40  # rows of a table that is not folded away
+MOST_OPEN = 12  # rows of a table that is not folded away
 NAMED = 8  # differences that a sentence names; of more it says how many
 NONE = "–"
 COLUMNS = (

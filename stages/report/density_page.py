@@ -15,7 +15,7 @@ from stages.report import charts, density
 from stages.report.content import Content
 from stages.report.density import Edge
 from stages.report.density_charts import GREY, looks, panel
-from stages.report.markup import data_table, key, panels, paragraph, stroke, table_row
+from stages.report.markup import data_table, details, key, panels, paragraph, stroke, table_row
 from stages.report.series import Rows
 from stages.report.table import percent, points
 from stages.statistics import spearman
@@ -87,7 +87,7 @@ def part(content: Content) -> str:
         + _removed_table(edges, bands, base)
         + key(marks)
         + panels(drawn)
-        + _image_table(edges, names, base)
+        + details("Table of the images about a threshold", _image_table(edges, names, base))
         + _drop_table(density.drops(content.study, edges, content.parameters), bands[-1])
     )
 
@@ -147,7 +147,7 @@ def _drop_table(found: Rows, band: float) -> str:
         table_row(escape(f"{name} on {test}"), [_drop(of[name, test, group]) for group in groups])
         for name, test in pairs
     ]
-    return data_table(
+    table = data_table(
         "Does a test image that keeps more lose less? Points of accuracy below the random split of "
         "the same size, [95 % paired-bootstrap interval] and number of test images: of those with "
         "nothing above their threshold, and of the others in two halves by the share that stays of "
@@ -156,6 +156,7 @@ def _drop_table(found: Rows, band: float) -> str:
         ["split on test set", "nothing above", "less stays", "more stays"],
         lines,
     )
+    return details(f"Table of drops by what stays, {len(lines)} rows", table)
 
 
 def _drop(row: dict[str, Any]) -> str:

@@ -51,6 +51,7 @@ NONE = "–"
 SECTIONS = {
     "accuracy": "Accuracy",
     "comparisons": "How sure the differences are",
+    "pictures": "Pictures",
     "published": "Beside the published study",
     **bias_page.SECTIONS,
     "similarity": "How similar the test images are",
@@ -62,7 +63,6 @@ SECTIONS = {
     "domains": domains.TITLE,
     "density": density_page.TITLE,
     "copied": copies.TITLE,
-    "pictures": "Pictures",
     "splits": "How the splits were made",
     "credits": "Credits",
 }
