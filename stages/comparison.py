@@ -32,6 +32,9 @@ together, and it has about twice the degrees of freedom.
 are drawn. In McNemar's place is its counterpart for several answers to an image (Durkalski et al.,
 Statistics in Medicine 2003), which for one run each is McNemar's without correction.
 
+**Either way round.** B minus A is minus A minus B, to the last digit: draws are made one way round,
+whichever was asked for, and where the values are the same both ways, the interval is symmetric.
+
 Shapes: S runs of A, T of B, Q test images, R resamples, M hypotheses.
 """
 
@@ -41,13 +44,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
-from scipy import stats
+from scipy import optimize, stats
 
 LEVEL = 0.95
 ALPHA = 0.05  # two-sided
 POWER = 0.8
 Z_ALPHA = float(stats.norm.ppf(1 - ALPHA / 2))
 Z_POWER = float(stats.norm.ppf(POWER))
+PARTS = 200  # of a distribution that is integrated
 BLOCK = 1 << 21  # numbers that a block of resamples may hold
 MCNEMAR, DURKALSKI, T_TEST = "exact McNemar", "McNemar over several runs", "t over runs and images"
 
@@ -123,10 +127,13 @@ def compare(
     images = len(a_Q)
     if min(*counts, images) > 1:
         spread = analyse(a_SQ.astype(np.float64), b_TQ.astype(np.float64))
-        interval = _crossed_bootstrap(a_SQ, b_TQ, spread, resamples, seed)
+        way = _way(a_SQ, b_TQ)
+        one, other = (b_TQ, a_SQ) if way < 0 else (a_SQ, b_TQ)
+        interval = _crossed_bootstrap(one, other, spread, resamples, seed, symmetric=not way)
+        interval = interval.reversed() if way < 0 else interval
         error = math.sqrt(spread.variance)
         p = _two_sided(interval.value, error, spread.freedom, images)
-        seen = (_t(1 - ALPHA / 2, spread.freedom) + _t(POWER, spread.freedom)) * error
+        seen = detectable_errors(spread.freedom) * error
         # where nothing varied, what images could show is still limited by their number
         seen = seen or detectable_mcnemar(0.0, images)
         return Comparison(interval, p, _possible(seen), T_TEST, True, images, counts)
@@ -152,13 +159,18 @@ def paired_bootstrap(
 
     A mean depends only on how often each value of ``a - b`` was drawn, and those numbers are
     multinomial: drawing them is the bootstrap over images, in memory that does not grow with Q
-    times the number of resamples. The same seed gives the same interval.
+    times the number of resamples. The same seed gives the same interval, and that of ``b - a`` is
+    its mirror image.
     """
     if len(a_Q) != len(b_Q) or not len(a_Q):
         raise ValueError(f"paired values of {len(a_Q)} and {len(b_Q)} images")
-    value, means_R = _image_means(a_Q - b_Q, resamples, np.random.default_rng(seed))
-    low, high = np.quantile(means_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(value, float(low), float(high))
+    way = _way(a_Q[None], b_Q[None])
+    difference_Q = b_Q - a_Q if way < 0 else a_Q - b_Q
+    value, means_R = _image_means(difference_Q, resamples, np.random.default_rng(seed))
+    low, high = _ends(means_R - value, symmetric=not way)
+    value = value if way else 0.0  # which a sum of floats may miss
+    interval = Interval(value, value + low, value + high)
+    return interval.reversed() if way < 0 else interval
 
 
 def analyse(a_SQ: Float64[np.ndarray, "S Q"], b_TQ: Float64[np.ndarray, "T Q"]) -> Spread:
@@ -232,6 +244,27 @@ def detectable_mcnemar(discordance: float, images: int) -> float | None:
     return 1 - half * half
 
 
+def detectable_errors(freedom: float) -> float:
+    """The smallest true difference that a two-sided t test would find, in standard errors: level
+    0.05, power 0.8, ``freedom`` >= 1 (infinite: the normal test).
+
+    The error is estimated, so that difference over error is noncentral t, whose power equation is
+    solved: with the estimate u times the error, u² = χ²/freedom, the power at x is the mean of
+    Φ(x - t u) + Φ(-x - t u) over u. The sum of two quantiles of t, which is often given, is too
+    small for few degrees of freedom: its power is 0.73 for one.
+    """
+    edge = _t(1 - ALPHA / 2, freedom)
+    shares = (np.arange(PARTS) + 0.5) / PARTS
+    # of equally likely parts of the distribution of u the middles
+    scale = stats.chi.ppf(shares, freedom) / math.sqrt(freedom) if freedom < math.inf else 1.0
+
+    def excess(x: float) -> float:
+        found = stats.norm.cdf(x - edge * scale) + stats.norm.cdf(-x - edge * scale)
+        return float(np.mean(found)) - POWER
+
+    return float(optimize.brentq(excess, 0.0, 2 * (edge + Z_POWER)))
+
+
 def holm(p_M: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " M"]:
     """p values corrected for being a family of M (Holm, Scandinavian Journal of Statistics 1979).
 
@@ -249,7 +282,13 @@ def holm(p_M: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " M"]:
 
 
 def _crossed_bootstrap(
-    a_SQ: np.ndarray, b_TQ: np.ndarray, spread: Spread, resamples: int, seed: int
+    a_SQ: np.ndarray,
+    b_TQ: np.ndarray,
+    spread: Spread,
+    resamples: int,
+    seed: int,
+    *,
+    symmetric: bool,
 ) -> Interval:
     """The interval over images and runs: draws of scaled effects, spread by t / z."""
     rng = np.random.default_rng(seed)
@@ -258,12 +297,36 @@ def _crossed_bootstrap(
     off_R = (means_R - value) * shrunk
     for one, sign in ((a_SQ, 1), (b_TQ, -1)):
         count = len(one)
-        effect_S = one.mean(axis=1, dtype=np.float64) - one.mean(dtype=np.float64)
+        # in order, so that runs that have changed places or sides are the same draws
+        effect_S = np.sort(one.mean(axis=1, dtype=np.float64)) - one.mean(dtype=np.float64)
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
         off_R += sign * (drawn @ effect_S) / count * math.sqrt(count / (count - 1))
     wider = _t(1 - ALPHA / 2, spread.freedom) / Z_ALPHA
-    low, high = np.quantile(off_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) * wider
-    return Interval(value, value + float(low), value + float(high))
+    low, high = _ends(off_R * wider, symmetric=symmetric)
+    value = 0.0 if symmetric else value
+    return Interval(value, value + low, value + high)
+
+
+def _way(a_SQ: np.ndarray, b_TQ: np.ndarray) -> int:
+    """1 where draws are of A minus B, -1 where of B minus A, 0 where both are the same values.
+
+    It depends on the values alone, neither on the order of the images nor on which side is A.
+    """
+    values, counts = np.unique(_means(a_SQ) - _means(b_TQ), return_counts=True)
+    there = [*values.tolist(), *counts.tolist()]
+    back = [*(-values[::-1]).tolist(), *counts[::-1].tolist()]
+    if there == back:
+        there, back = (sorted(one.mean(axis=1, dtype=np.float64).tolist()) for one in (a_SQ, b_TQ))
+    return (there > back) - (there < back)
+
+
+def _ends(off_R: np.ndarray, *, symmetric: bool) -> tuple[float, float]:
+    """The ends of the middle 95 % of draws about zero."""
+    if symmetric:
+        half = float(np.quantile(np.abs(off_R), LEVEL))
+        return -half, half
+    low, high = np.quantile(off_R, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _means(one_SQ: np.ndarray) -> Float64[np.ndarray, " Q"]:

@@ -19,6 +19,7 @@ from stages.comparison import (
     Z_POWER,
     analyse,
     compare,
+    detectable_errors,
     detectable_mcnemar,
     durkalski,
     holm,
@@ -225,13 +226,56 @@ def test_either_way_round_it_is_the_same_comparison(seed, runs_a, runs_b, images
     assert found.difference.value == pytest.approx(a.mean() - b.mean())
     assert found.difference.low <= found.difference.high
     assert 0 <= found.p <= 1
-    assert (back.p, back.detectable) == pytest.approx((found.p, found.detectable))
+    assert back == found  # to the last digit
     assert back.runs == found.runs == (runs_a, runs_b)
-    assert back.difference.value == pytest.approx(found.difference.value)
     assert found == compare(a, b, resamples=100, seed=0)
     assert found.test == (
         T_TEST if min(runs_a, runs_b) > 1 else MCNEMAR if runs_a == runs_b else DURKALSKI
     )
+
+
+@given(st.lists(st.sampled_from([0.0, 1 / 3, 0.5, 2 / 3, 1.0]), min_size=2, max_size=12))
+def test_values_that_are_the_same_both_ways_have_a_symmetric_interval(values):
+    a_Q, b_Q = floats(values + values[::-1]), floats(values[::-1] + values)
+    found = paired_bootstrap(a_Q, b_Q, resamples=100, seed=0)
+    assert found == paired_bootstrap(b_Q, a_Q, resamples=100, seed=0).reversed()
+    assert found.low == -found.high
+    runs = compare(np.stack([a_Q, b_Q]), np.stack([b_Q, a_Q]), resamples=100, seed=0).difference
+    assert (runs.value, runs.low) == (0.0, -runs.high)
+
+
+def test_the_order_of_runs_and_images_is_no_matter():
+    rng = np.random.default_rng(3)
+    a, b = rng.random((3, 40)) < 0.6, rng.random((2, 40)) < 0.5
+    order_Q = rng.permutation(40)
+    found = compare(a, b, resamples=100, seed=0).difference
+    again = compare(a[::-1, order_Q], b[::-1, order_Q], resamples=100, seed=0).difference
+    assert astuple(again) == pytest.approx(astuple(found), abs=1e-12)
+
+
+def test_the_detectable_difference_is_that_of_the_noncentral_t():
+    for freedom in (1.0, 1.7, 2.0, 3.0, 8.0, 400.0):
+        edge = stats.t.ppf(0.975, freedom)
+        errors = detectable_errors(freedom)
+        assert stats.nct.sf(edge, freedom, errors) == pytest.approx(0.8, abs=2e-3)
+    assert detectable_errors(1.0) == pytest.approx(16.33, abs=0.01)
+    assert detectable_errors(math.inf) == pytest.approx(Z_ALPHA + Z_POWER, abs=1e-3)
+
+
+@pytest.mark.parametrize("freedom", [1.0, 2.0, 3.0])
+def test_the_detectable_difference_is_found_as_often_as_it_says(freedom):
+    rng = np.random.default_rng(int(freedom))
+    error = np.sqrt(rng.chisquare(freedom, 40_000) / freedom)
+    found = np.abs(rng.normal(detectable_errors(freedom), 1, 40_000) / error)
+    assert np.mean(found > stats.t.ppf(0.975, freedom)) == pytest.approx(0.8, abs=0.01)
+
+
+def test_two_runs_a_side_use_it():
+    rng = np.random.default_rng(1)
+    a, b = rng.random((2, 400)) < 0.6, rng.random((2, 400)) < 0.5
+    spread = analyse(a.astype(float), b.astype(float))
+    expected = detectable_errors(spread.freedom) * math.sqrt(spread.variance)
+    assert compare(a, b, resamples=10, seed=0).detectable == pytest.approx(expected)
 
 
 def test_no_difference_at_all():
