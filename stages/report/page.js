@@ -1,4 +1,4 @@
-// What the page can do beyond being read: sort tables, search pictures, print what is folded away.
+// What the page can do beyond being read: sort tables, tell of wide ones, search pictures, print what is folded away.
 // Without it everything is there in the order in which it was written.
 "use strict";
 
@@ -120,6 +120,12 @@ function openForPrint() {
   matchMedia("print").addEventListener("change", (event) => (event.matches ? open() : close()));
 }
 
+function tellOfScrolling(box) {
+  const tell = () => box.classList.toggle("scrolls", box.scrollWidth > box.clientWidth + 1);
+  // the word takes a line: after the frame, or the observer would be called for its own work
+  new ResizeObserver(() => requestAnimationFrame(tell)).observe(box);
+}
+
 function openTarget() {
   // a link to something that is folded away opens it
   const target = location.hash && document.getElementById(location.hash.slice(1));
@@ -127,6 +133,7 @@ function openTarget() {
 }
 
 document.querySelectorAll(".wide > table").forEach(makeSortable);
+document.querySelectorAll(".wide").forEach(tellOfScrolling);
 document.querySelectorAll("form.chooser").forEach(makeSearchable);
 openForPrint();
 openTarget();
