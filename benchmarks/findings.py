@@ -261,11 +261,16 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
 
 
 def filled(text: str, results: Path = RESULTS) -> str:
-    """A document with each table between its marks."""
-    for name, table in tables(results).items():
+    """The document with each table between its marks."""
+    return placed(text, tables(results), DOCUMENT)
+
+
+def placed(text: str, made: Mapping[str, str], document: Path) -> str:
+    """A text with each table between the marks of its name."""
+    for name, table in made.items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not mark.search(text):
-            raise ValueError(f"{DOCUMENT}: no place for the table {name}")
+            raise ValueError(f"{document}: no place for the table {name}")
         text = mark.sub(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
     return text
 
