@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 
 from stages.artifacts import layout, predictions, split
+from stages.comparison import MCNEMAR, Comparison
+from stages.parameters.report import Report
 from stages.parameters.runs import Run
 from stages.parameters.splits import parse_rule
 from stages.report import (
@@ -24,12 +27,13 @@ from stages.report import (
     published,
     series,
     study,
-    words,
+    summary,
 )
-from stages.report.__main__ import main
+from stages.report.__main__ import collect, main
+from stages.report.comparisons import Compared
 from stages.report.statistics import Interval
 from tests.artifacts_samples import contents
-from tests.report_study import ENCODER, RUNS, SPLITS, write_study
+from tests.report_study import ENCODER, REPORT, RUNS, SPLITS, write_study
 
 ROOT = Path(__file__).parent.parent
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -453,12 +457,48 @@ def test_a_full_pool_of_the_same_base_needs_no_warning(reported):
     assert "not with “full”" not in (reported / "report/table.md").read_text()
 
 
-def test_a_difference_whose_interval_has_zero_is_not_called_a_drop():
-    assert words.drop(Interval(0.02, -0.01, 0.05)).startswith("not distinguishable (2.0 points")
-    said = words.drop(Interval(0.02, 0.01, 0.05))
-    assert said == "a drop of 2.0 points (95 % interval 1.0 to 5.0)"
-    said = words.drop(Interval(-0.02, -0.05, -0.01))
-    assert said == "a gain of 2.0 points (95 % interval 1.0 to 5.0)"
+def compared(value, p_holm, *, reach=0.01):
+    """A difference on some test set with an interval of twice that reach."""
+    interval = Interval(value, value - reach, value + reach)
+    found = Comparison(
+        interval, p_holm / 4, 0.05, MCNEMAR, covers_runs=False, images=9, runs=(1, 1)
+    )
+    return Compared("hull", "random", "val", found, p_holm)
+
+
+def test_a_difference_is_a_fact_only_after_the_correction():
+    said = summary.difference(compared(-0.02, 0.01))
+    assert said == "2.0 points lower (95 % interval −3.0 to −1.0), beyond noise"
+    said = summary.difference(compared(0.02, 0.2))
+    assert said.startswith("2.0 points higher by its own interval alone (95 % interval +1.0 to")
+    said = summary.difference(compared(0.02, 1.0, reach=0.03))
+    assert said.startswith("no difference can be told (+2.0 points, 95 % interval −1.0 to +5.0)")
+
+
+def test_several_differences_are_told_by_how_sure_they_are():
+    found = {
+        "r": compared(-0.103, 0.01),
+        "val": compared(-0.051, 0.2),
+        "a": compared(0.06, 0.2),
+        "sketch": compared(-0.01, 1.0, reach=0.02),
+    }
+    assert summary.several(found) == (
+        "beyond noise, accuracy is lower on r (10.3 points); by its own interval alone, accuracy "
+        "is lower on val (5.1 points) and higher on a (6.0 points); on sketch no difference can be "
+        "told"
+    )
+
+
+def test_the_question_is_answered_where_the_study_has_what_it_needs(here):
+    question = "Does CLIP do well on other images because its training data look like them?"
+    content = collect(Report.model_validate(REPORT))
+    first, told, _ = summary.summary(content)
+    assert len(first) == 2
+    assert first[1].startswith(f"{question} From val, the usual test set, to sketch, accuracy goes")
+    assert [text.split("”")[0] for text in told] == ["“hull-sketch"]
+    alone = [line for line in content.lines if not line.condition.is_supervised]
+    for less in (replace(content, shifts=None), replace(content, lines=alone)):
+        assert len(summary.summary(less)[0]) == 1
 
 
 def test_the_templates_of_dvc_plots_are_those_of_the_charts():

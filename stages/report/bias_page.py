@@ -81,7 +81,7 @@ def summary(study: Study, one: Bias) -> list[str]:
             least, most = (of(rows, key=lambda row: row["corr_acc"]) for of in (min, max))
             texts.append(
                 f"On {test}, corr_acc is lowest for {_told(least)} and highest for {_told(most)}, "
-                f"of {len(rows)} conditions on whole sets; {ABOUT}."
+                f"of {len(rows)} conditions on whole sets{'' if texts else f'; {ABOUT}'}."
             )
     return texts
 

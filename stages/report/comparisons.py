@@ -26,7 +26,7 @@ from stages.report.markup import (
     table_row,
 )
 from stages.report.study import Study
-from stages.report.table import Line, path, points
+from stages.report.table import Line, path, points, signed
 
 MOST_OPEN = 12  # rows of a table that is not folded away
 NAMED = 8  # differences that a sentence names; of more it says how many
@@ -234,12 +234,6 @@ def method(found: Sequence[Compared]) -> str:
     if len(found) == 1:
         return f"{first}{last}."
     return f"{first}{holm_text}{last} before the correction; after it, it is larger."
-
-
-def signed(share: float) -> str:
-    """A difference in points with its sign."""
-    text = points(share)
-    return f"+{text}" if text != "0.0" and not text.startswith("−") else text
 
 
 def p_value(p: float) -> str:

@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_UP, Decimal
 NOISE = 6  # digits beyond those that are shown; what differs only there is the error of a float
 
 
-def fixed(value: float, digits: int) -> str:
+def fixed(value: int | float, digits: int) -> str:
     """A number with so many digits after the point and a minus sign where it is negative.
 
     Python's own rounding takes halves to the even digit, of the float nearest to them, so that

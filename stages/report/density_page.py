@@ -17,7 +17,7 @@ from stages.report.density import Edge
 from stages.report.density_charts import GREY, looks, panel
 from stages.report.markup import data_table, details, key, panels, paragraph, stroke, table_row
 from stages.report.series import Rows
-from stages.report.table import percent, points
+from stages.report.table import percent, signed
 from stages.statistics import spearman
 
 TITLE = "How dense the edge of the hull is"
@@ -148,9 +148,10 @@ def _drop_table(found: Rows, band: float) -> str:
         for name, test in pairs
     ]
     table = data_table(
-        "Does a test image that keeps more lose less? Points of accuracy below the random split of "
-        "the same size, [95 % paired-bootstrap interval] and number of test images: of those with "
-        "nothing above their threshold, and of the others in two halves by the share that stays of "
+        "Does a test image that keeps more lose less? Points of accuracy above (+) or below (−, "
+        "worse) the random split of the same size, [95 % paired-bootstrap interval] and number of "
+        "test images: of those with nothing above their threshold, and of the others in two "
+        "halves by the share that stays of "
         f"the images less than {band:g} under the threshold or above it. The halves also differ in "
         "other things, such as class and threshold: this is no experiment.",
         ["split on test set", "nothing above", "less stays", "more stays"],
@@ -162,5 +163,6 @@ def _drop_table(found: Rows, band: float) -> str:
 def _drop(row: dict[str, Any]) -> str:
     if row["drop"] is None:
         return "–<small>0 images</small>"
-    value, low, high = (points(row[name] / 100) for name in ("drop", "low", "high"))
+    # split minus random, as everywhere on the page; the table of the plot has the drop
+    value, low, high = (signed(-row[name] / 100) for name in ("drop", "high", "low"))
     return f"{value}<small>[{low}, {high}]<br>{row['images']:,} images</small>"

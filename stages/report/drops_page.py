@@ -1,5 +1,6 @@
-"""The page's section on how much of a drop the change in similarity explains."""
+"""The page's section on how much of a difference the change in similarity explains."""
 
+from collections.abc import Callable
 from html import escape
 
 from stages.comparison import Interval
@@ -8,9 +9,19 @@ from stages.logistic import Undefined
 from stages.report import charts, explain_charts, series, similarity_page
 from stages.report.charts import Spec
 from stages.report.content import Content
+from stages.report.decimals import fixed
 from stages.report.explain import OBSERVED, PREDICTED, Rows
-from stages.report.markup import chip, data_table, details, key, panels, paragraph, table_row
-from stages.report.table import points
+from stages.report.markup import (
+    chip,
+    data_table,
+    details,
+    key,
+    marked,
+    panels,
+    paragraph,
+    table_row,
+)
+from stages.report.table import signed
 
 NONE = "–"
 MOST_OPEN = 24  # rows of a table that is not folded away
@@ -22,14 +33,15 @@ BY_CLASS = (
 HOW = (
     "A logistic fit to the answers of the random split's models gives every test image a "
     "probability at the nearest similarity that it has to the random split, and another at that to "
-    "the pruned split; the mean difference is what the change in similarity predicts of the drop "
+    "the pruned split; the mean of their differences is what the change in similarity predicts "
     f"(the explained part of an Oaxaca-Blinder decomposition). {BY_CLASS}"
 )
 WHAT_NOT = (
-    "A share near 1 says that the drop is as large as the fit expects, not that similarity is its "
-    "cause; a share near 0 leaves the drop to something else that pruning changed. Above 1, less "
-    "was lost than the fit expects: images with near neighbours may be easier for other reasons. "
-    "Images whose nearest similarity stayed are a check: it cannot explain what they lose."
+    "A share near 1 says that the difference is as large as the fit expects, not that similarity "
+    "is its cause; a share near 0 leaves it to something else that pruning changed. Above 1, it is "
+    "smaller than the fit expects: images with near neighbours may be easier for other reasons. "
+    "Below 0, similarity predicts the opposite of what was observed. Images whose nearest "
+    "similarity stayed are a check: it cannot explain how accuracy on them changed."
 )
 
 
@@ -46,27 +58,33 @@ def part(content: Content) -> str:
             charts.inline(
                 explain_charts.explained_panel(drawn_of),
                 mine,
-                f"Drops on {test} and what the change in similarity predicts; the table has the "
-                "numbers.",
+                f"Differences on {test} and what the change in similarity predicts; the table has "
+                "the numbers.",
             ),
         )
         for test in study.tests
         if (mine := [row for row in _rows(content, drawn_of) if row["test"] == test])
     ]
-    rows = []
-    for name in names:
-        cells = [_share(found.explained[name, test]) for test in study.tests]
-        rows.append(table_row(similarity_page.named(study, study.conditions[name]), cells))
-    table = data_table(
-        "Drop against the random split of the same size in points (negative: a gain), and below it "
-        "what the change in similarity predicts; in bold the share that it explains, where the "
-        "drop's interval leaves out zero; last the drop among images whose nearest similarity did "
-        "not change, with their number.",
-        ["training data", *map(escape, study.tests)],
-        rows,
+    table = _table(
+        content,
+        names,
+        _share,
+        "Difference from the random split of the same size in points (below zero: worse), below it "
+        "what the change in similarity predicts, and where the difference's interval leaves out "
+        "zero the share of it that is predicted.",
     )
-    if len(rows) > MOST_OPEN:
-        table = details(f"Table of {len(rows)} conditions", table)
+    if len(names) > MOST_OPEN:
+        table = details(f"Table of {len(names)} conditions", table)
+    table += details(
+        "Images whose nearest similarity stayed",
+        _table(
+            content,
+            names,
+            _unchanged,
+            "The same difference among the test images whose nearest similarity is the same to "
+            "both splits, and their number.",
+        ),
+    )
     html = _seen_in_drops(content) + paragraph(HOW) + paragraph(WHAT_NOT)
     html += key([
         (chip(series.GREY), OBSERVED),
@@ -94,21 +112,57 @@ def _seen_in_drops(content: Content) -> str:
     below = sum(share.high < 1 for share in sure)
     return paragraph(
         f"{len(sure)} of {len(found)} differences from a random split have an interval that leaves "
-        "out zero. The share of them that the change in similarity predicts has an interval with 1 "
-        f"for {len(sure) - above - below}, above 1 for {above} and below 1 for {below}."
+        "out zero. The share that the change in similarity predicts of it is compatible with 1 in "
+        f"{len(sure) - above - below} of these cases, surely above 1 in {above} and surely below 1 "
+        f"in {below}{_opposite(sure)}."
     )
+
+
+def _opposite(sure: list[Interval]) -> str:
+    count = sum(share.high < 0 for share in sure)
+    return f", of which {count} surely below 0" if count else ""
+
+
+def _table(
+    content: Content, names: list[str], cell: Callable[[Explained | Undefined], str], caption: str
+) -> str:
+    """A row per condition, a column per test set."""
+    study, found = content.study, content.explained.explained
+    rows = [
+        table_row(
+            similarity_page.named(study, study.conditions[name]),
+            [cell(found[name, test]) for test in study.tests],
+        )
+        for name in names
+    ]
+    return data_table(caption, ["training data", *map(escape, study.tests)], rows)
 
 
 def _share(one: Explained | Undefined) -> str:
     if isinstance(one, Undefined):
         return f"{NONE}<small>{escape(one.reason)}</small>"
-    text = f"{_points(one.drop)}<small>similarity: {_points(one.predicted)}</small>"
+    # short lines, so that six test sets fit beside one another
+    text = _cell(one.drop, is_marked=True)
+    text += f"<small>predicted {_cell(one.predicted)}</small>"
     if isinstance(one.share, Interval):
-        low, high = _signed(one.share.low), _signed(one.share.high)
-        text += f'<small class="sure">share {_signed(one.share.value)} [{low}, {high}]</small>'
-    if one.kept_drop:
-        text += f"<small>unchanged ({one.kept:,}): {_points(one.kept_drop)}</small>"
+        low, high = fixed(one.share.low, 2), fixed(one.share.high, 2)
+        text += f"<small>share <b>{fixed(one.share.value, 2)}</b><br>[{low}, {high}]</small>"
     return text
+
+
+def _unchanged(one: Explained | Undefined) -> str:
+    if isinstance(one, Undefined) or one.kept_drop is None:
+        return NONE
+    return f"{_cell(one.kept_drop, is_marked=True)}<small>{one.kept:,} images</small>"
+
+
+def _cell(drop: Interval, *, is_marked: bool = False) -> str:
+    """A drop as a reader sees it: split minus random, with its interval below."""
+    one = drop.reversed()
+    ends = f"[{signed(one.low)}, {signed(one.high)}]"
+    if not is_marked:
+        return f"{signed(one.value)}<br>{ends}"
+    return f"{signed(one.value)}<small{marked(one)}>{ends}</small>"
 
 
 def shown(content: Content) -> list[str]:
@@ -122,14 +176,6 @@ def shown(content: Content) -> list[str]:
     return (plain or names)[:MOST]
 
 
-def _points(found: Interval) -> str:
-    return f"{points(found.value)} [{points(found.low)}, {points(found.high)}]"
-
-
-def _signed(value: float) -> str:
-    return f"{round(value, 2) + 0:.2f}".replace("-", "−")
-
-
 def figure(content: Content) -> Spec | None:
     """The figure that is a file; None without data."""
     names = shown(content)
@@ -139,7 +185,7 @@ def figure(content: Content) -> Spec | None:
         explain_charts.explained_panel(names),
         rows,
         list(content.study.tests),
-        "Drops and what the change in similarity predicts of them",
+        "Differences and what the change in similarity predicts of them",
         "Filled: observed. Hollow: predicted. Bars: 95 % intervals over classes.",
     )
 

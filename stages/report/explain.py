@@ -273,7 +273,8 @@ def _explained_rows(
         images = len(seen[name, test].correct_Q)
         marks = [(OBSERVED, one.drop, images), (PREDICTED, one.predicted, images)]
         marks += [(KEPT, one.kept_drop, one.kept)] if one.kept_drop else []
-        for kind, value, count in marks:
+        for kind, drop, count in marks:
+            value = drop.reversed()  # readers see split minus random everywhere
             rows.append({
                 "test": test,
                 "split": name,

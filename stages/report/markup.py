@@ -5,11 +5,26 @@ import re
 from collections.abc import Iterable
 from html import escape
 
+from stages.comparison import Interval
 from stages.report.album import SIDE, Picture
+from stages.report.table import ranged
 
 TAG = re.compile(r"<[^>]*>")
 # the number that a cell begins with, which its column is sorted by
 NUMBER = re.compile(r"\s*[<≤]?\s*([-−+]?(?:\d[\d,]*)?(?:\.\d+)?)(?![\w-])")
+
+
+def difference(one: Interval) -> str:
+    """A difference from a random split in points, with its interval, in small print."""
+    # on lines of their own, so that many test sets fit beside one another
+    return f"<small{marked(one)}>{ranged(one).replace(' [', '<br>[')}</small>"
+
+
+def marked(one: Interval) -> str:
+    """The class of worse or better, which the sign says too, where the interval leaves out zero."""
+    if not one.is_distinguishable:
+        return ""
+    return ' class="worse"' if one.value < 0 else ' class="better"'
 
 
 def section(anchor: str, title: str, *html: str) -> str:

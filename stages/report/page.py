@@ -18,12 +18,13 @@ from stages.report import (
     domains,
     explain_page,
     gallery,
+    markup,
     matrix,
     published,
     retrieval,
     series,
     similarity_page,
-    words,
+    summary,
     yardsticks,
 )
 from stages.report.content import Content
@@ -107,14 +108,14 @@ def render(content: Content) -> str:
 def _summary(content: Content) -> str:
     """What was pruned, what that did, how sure it is; class frequency is folded away where the
     study asks after similarity."""
-    first, *found, last = words.summary(content.study, content.lines, content.duplicate_count)
+    first, found, last = summary.summary(content)
     bias = bias_page.summary(content.study, content.bias)
     if _title(content.study) == LONG_TAIL:
         found, bias = [*found, *bias], []
     return (
-        paragraph(first, "lead")
+        "".join(paragraph(text, "lead") for text in first)
         + bullets(found, "lead")
-        + paragraph(last, "lead")
+        + "".join(paragraph(text, "lead") for text in last)
         + (details("How accuracy follows class frequency", bullets(bias)) if bias else "")
     )
 
@@ -178,11 +179,9 @@ def _accuracy(content: Content) -> str:
 def _cell(line: Line, test: str) -> str:
     found = line.cells[test]
     text = points(found.top1.value)
-    if found.drop is None:
+    if found.difference is None:
         return text
-    kind = ' class="sure"' if found.drop.is_distinguishable else ""
-    low, high = points(found.drop.low), points(found.drop.high)
-    return f"{text}<small{kind}>{points(found.drop.value)} [{low}, {high}]</small>"
+    return f"{text}{markup.difference(found.difference)}"
 
 
 def _published(content: Content) -> str:

@@ -32,8 +32,13 @@ class Cell:
     against: Comparison | None  # this minus the random splits of its size; None where there is none
 
     @property
+    def difference(self) -> Interval | None:
+        """This minus the mean of the random splits: what readers see."""
+        return self.against.difference if self.against else None
+
+    @property
     def drop(self) -> Interval | None:
-        """The mean of the random splits minus this."""
+        """The mean of the random splits minus this: what the CSV and the metrics have."""
         return self.against.difference.reversed() if self.against else None
 
 
@@ -73,7 +78,7 @@ def to_csv(lines: list[Line]) -> str:
 
 
 def to_markdown(study: Study, lines: list[Line]) -> str:
-    """A row per condition: rows kept, share removed, top-1 in % with the drop and its interval."""
+    """A row per condition: rows kept, share removed, top-1 in %, the difference, its interval."""
     tests = list(study.tests)
     head = ["training data", "images", "removed", *tests]
     rows = [head, ["---", *["---:"] * (len(head) - 1)]]
@@ -94,9 +99,10 @@ def note(study: Study, lines: list[Line]) -> str:
         f"of test images{_runs_covered(lines)}."
     )
     return (
-        "Top-1 accuracy in %. With it, points below the random split of the same size and [their "
-        "95 % paired-bootstrap interval over test images]; bold where it leaves out zero. "
-        f"{trained}{_other_base(study, lines)}"
+        "Top-1 accuracy in %. With it, points above (+) or below (−, worse) the random split of "
+        "the same size and [their 95 % paired-bootstrap interval over test images]; bold where it "
+        f"leaves out zero. {trained}{_other_base(study, lines)} In table.csv and "
+        "metrics/report.json “drop” is the same the other way round, random minus split."
     )
 
 
@@ -208,16 +214,26 @@ def _number(value: float | None) -> str:
 
 def _markdown(cell: Cell) -> str:
     top1 = points(cell.top1.value)
-    if cell.drop is None:
+    if cell.difference is None:
         return top1
-    low, high = points(cell.drop.low), points(cell.drop.high)
-    drop = f"{points(cell.drop.value)} [{low}, {high}]"
-    return f"{top1} (**{drop}**)" if cell.drop.is_distinguishable else f"{top1} ({drop})"
+    text = ranged(cell.difference)
+    return f"{top1} (**{text}**)" if cell.difference.is_distinguishable else f"{top1} ({text})"
 
 
 def points(share: float) -> str:
     """A difference of shares in points, with a minus sign where it is negative."""
     return fixed(100 * share, 1)
+
+
+def signed(share: float) -> str:
+    """A difference of shares in points with its sign; zero has none."""
+    text = points(share)
+    return text if text == "0.0" or text.startswith("−") else f"+{text}"
+
+
+def ranged(one: Interval) -> str:
+    """A difference in points with its sign and its interval."""
+    return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
 
 
 def percent(share: float) -> str:
