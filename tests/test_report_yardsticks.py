@@ -5,12 +5,24 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
+from stages import selection
 from stages.artifacts import layout, scores, split
 from stages.parameters import section
 from stages.parameters.report import Report
 from stages.report import __main__ as report
-from stages.report import definitions, measured, pictures, published, study, words, yardsticks
+from stages.report import (
+    agreement,
+    definitions,
+    measured,
+    pictures,
+    published,
+    study,
+    words,
+    yardsticks,
+)
 from tests import report_study
 
 RULE: dict[str, Any] = {
@@ -60,9 +72,10 @@ def here(tmp_path, monkeypatch):
 
 
 def test_overlaps_by_hand(here):
-    (family,) = yardsticks.families(here)
+    (found,) = agreement.load(here)
+    family = found.family
     assert [one.name for one in family.members] == ["hull", "other"]
-    (one,) = yardsticks.overlaps(here, family)
+    (one,) = found.overlaps
     base = set(here.splits["dedup"].rows.tolist())
     first, second = (base - set(here.splits[name].rows.tolist()) for name in ("hull", "other"))
     assert 0 < len(second) < len(first)
@@ -72,8 +85,38 @@ def test_overlaps_by_hand(here):
     assert one.chance == pytest.approx(shared / (len(first) + len(second) - shared))
     # thresholds that are all higher by one step leave the order of margins as it is
     assert one.same_size == 1
-    (row,) = yardsticks.rows(here)
-    assert row["pair"] == "main and broad"
+
+
+@given(
+    margins=st.lists(st.sampled_from([-0.5, -0.0, 0.0, 0.25, 0.5]), min_size=1, max_size=40),
+    seed=st.integers(0, 99),
+    block=st.sampled_from([3, 64]),
+)
+def test_the_highest_margins_as_a_set_are_those_of_the_sorted_order(margins, seed, block):
+    both = [Stored(margins, 12), Stored(margins[::-1], 12)]
+    rng = np.random.default_rng(seed)
+    among = split.from_rows(np.flatnonzero(rng.random(len(margins)) < 0.7))
+    count = int(rng.integers(0, len(among) + 1))
+    with pytest.MonkeyPatch.context() as patch:  # blocks of the file are whole ones of these
+        patch.setattr(agreement, "BLOCK", block)
+        patch.setattr(selection, "BLOCK", block)
+        found = agreement.highest(among, both, count)
+    largest = np.maximum(margins, margins[::-1])
+    expected = sorted(among.rows.tolist(), key=lambda row: (-largest[row], row))[:count]
+    assert found.rows.tolist() == sorted(expected)
+    if count:
+        assert pictures.highest(among, both, count).tolist() == expected
+
+
+class Stored(scores.Scores):
+    """Scores of one test set, given in blocks as from a file."""
+
+    def __init__(self, margins, size):
+        self.__dict__.update(pool=np.array(margins, np.float32), size=size)
+
+    def pool_blocks(self, columns, rows=None):
+        for start in range(0, len(self.pool), self.__dict__["size"]):
+            yield start, {"margin": self.__dict__["pool"][start:][: self.__dict__["size"]]}
 
 
 def test_the_page_has_the_numbers_and_names_the_yardstick(here):
@@ -87,6 +130,7 @@ def test_the_page_has_the_numbers_and_names_the_yardstick(here):
     assert figures["yardsticks"]["data"]["values"]
     columns, rows = yardsticks.tables(content)["yardsticks"]
     assert set(rows[0]) == set(columns)
+    assert rows[0]["pair"] == "main and broad"
 
 
 def test_one_yardstick_alone_is_nothing_to_compare(tmp_path, monkeypatch):
@@ -123,10 +167,10 @@ def test_scores_that_were_not_made_are_named_with_their_stage(here, tmp_path):
 
 
 def test_the_order_of_tests_and_the_yardstick_make_no_other_family():
-    first = yardsticks._without(rule(tests=["a", "b"]))
-    assert first == yardsticks._without(rule(tests=["b", "a"], scores="x"))
-    assert first != yardsticks._without(rule(tests=["a", "b"], delta=0.1))
+    first = agreement._without(rule(tests=["a", "b"]))
+    assert first == agreement._without(rule(tests=["b", "a"], scores="x"))
+    assert first != agreement._without(rule(tests=["a", "b"], delta=0.1))
 
 
 def rule(**changes):
-    return yardsticks.Hull.model_validate({**RULE, **changes})
+    return agreement.Hull.model_validate({**RULE, **changes})

@@ -20,6 +20,7 @@ from stages.entry import run
 from stages.parameters import section
 from stages.parameters.report import Report
 from stages.report import (
+    agreement,
     bias,
     charts,
     compare,
@@ -71,6 +72,7 @@ def collect(parameters: Report) -> Content:
         explained=explain.load(found, parameters),
         shifts=robustness.load(found, parameters),
         retrieval=retrieval.load(found, parameters),
+        agreements=agreement.load(found),
     )
 
 

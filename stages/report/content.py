@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from stages.parameters.report import Report
 from stages.report import retrieval, series
+from stages.report.agreement import Agreement
 from stages.report.bias import Bias
 from stages.report.density import Edge
 from stages.report.explain import Explanation
@@ -32,3 +33,4 @@ class Content:
     explained: Explanation
     shifts: Shifts | None
     retrieval: retrieval.Found  # of test sets of captions
+    agreements: list[Agreement]  # of splits that differ in their yardstick

@@ -146,7 +146,10 @@ def highest(among: Split, found: Sequence[Scores], count: int) -> Int64[np.ndarr
     for blocks in zip(*(one.pool_blocks(["margin"]) for one in found), strict=True):
         start = blocks[0][0]
         margin_M = np.max([block["margin"] for _, block in blocks], axis=0)
-        inside = np.flatnonzero(among.within(start, start + len(margin_M)))
+        inside_M = among.within(start, start + len(margin_M))
+        if len(row_K) == count:
+            inside_M &= margin_M > margin_K[-1]  # a later row of an equal margin comes after it
+        inside = np.flatnonzero(inside_M)
         row_K = np.concatenate([row_K, start + inside])
         margin_K = np.concatenate([margin_K, margin_M[inside]])
         order = np.lexsort((row_K, -margin_K))[:count]

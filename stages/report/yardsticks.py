@@ -1,24 +1,12 @@
-"""Splits of one rule by several yardsticks: how alike is what they removed, and what that did.
+"""Splits of one rule by several yardsticks: how alike is what they removed, and what that did."""
 
-A family is all splits that differ in nothing but their yardstick (another encoder, another
-reference). How far its members agree is the Jaccard index of the rows that they removed, beside
-what two random choices of the same sizes would have.
-"""
-
-from collections.abc import Iterator
-from dataclasses import dataclass
 from html import escape
-from itertools import combinations
-from typing import Any
 
-from stages.artifacts import split
-from stages.artifacts.split import Split
-from stages.parameters import FILE, read, yardsticks
-from stages.parameters.splits import NONE, Hull, Ranked, Rule, Scored
-from stages.parameters.yardsticks import MAIN, Yardstick
-from stages.report import charts, measured, pictures, series, words, yardstick_chart
+from stages.parameters.yardsticks import MAIN, NONE
+from stages.report import charts, series, words, yardstick_chart
+from stages.report.agreement import Agreement, Family, Member
 from stages.report.content import Content
-from stages.report.markup import chip, data_table, panels, paragraph, table_row
+from stages.report.markup import chip, data_table, difference, panels, paragraph, table_row
 from stages.report.series import Rows
 from stages.report.study import Study
 from stages.report.table import Line, percent, points
@@ -31,80 +19,12 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Member:
-    """A split of a family, by what it was measured, and the rows of its base that it lacks."""
-
-    name: str
-    yardstick: str  # none: the study's own encoder and reference
-    encoder: str
-    reference: str
-    removed: Split
-
-
-@dataclass(frozen=True)
-class Family:
-    """Splits that differ in their yardstick alone."""
-
-    rule: str
-    base: int  # rows
-    members: tuple[Member, ...]
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """What two members removed, in rows, and how alike it is."""
-
-    first: Member
-    second: Member
-    both: int
-    jaccard: float
-    chance: float
-    # of hull splits: the share that the rows which the one that removed fewer took have among as
-    # many of the other's highest margins; None of other rules, whose splits have one size
-    same_size: float | None
-
-
-def families(study: Study) -> list[Family]:
-    """Every rule with splits of several yardsticks; the study's own measure comes first."""
-    reference = str(read(FILE).get("reference"))
-    found: dict[str, list[str]] = {}
-    for name, rule in study.rules.items():
-        if isinstance(rule, Scored):
-            found.setdefault(_without(rule), []).append(name)
-    made = []
-    for names in found.values():
-        if len({measured.yardstick(study.rules[name]) for name in names}) < 2:
-            continue
-        first = study.rules[names[0]]
-        assert isinstance(first, Hull | Ranked)
-        names = sorted(names, key=lambda name: measured.yardstick(study.rules[name]) != NONE)
-        members = tuple(_member(study, name, reference) for name in names)
-        made.append(Family(_title(first), len(study.base_of(names[0])), members))
-    return made
-
-
-def overlaps(study: Study, family: Family) -> Iterator[Overlap]:
-    """Every pair of a family's members.
-
-    By chance: two uniform choices of a and b of n rows share a b / n on average, and that over
-    what remains of a + b is the index that they would have.
-    """
-    for first, second in combinations(family.members, 2):
-        both = len(split.intersection(first.removed, second.removed))
-        a, b = len(first.removed), len(second.removed)
-        shared = a * b / family.base
-        chance = shared / (a + b - shared) if a + b else 1.0
-        jaccard = split.jaccard(first.removed, second.removed)
-        yield Overlap(first, second, both, jaccard, chance, _same_size(study, first, second))
-
-
-def rows(study: Study) -> Rows:
+def rows(content: Content) -> Rows:
     """A line per pair of splits of a family, for CSV and plot."""
-    colour = series.colours(study)
+    colour = series.colours(content.study)
     return [
         {
-            "rule": family.rule,
+            "rule": found.family.rule,
             "pair": f"{_measure(one.first)} and {_measure(one.second)}",
             "first": one.first.name,
             "second": one.second.name,
@@ -116,19 +36,19 @@ def rows(study: Study) -> Rows:
             "same_size": None if one.same_size is None else round(one.same_size, 6),
             "colour": colour[one.second.name],
         }
-        for family in families(study)
-        for one in overlaps(study, family)
+        for found in content.agreements
+        for one in found.overlaps
     ]
 
 
 def tables(content: Content) -> dict[str, tuple[tuple[str, ...], Rows]]:
     """The data of the plot, by name, with its columns."""
-    return {"yardsticks": (COLUMNS, rows(content.study))}
+    return {"yardsticks": (COLUMNS, rows(content))}
 
 
 def figures(content: Content) -> dict[str, charts.Spec]:
     """The figure by name; none where no rule has several yardsticks."""
-    every = rows(content.study)
+    every = rows(content)
     if not every:
         return {}
     drawn = yardstick_chart.panel(list(dict.fromkeys(row["pair"] for row in every)))
@@ -143,8 +63,7 @@ def figures(content: Content) -> dict[str, charts.Spec]:
 def part(content: Content) -> str:
     """The section; empty where no rule has splits of several yardsticks."""
     study = content.study
-    found = families(study)
-    if not found:
+    if not content.agreements:
         return ""
     html = paragraph(
         "Is what pruning removed a matter of the images, or of the encoder and the reference that "
@@ -153,9 +72,10 @@ def part(content: Content) -> str:
         "removes depends on how near the reference comes by it, so sizes differ too. Near, far and "
         "core rules do not look at the reference: another one alone changes nothing for them."
     )
-    for family in found:
+    for found in content.agreements:
+        family = found.family
         html += f"<h3>{escape(family.rule[0].upper() + family.rule[1:])}</h3>\n"
-        html += _removed(study, family) + _pairs(study, family) + _results(content, family)
+        html += _removed(study, family) + _pairs(content, found) + _results(content, family)
     return html + paragraph(
         "Histograms, gaps and bins of similarity elsewhere on this page are measured by the "
         "study's own encoder and reference, whatever yardstick a split names.",
@@ -185,9 +105,9 @@ def _removed(study: Study, family: Family) -> str:
     return data_table(f"What each yardstick removed of {family.base:,} rows.", head, lines)
 
 
-def _pairs(study: Study, family: Family) -> str:
-    lines, found = [], list(overlaps(study, family))
-    for one in found:
+def _pairs(content: Content, found: Agreement) -> str:
+    lines = []
+    for one in found.overlaps:
         least = min(len(one.first.removed), len(one.second.removed))
         cells = [
             f"{one.both:,}",
@@ -206,7 +126,7 @@ def _pairs(study: Study, family: Family) -> str:
         "by chance",
         "at one size",
     ]
-    every = [row for row in rows(study) if row["rule"] == family.rule]
+    every = [row for row in rows(content) if row["rule"] == found.family.rule]
     label = "Jaccard index of what pairs of yardsticks removed; the table beside has the numbers."
     drawn = charts.inline(yardstick_chart.panel([row["pair"] for row in every]), every, label)
     caption = (
@@ -240,19 +160,19 @@ def _results(content: Content, family: Family) -> str:
     if not lines:
         return missing
     caption = (
-        "Top-1 accuracy in %, and points below the random split of the same size with their 95 % "
-        "interval. Compare the differences, not the accuracies: splits have different sizes."
+        "Top-1 accuracy in %, and points above (+) or below (−, worse) the random split of the "
+        "same size with their 95 % interval. Compare the differences, not the accuracies: splits "
+        "have different sizes."
     )
     return data_table(caption, ["training data", *study.tests], lines) + missing
 
 
 def _cell(line: Line, test: str) -> str:
     found = line.cells[test]
-    text = f"{100 * found.top1.value:.1f}"
-    if found.drop is None:
+    text = points(found.top1.value)
+    if found.difference is None:
         return text
-    low, high = points(found.drop.low), points(found.drop.high)
-    return f"{text}<small>{points(found.drop.value)} [{low}, {high}]</small>"
+    return f"{text}{difference(found.difference)}"
 
 
 def _named(study: Study, one: Member) -> str:
@@ -261,41 +181,3 @@ def _named(study: Study, one: Member) -> str:
 
 def _measure(one: Member) -> str:
     return MAIN if one.yardstick == NONE else one.yardstick
-
-
-def _member(study: Study, name: str, reference: str) -> Member:
-    used = measured.yardstick(study.rules[name])
-    own = Yardstick(encoder=MAIN, run=NONE, reference=reference)
-    found = own if used == NONE else yardsticks.load(used)
-    gone = split.difference(study.base_of(name), study.splits[name])
-    return Member(name, used, measured.said(found, study.encoder), found.reference, gone)
-
-
-def _same_size(study: Study, first: Member, second: Member) -> float | None:
-    rule = study.rules[first.name]
-    fewer, more = sorted((first, second), key=lambda one: len(one.removed))
-    other = study.rules[more.name]
-    if not isinstance(rule, Hull) or not isinstance(other, Hull) or not len(fewer.removed):
-        return None
-    found = measured.by(study, other).scores
-    top = pictures.highest(
-        study.base_of(more.name), [found[test] for test in other.tests], len(fewer.removed)
-    )
-    return len(split.intersection(split.from_rows(top), fewer.removed)) / len(fewer.removed)
-
-
-def _title(rule: Hull | Ranked) -> str:
-    """A family's name: rule, test sets, and what else the rule states."""
-    text = f"{rule.rule} for {words.listed(rule.tests)}, of {rule.base}"
-    if isinstance(rule, Hull):
-        return f"{text}, delta {rule.delta:g}" if rule.delta else text
-    kept = getattr(rule, "keep", None)
-    return text if kept is None else f"{text}, keep {kept}"
-
-
-def _without(rule: Rule) -> str:
-    """What a rule says beside its yardstick; the order of its test sets says nothing."""
-    values: dict[str, Any] = rule.model_dump(by_alias=True)
-    values.pop("scores", None)
-    values["tests"] = sorted(values["tests"])
-    return str(sorted(values.items(), key=lambda item: item[0]))
