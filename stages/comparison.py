@@ -316,7 +316,8 @@ def _way(a_SQ: np.ndarray, b_TQ: np.ndarray) -> int:
     there = [*values.tolist(), *counts.tolist()]
     back = [*(-values[::-1]).tolist(), *counts[::-1].tolist()]
     if there == back:
-        there, back = (sorted(one.mean(axis=1, dtype=np.float64).tolist()) for one in (a_SQ, b_TQ))
+        # sums without rounding, so that the order of images is no matter
+        there, back = (sorted(map(math.fsum, one.tolist())) for one in (a_SQ, b_TQ))
     return (there > back) - (there < back)
 
 
