@@ -24,7 +24,7 @@ from stages.report.markup import (
 from stages.report.table import signed
 
 NONE = "–"
-MOST_OPEN = 24  # rows of a table that is not folded away
+MOST_OPEN = 8  # rows of a table that is not folded away
 MOST = 16  # conditions in the plot
 BY_CLASS = (
     "Intervals (95 %) draw classes with all their images, since images of one class are not "

@@ -32,6 +32,7 @@ from stages.report.table import percent
 
 ATTRIBUTION = catalogue.FOLDER / catalogue.ATTRIBUTION
 TINY = 0.0001  # of similarity: a smaller margin is not told as a number
+OPEN = ("neighbours", "removed")  # galleries whose first group is not folded away
 MOST = 1200  # pictures; with photos, 64 pixels of them at most 6 kB each, the page is under 10 MB
 
 
@@ -323,7 +324,8 @@ def _drawn(one: Gallery, album: Album) -> str:
             for item in group.cards
         ]
         inside = (paragraph(group.text, "soft") if group.text else "") + cards(items)
-        html += details(group.title, inside, is_open=number == 0, kind="group")
+        is_open = number == 0 and one.anchor in OPEN
+        html += details(group.title, inside, is_open=is_open, kind="group")
     return subsection(one.anchor, one.title, html)
 
 

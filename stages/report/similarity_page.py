@@ -20,7 +20,7 @@ from stages.report.study import Study
 
 MOST_PANELS = 16  # of splits, for every test set
 MOST_LINES = 24  # conditions in one plot
-MOST_OPEN = 12  # rows of a table that is not folded away
+MOST_OPEN = 8  # rows of a table that is not folded away
 NONE = "–"
 
 
