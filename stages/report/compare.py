@@ -32,6 +32,7 @@ from stages.parameters.report import Report
 from stages.parameters.runs import NONE, Run
 from stages.report import comparisons
 from stages.report.conditions import Condition, group
+from stages.report.table import points
 
 COMMAND = "compare"
 WIDTH = 96  # letters a line of the sentences
@@ -175,7 +176,7 @@ def told(a: Side, b: Side, tests: Sequence[str], parameters: Report) -> str:
         same = same and np.array_equal(a_SQ, b_TQ)
         one = compare(a_SQ, b_TQ, resamples=parameters.resamples, seed=parameters.seed)
         found.append((a.words, b.words, test, one))
-        accuracy.append((f"{one.images:,}", f"{100 * a_SQ.mean():.1f}", f"{100 * b_TQ.mean():.1f}"))
+        accuracy.append((f"{one.images:,}", points(float(a_SQ.mean())), points(float(b_TQ.mean()))))
     family = comparisons.corrected(found)
     head = (
         "test", "images", "A / %", "B / %", "A - B", "95 % interval", "p", "p (Holm)",

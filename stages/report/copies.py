@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from stages.report import series
 from stages.report.content import Content
+from stages.report.decimals import fixed
 from stages.report.markup import chip, data_table, paragraph, table_row
 from stages.report.series import Rows
 from stages.report.study import Study
@@ -84,4 +85,5 @@ def part(content: Content) -> str:
 
 def _cell(row: Mapping[str, Any]) -> str:
     low, high = 100 * row["low"], 100 * row["high"]
-    return f"{100 * row['share']:.1f}<small>[{low:.1f}, {high:.1f}]<br>{row['images']:,}</small>"
+    ends = f"[{fixed(low, 1)}, {fixed(high, 1)}]"
+    return f"{fixed(100 * row['share'], 1)}<small>{ends}<br>{row['images']:,}</small>"

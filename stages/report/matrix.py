@@ -12,12 +12,12 @@ from stages.report.markup import chip, data_table, details, paragraph, table_row
 from stages.report.matrix_charts import accuracy_panel, overlap_panel
 from stages.report.series import Rows
 from stages.report.study import Study
-from stages.report.table import Line, points
+from stages.report.table import Line, points, signed
 
 TITLE = "Every split on every test set"
 MOST = 24  # splits of one matrix of overlaps
 COLUMNS = {
-    "matrix": ("test", "split", "kind", "top1", "difference", "low", "high", "told"),
+    "matrix": ("test", "split", "kind", "top1", "difference", "low", "high", "said", "told"),
     "overlap": ("base", "first", "second", "removed_first", "removed_second", "jaccard", "chance"),
 }
 
@@ -26,7 +26,8 @@ def accuracy_rows(study: Study, lines: Sequence[Line]) -> Rows:
     """Per condition and test set the accuracy in %, and how many points it is above (+) or below
     (-) the random split of its size, with the 95 % interval of that; empty without such a split.
 
-    ``told`` is that difference as the plot says it, a star where the interval leaves out zero.
+    ``said`` and ``told`` are accuracy and difference as the plot says them, since its own rounding
+    is not the page's; a star where the difference's interval leaves out zero.
     """
     found: Rows = []
     for line in lines:
@@ -35,12 +36,12 @@ def accuracy_rows(study: Study, lines: Sequence[Line]) -> Rows:
         kind = series.RANDOM if one.split in study.twins else kind
         for test, cell in line.cells.items():
             row: dict[str, Any] = {"test": test, "split": one.name, "kind": kind}
-            row["top1"] = _round(100 * cell.top1.value)
+            row["top1"], row["said"] = _round(100 * cell.top1.value), points(cell.top1.value)
             row |= dict.fromkeys(("difference", "low", "high", "told"))
             if (drop := cell.drop) is not None:
                 row["difference"] = _round(-100 * drop.value)
                 row["low"], row["high"] = _round(-100 * drop.high), _round(-100 * drop.low)
-                row["told"] = _signed(-drop.value) + "*" * drop.is_distinguishable
+                row["told"] = signed(-drop.value) + "*" * drop.is_distinguishable
             found.append(row)
     return found
 
@@ -170,11 +171,11 @@ def _accuracy_table(study: Study, lines: Sequence[Line], rows: Rows) -> str:
 
 
 def _cell(row: Mapping[str, Any]) -> str:
-    accuracy = f"{row['top1']:.1f} %"
+    accuracy = f"{row['said']} %"
     if row["difference"] is None:
         return f"–<small>{accuracy}</small>"
-    low, high = _signed(row["low"] / 100), _signed(row["high"] / 100)
-    return f"{_signed(row['difference'] / 100)}<small>[{low}, {high}]<br>{accuracy}</small>"
+    low, high = signed(row["low"] / 100), signed(row["high"] / 100)
+    return f"{signed(row['difference'] / 100)}<small>[{low}, {high}]<br>{accuracy}</small>"
 
 
 def _overlaps(study: Study) -> str:
@@ -245,12 +246,6 @@ def _pairs(rows: Rows, base: str, names: Sequence[str]) -> Rows:
 
 def _of(rows: Rows, names: Sequence[str]) -> Rows:
     return [row for row in rows if row["split"] in names]
-
-
-def _signed(share: float) -> str:
-    """Points with their sign."""
-    text = points(share)
-    return text if text.startswith("−") or text == "0.0" else f"+{text}"
 
 
 def _round(value: float) -> float:

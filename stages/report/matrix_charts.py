@@ -35,7 +35,7 @@ def accuracy_panel(splits: Sequence[str] = (), tests: Sequence[str] = ()) -> Spe
         "legend": None,
     }
     text = {"x": across, "y": down, "fill": {"value": INK}}
-    accuracy = {"field": "top1", "type": "quantitative", "format": ".1f"}
+    accuracy = {"field": "said", "type": "nominal"}
     has_twin = {"transform": [{"filter": "datum.told"}]}
     alone = {"transform": [{"filter": "!datum.told"}]}
     return {

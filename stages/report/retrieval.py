@@ -15,7 +15,16 @@ from stages.comparison import Comparison, Interval, compare
 from stages.parameters.report import Report
 from stages.report import charts, series
 from stages.report.conditions import Condition
-from stages.report.markup import chip, data_table, key, panels, paragraph, stroke, table_row
+from stages.report.markup import (
+    chip,
+    data_table,
+    difference,
+    key,
+    panels,
+    paragraph,
+    stroke,
+    table_row,
+)
 from stages.report.retrieved import DIRECTIONS, Retrieved
 from stages.report.statistics import binned_accuracy
 from stages.report.study import Study
@@ -227,8 +236,9 @@ def _of_test(study: Study, parameters: Report, test: str, lines: list[Line]) -> 
         head += [f"{depth}<br><small>{direction}</small>" for depth in _depths()]
         head.append(f"median rank<br><small>{direction}</small>")
     table = data_table(
-        f"{test}, {images:,} images and {captions:,} captions: R@k in %. With it, points below the "
-        "random split of the same size and their 95 % paired interval; it is not corrected for "
+        f"{test}, {images:,} images and {captions:,} captions: R@k in %. With it, points above "
+        "(+) or below (−, worse) the random split of the same size and their 95 % paired interval; "
+        "it is not corrected for "
         f"{len(DEPTHS) * len(DIRECTIONS)} looks at each condition. By chance R@1 would be "
         f"{100 / captions:.1g} %.",
         head,
@@ -278,9 +288,7 @@ def _depths() -> list[str]:
 
 
 def _cell(recall: Recall) -> str:
-    text = f"{100 * recall.share.value:.1f}"
+    text = points(recall.share.value)
     if recall.against is None:
         return text
-    gap = recall.against.difference
-    kind = ' class="sure"' if gap.is_distinguishable else ""
-    return f"{text}<small{kind}>{points(gap.value)} [{points(gap.low)}, {points(gap.high)}]</small>"
+    return f"{text}{difference(recall.against.difference)}"
