@@ -14,6 +14,7 @@ import yaml
 
 from stages.artifacts import layout, predictions
 from stages.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
+from stages.comparison import compare as compared
 from stages.report import compare, comparison_chart, comparisons
 from stages.report.__main__ import main
 from tests.report_study import RUNS, SPLITS, write_study
@@ -88,7 +89,10 @@ def test_metrics_are_of_every_condition_with_a_random_split(reported):
     p_M = np.array([values["p"] for values in found.values()])
     assert [one["p_holm"] for one in found.values()] == pytest.approx(holm(p_M), abs=2e-6)
     sure = sum(one["p_holm"] < 0.05 for one in found.values())
-    assert numbers["family"] == {"comparisons": 2, "beyond_noise": sure}
+    assert numbers["family"] == {
+        "comparisons": 2, "beyond_noise": sure, "beyond_noise_covering_runs": sure,
+    }  # fmt: skip
+    assert {values["covers_runs"] for values in found.values()} == {1}
 
 
 def test_the_table_has_the_same_differences_the_other_way_round(reported):
@@ -123,7 +127,8 @@ def test_a_study_without_random_splits_has_no_family(tmp_path, monkeypatch):
     main()
     assert '<section id="comparisons">' not in Path("report/index.html").read_text()
     numbers = json.loads(Path("metrics/summary.json").read_bytes())
-    assert numbers == {"random": {}, "family": {"comparisons": 0, "beyond_noise": 0}}
+    none = {"comparisons": 0, "beyond_noise": 0, "beyond_noise_covering_runs": 0}
+    assert numbers == {"random": {}, "family": none}
     assert Path("report/plots/comparisons.csv").read_text().startswith("test,split,difference")
 
 
@@ -142,7 +147,8 @@ def test_words_say_which_are_beyond_noise_and_which_are_not():
     told = comparisons.sentences(found, "random")
     assert told[0] == (
         "Of 3 differences from random, 1 is beyond noise (p below 0.05 after Holm's correction "
-        "over all 3): hull is 8.0 points lower on sketch."
+        "over all 3): hull is 8.0 points lower on sketch. Beyond the noise between runs as well: "
+        "0 of 1."
     )
     assert "nothing can be told" in told[1]
     assert "smaller than 7.0 points would be missed" in told[1]
@@ -167,6 +173,38 @@ def test_words_of_a_single_comparison_and_of_none_beyond_noise():
     assert told[0].startswith("Of 2 differences from b, none is beyond noise")
     assert "too few test images" in told[1]
     assert "a side was trained only once" in told[2]
+
+
+def test_a_small_difference_that_is_sure_has_its_digits_and_its_direction():
+    a_Q = np.ones(50_000, bool)
+    b_Q = np.arange(50_000) >= 20  # 20 images differ, all one way
+    found = compared(b_Q[None], a_Q[None], resamples=100, seed=0)
+    one = comparisons.corrected([("a", "b", "val", found)])
+    told = comparisons.sentences(one, "b")
+    assert told[0] == "a is 0.04 points lower on val than b: beyond noise (p < 0.0001)."
+    cells = comparisons.cells(one[0])
+    assert cells[0] == "−0.04"
+    assert "−0.0 " not in cells[1]
+    assert cells[4] == "0.03" and cells[5] == "yes"  # noqa: PT018
+    none = comparisons.corrected(
+        [("a", "b", "val", compared(a_Q[None], a_Q[None], resamples=9, seed=0))]
+    )
+    assert "no better and no worse" in comparisons.sentences(none, "b")[0]
+    assert comparisons.cells(none[0])[0] == "0.0"
+
+
+def test_how_many_are_beyond_the_noise_between_runs():
+    found = comparisons.corrected([
+        ("a", "b", "val", a_comparison(0.2, 0.0, runs=(2, 2))),
+        ("a", "b", "sketch", a_comparison(0.2, 0.0)),
+        ("c", "b", "val", a_comparison(0.2, 0.9, runs=(2, 2))),
+    ])  # fmt: skip
+    numbers = comparisons.numbers(found)
+    assert numbers["family"] == {
+        "comparisons": 3, "beyond_noise": 2, "beyond_noise_covering_runs": 1,
+    }  # fmt: skip
+    assert [one["covers_runs"] for one in numbers["random"]["a"].values()] == [1, 0]
+    assert "as well: 1 of 2." in comparisons.sentences(found, "b")[0]
 
 
 @pytest.mark.parametrize(

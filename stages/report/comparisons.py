@@ -15,6 +15,7 @@ import numpy as np
 from stages.comparison import ALPHA, MCNEMAR, POWER, Comparison, holm
 from stages.report import charts, comparison_chart, series
 from stages.report.content import Content
+from stages.report.decimals import fixed
 from stages.report.markup import (
     chip,
     data_table,
@@ -26,10 +27,11 @@ from stages.report.markup import (
     table_row,
 )
 from stages.report.study import Study
-from stages.report.table import Line, path, points, signed
+from stages.report.table import Line, path
 
 MOST_OPEN = 12  # rows of a table that is not folded away
 NAMED = 8  # differences that a sentence names; of more it says how many
+MOST_DECIMALS = 9  # of points: a tenth of an image among a hundred million
 NONE = "–"
 COLUMNS = (
     "test", "split", "difference", "low", "high", "p", "p_holm", "detectable", "kind", "colour",
@@ -69,7 +71,11 @@ def corrected(found: Sequence[tuple[str, str, str, Comparison]]) -> list[Compare
 
 
 def numbers(found: Sequence[Compared]) -> dict[str, Any]:
-    """The metrics: differences are shares, condition minus random split."""
+    """The metrics: differences are shares, condition minus random split.
+
+    ``covers_runs`` is 1 where noise between runs is in interval and p, 0 where a side was trained
+    once: what is beyond noise there is beyond the choice of test images alone.
+    """
     by_name: dict[str, dict[str, dict[str, float]]] = {}
     for one in found:
         difference = one.found.difference
@@ -79,11 +85,16 @@ def numbers(found: Sequence[Compared]) -> dict[str, Any]:
             "high": difference.high,
             "p": one.found.p,
             "p_holm": one.p_holm,
+            "covers_runs": int(one.found.covers_runs),
         }
         if one.found.detectable is not None:
             values["detectable"] = one.found.detectable
         by_name.setdefault(path(one.name), {})[one.test] = values
-    counts = {"comparisons": len(found), "beyond_noise": sum(one.is_sure for one in found)}
+    counts = {
+        "comparisons": len(found),
+        "beyond_noise": sum(one.is_sure for one in found),
+        "beyond_noise_covering_runs": sum(one.is_sure for one in found if one.found.covers_runs),
+    }
     return {"random": by_name, "family": counts}
 
 
@@ -165,12 +176,13 @@ def part(content: Content) -> str:
 def cells(one: Compared) -> list[str]:
     """Difference, interval, p, corrected p, smallest detectable difference, verdict, as text."""
     difference, seen = one.found.difference, one.found.detectable
+    digits = _decimals(difference.value) if one.is_sure else 1
     return [
-        signed(difference.value),
-        f"{signed(difference.low)} to {signed(difference.high)}",
+        _signed(difference.value, digits),
+        f"{_signed(difference.low, digits)} to {_signed(difference.high, digits)}",
         p_value(one.found.p),
         p_value(one.p_holm),
-        NONE if seen is None else points(seen),
+        NONE if seen is None else _points_of(seen),
         "yes" if one.is_sure else "no",
     ]
 
@@ -189,6 +201,9 @@ def sentences(found: Sequence[Compared], other: str) -> list[str]:
         verb = "are" if len(sure) > 1 else "is"
         told = f"Of {len(found)} differences from {other}, {len(sure) or 'none'} {verb} beyond "
         told += f"noise ({rule}){f': {_listed(sure)}' if sure else ''}."
+        if sure:
+            runs = sum(one.found.covers_runs for one in sure)
+            told += f" Beyond the noise between runs as well: {runs} of {len(sure)}."
     texts = [told]
     if len(sure) < len(found):
         texts.append(_unsure([one for one in found if not one.is_sure], is_rest=bool(sure)))
@@ -254,9 +269,24 @@ def _listed(sure: Collection[Compared]) -> str:
 def _told(one: Compared) -> str:
     value = one.found.difference.value
     way = "lower" if value < 0 else "higher"
-    if points(value) == "0.0":
+    if not value:
         return f"{one.name} is no better and no worse on {one.test}"
-    return f"{one.name} is {points(abs(value))} points {way} on {one.test}"
+    return f"{one.name} is {_points_of(abs(value))} points {way} on {one.test}"
+
+
+def _decimals(share: float) -> int:
+    """Decimals of points that show that a share is not zero: one, or more where it is small."""
+    least = abs(100 * share)
+    return next((digits for digits in range(1, MOST_DECIMALS) if least >= 0.5 * 10**-digits), 1)
+
+
+def _signed(share: float, digits: int) -> str:
+    text = fixed(100 * share, digits)
+    return f"+{text}" if text.strip("0.") and not text.startswith("−") else text
+
+
+def _points_of(share: float) -> str:
+    return fixed(100 * share, _decimals(share))
 
 
 def _unsure(unsure: Sequence[Compared], *, is_rest: bool) -> str:
@@ -264,7 +294,7 @@ def _unsure(unsure: Sequence[Compared], *, is_rest: bool) -> str:
     start = "For the others nothing can be told" if is_rest else "Nothing can be told"
     if not seen:
         return f"{start}: there are too few test images to find any difference."
-    low, high = points(min(seen)), points(max(seen))
+    low, high = _points_of(min(seen)), _points_of(max(seen))
     span = f"{low} points" if low == high else f"{low} to {high} points, depending on the row,"
     return (
         f"{start}, which is not the same as no difference: a true difference smaller than {span} "
