@@ -51,8 +51,9 @@ def measure(
 
     ``usual_RM`` and ``shifted_RM`` are log odds of the accuracies on the two test sets, of the
     sample and of its resamples, ``accuracy_RM`` the accuracies on the shifted one. Three supervised
-    models or more have a line by least squares, if the interval of its slope leaves out zero: their
-    accuracies may lie too close to each other for that. If not, the line has slope 1 and goes
+    models or more have a line by least squares, if the interval of its slope is above zero: their
+    accuracies may lie too close to each other for that, and a line that falls is not the one of the
+    paper. If not, the fitted slope is given all the same, but the line has slope 1 and goes
     through the mean of the supervised models: equal log odds lost, which is an assumption and no
     measurement. Without supervised models there is no line.
     """
@@ -66,7 +67,7 @@ def measure(
         square_R = (away_RS**2).sum(axis=1)
         fitted_R = (away_RS * y_RS).sum(axis=1) / np.where(square_R > 0, square_R, np.nan)
         slope = interval(fitted_R)
-        if slope.is_distinguishable:
+        if slope.low > 0:
             kind, slope_R = FITTED, fitted_R
     intercept_R = y_R - slope_R * x_R
     rho_RM = accuracy_RM - special.expit(intercept_R[:, None] + slope_R[:, None] * usual_RM)

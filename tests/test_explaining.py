@@ -322,6 +322,14 @@ def test_supervised_models_that_lie_together_have_no_slope():
     assert found.rho_M[3].value == pytest.approx(expected)
 
 
+def test_a_line_that_falls_is_given_but_not_used():
+    usual = [0.5, 0.7, 0.8, 0.6]
+    found = measured(usual, [*special.expit(1 - 2 * logits(usual[:3])), 0.5], [True] * 3 + [False])
+    assert found.slope.value == pytest.approx(-2)
+    assert found.slope.is_distinguishable
+    assert found.kind == robustness.SLOPE_1
+
+
 def test_without_supervised_models_there_is_no_line():
     found = measured([0.7, 0.8], [0.5, 0.6], [False, False])
     assert (found.kind, found.rho_M) == (robustness.NO_LINE, None)

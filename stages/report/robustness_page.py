@@ -107,13 +107,14 @@ def _line_in_words(found: Shifts) -> str:
     why = (
         f"fewer than {LEAST} of them fix no slope"
         if found.supervised < LEAST
-        else f"their accuracies on {found.usual} lie too close to each other to fix a slope"
+        else "the interval of the slope that fits them is not above zero: their accuracies on "
+        f"{found.usual} may lie too close to each other"
     )
     if FITTED in kinds:
         some = listed([test for test, one in found.measured.items() if one.kind != FITTED])
         return (
             f"The line is fitted to {models} by least squares, on axes of log odds; on {some} it "
-            f"is {assumed}, since the interval of the fitted slope has zero."
+            f"is {assumed}, since the interval of the fitted slope is not above zero."
         )
     return f"The line is {assumed}; {why}."
 
