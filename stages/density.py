@@ -4,9 +4,10 @@ In: the embeddings of the pool and of the test set, the thresholds of its scores
 Out: `density/<encoder>/<reference>/<test>` and `metrics/density/<test>.json`.
 
 Hull pruning (arXiv 2310.09562) removes what is above a threshold and keeps the nearest row under
-it. How many more there are just under it says how much of the surroundings of a test image is left:
-a row is within band b where threshold - b < similarity <= threshold. Equal is under, so that a copy
-of the reference image that sets the threshold counts as kept.
+it. What is counted here are the rows about one image's own threshold, before the thresholds of
+other images remove rows: a row is within band b where threshold - b < similarity <= threshold, and
+it is removed all the same where it is above the threshold of another test image. It is no count of
+what pruning leaves. Equal is under: such a row is not removed on account of this image.
 """
 
 from collections.abc import Mapping, Sequence

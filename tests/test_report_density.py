@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from stages.artifacts import density as artifact
 from stages.artifacts import layout, scores
 from stages.parameters import section
 from stages.parameters.report import Report
-from stages.report import copies, density, study
+from stages.report import copies, density, density_page, study
 from stages.report.__main__ import main
 from stages.statistics import wilson
 from tests.report_study import BANDS, write_study
@@ -70,7 +71,9 @@ def test_shares_with_at_least_so_many(here):
 def test_drops_by_what_stays(here):
     edges, parameters = density.load(here), section("report", Report)
     rows = density.drops(here, edges, parameters)
-    assert [row["left"] for row in rows] == ["nothing above", "less left", "more left"]
+    assert [row["group"] for row in rows] == [
+        "nothing above", "smaller share under", "larger share under",
+    ]  # fmt: skip
     assert {(row["split"], row["test"]) for row in rows} == {("hull-sketch", "sketch")}
     condition = here.conditions["hull-sketch"]
     drop_Q = here.twin_outcome(condition, "sketch")
@@ -78,6 +81,26 @@ def test_drops_by_what_stays(here):
     assert sum(row["images"] for row in rows) == len(drop_Q)
     total = sum(row["images"] * (row["drop"] or 0.0) for row in rows)
     assert total == pytest.approx(100 * drop_Q.sum(), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"delta": 0.1}, "delta 0.1"),
+        ({"delta": -0.1}, "delta −0.1"),
+        ({"scores": "broad"}, "yardstick broad"),
+        ({"base": "full"}, "base full"),
+    ],
+)
+def test_a_split_at_other_edges_is_left_out_and_named(here, changed, why):
+    edges, parameters = density.load(here), section("report", Report)
+    assert density.left_out(here, edges) == {}
+    rule = here.rules["hull-sketch"].model_copy(update=changed)
+    other = replace(here, rules={**here.rules, "hull-sketch": rule})
+    assert density.drops(other, edges, parameters) == []
+    assert density.left_out(other, edges) == {"hull-sketch": why}
+    shown = density_page._drop_table([], 0.1, {"hull-sketch": why})
+    assert f"hull-sketch ({why})" in shown
 
 
 def test_the_page_has_it(written):

@@ -1,7 +1,8 @@
 """How dense the edge of the hull is: pool rows just under the test images' thresholds.
 
-Hull pruning removes the rows above a threshold. What lies just under it is what a test image keeps
-of its surroundings, and what pruning with a lower delta would remove as well.
+Hull pruning removes the rows above a threshold of any test image. Counted are the rows just under
+an image's own threshold, before the thresholds of other images remove rows: it is not what a test
+image keeps. What pruning with a lower delta would remove as well is counted apart, over all images.
 
 Shapes: Q test images, N pool rows.
 """
@@ -18,13 +19,13 @@ from stages.artifacts.split import Split
 from stages.parameters import FILE
 from stages.parameters import study as names
 from stages.parameters.report import Report
-from stages.parameters.splits import Hull
+from stages.parameters.splits import NONE, Hull
 from stages.report.series import Rows
 from stages.report.statistics import paired_bootstrap
 from stages.report.study import Study
 
 COLUMNS = ("test", "rows", "band", "least", "images")
-DROPS = ("test", "split", "left", "images", "drop", "low", "high")
+DROPS = ("test", "split", "group", "images", "drop", "low", "high")
 REMOVED = ("test", "band", "removed", "further", "share_of_base")
 
 
@@ -118,12 +119,14 @@ def _steps(most: int) -> list[int]:
 
 
 def drops(study: Study, edges: Mapping[str, Edge], parameters: Report) -> Rows:
-    """Whether a test image that keeps more of its surroundings loses less accuracy.
+    """Whether test images with more rows just under their own threshold lose less accuracy.
 
-    For every condition on a split that hull pruning made with respect to a test set, and that has
-    a random split of its size: the drop in points, with its paired-bootstrap interval over test
-    images, of the images that lost nothing, and of the others in two halves by the share of the
-    rows above the lowest edge (threshold less the widest band) that lie under the threshold.
+    For every condition on a split that hull pruning made with respect to a test set as the edges
+    are (``is_of_edges``), and that has a random split of its size: the drop in points, with its
+    paired-bootstrap interval over test images, of the images with no row above their own threshold,
+    and of the others in two halves by the share of the rows above the lowest edge (threshold less
+    the widest band) that lie under the own threshold. Rows that other images' thresholds remove are
+    among them, so that the share is not that of what is left.
     """
     found: Rows = []
     for name, one in study.conditions.items():
@@ -131,19 +134,21 @@ def drops(study: Study, edges: Mapping[str, Edge], parameters: Report) -> Rows:
         if not (isinstance(rule, Hull) and one.twins):
             continue
         for test in [test for test in rule.tests if test in edges and test in study.tests]:
+            if not is_of_edges(rule, edges[test]):
+                continue
             above_Q, *_, within_Q = edges[test].density.base.values()
-            left_Q = within_Q / np.maximum(above_Q + within_Q, 1)
-            lost_Q = above_Q > 0
-            middle = np.median(left_Q[lost_Q]) if lost_Q.any() else 0.0
+            under_Q = within_Q / np.maximum(above_Q + within_Q, 1)
+            has_Q = above_Q > 0
+            middle = np.median(under_Q[has_Q]) if has_Q.any() else 0.0
             groups = {
-                "nothing above": ~lost_Q,
-                "less left": lost_Q & (left_Q <= middle),
-                "more left": lost_Q & (left_Q > middle),
+                "nothing above": ~has_Q,
+                "smaller share under": has_Q & (under_Q <= middle),
+                "larger share under": has_Q & (under_Q > middle),
             }
             twin_Q = study.twin_outcome(one, test)
             assert twin_Q is not None
             for group, chosen_Q in groups.items():
-                row: dict[str, Any] = {"test": test, "split": name, "left": group}
+                row: dict[str, Any] = {"test": test, "split": name, "group": group}
                 row |= {"images": int(chosen_Q.sum()), "drop": None, "low": None, "high": None}
                 if chosen_Q.any():
                     drop = paired_bootstrap(
@@ -156,6 +161,31 @@ def drops(study: Study, edges: Mapping[str, Edge], parameters: Report) -> Rows:
                     row |= {key: round(100 * value, 4) + 0.0 for key, value in ends.items()}
                 found.append(row)
     return found
+
+
+def is_of_edges(rule: Hull, edge: Edge) -> bool:
+    """Whether a split was pruned at the edges that were counted: those of the main encoder and
+    reference, at delta 0, from the same base."""
+    return rule.scores == NONE and rule.delta == 0 and rule.base == edge.density.card["base"]
+
+
+def left_out(study: Study, edges: Mapping[str, Edge]) -> dict[str, str]:
+    """Conditions on hull splits that ``drops`` leaves out, and why: their edges are others."""
+    found = {}
+    for name, one in study.conditions.items():
+        rule = study.rules.get(one.split)
+        if not (isinstance(rule, Hull) and one.twins):
+            continue
+        counted = [edges[test] for test in rule.tests if test in edges and test in study.tests]
+        if counted and not all(is_of_edges(rule, edge) for edge in counted):
+            found[name] = _why(rule)
+    return found
+
+
+def _why(rule: Hull) -> str:
+    if rule.scores != NONE:
+        return f"yardstick {rule.scores}"
+    return f"delta {rule.delta:g}".replace("-", "−") if rule.delta else f"base {rule.base}"
 
 
 def removed_rows(edges: Mapping[str, Edge]) -> Rows:

@@ -18,6 +18,7 @@ from stages.report.density_charts import GREY, looks, panel
 from stages.report.markup import data_table, details, key, panels, paragraph, stroke, table_row
 from stages.report.series import Rows
 from stages.report.table import percent, signed
+from stages.report.words import listed
 from stages.statistics import spearman
 
 TITLE = "How dense the edge of the hull is"
@@ -77,10 +78,10 @@ def part(content: Content) -> str:
     return (
         paragraph(
             "Hull pruning removes every pool image that is more similar to a test image than the "
-            "test image's threshold, its nearest reference image. How much of the surroundings of "
-            "a test image is left then depends on how many pool images lie just under the "
-            "threshold: one with many keeps most of its surroundings, one with none lost all of "
-            "them, although the gap to the nearest neighbour may be the same. "
+            "test image's threshold, its nearest reference image. Counted here are the pool images "
+            "about each test image's own threshold, before other images' thresholds remove any: "
+            "one that is just under it is removed all the same where it lies above the threshold "
+            "of another test image. So this is not what a test image keeps. "
             f"Counted in the split “{base}”, exactly; an image at "
             "the threshold is under it."
         )
@@ -88,7 +89,11 @@ def part(content: Content) -> str:
         + key(marks)
         + panels(drawn)
         + details("Table of the images about a threshold", _image_table(edges, names, base))
-        + _drop_table(density.drops(content.study, edges, content.parameters), bands[-1])
+        + _drop_table(
+            density.drops(content.study, edges, content.parameters),
+            bands[-1],
+            density.left_out(content.study, edges),
+        )
     )
 
 
@@ -121,7 +126,7 @@ def _image_table(edges: Mapping[str, Edge], names: Sequence[str], base: str) -> 
         f"Images of “{base}” about the threshold of a test image: the median over test images; "
         "below it the mean, and the share of test images with none. Last column: Spearman's rank "
         "correlation of the images above and those in the widest band. Where it is high, a test "
-        "image that keeps many has lost many as well.",
+        "image with many just under its own threshold has many above it as well.",
         ["test set", "test images", *map(_told, names), "correlation"],
         lines,
     )
@@ -136,28 +141,39 @@ def _told(name: str) -> str:
     return "above the threshold" if name == ABOVE else f"{name} under it"
 
 
-def _drop_table(found: Rows, band: float) -> str:
-    """Whether those that keep more lose less; nothing where no condition can say."""
+def _drop_table(found: Rows, band: float, apart: Mapping[str, str]) -> str:
+    """Whether those with more just under their threshold lose less, and which conditions cannot
+    say; nothing where there is none of either."""
+    absent = ""
+    if apart:
+        named = listed([f"{name} ({why})" for name, why in apart.items()])
+        absent = paragraph(
+            f"Not in the table of drops, for their thresholds, delta or base are not those "
+            f"counted here: {escape(named)}.",
+            "soft",
+        )
     if not found:
-        return ""
-    groups = list(dict.fromkeys(row["left"] for row in found))
-    of = {(row["split"], row["test"], row["left"]): row for row in found}
+        return absent
+    groups = list(dict.fromkeys(row["group"] for row in found))
+    of = {(row["split"], row["test"], row["group"]): row for row in found}
     pairs = dict.fromkeys((row["split"], row["test"]) for row in found)
     lines = [
         table_row(escape(f"{name} on {test}"), [_drop(of[name, test, group]) for group in groups])
         for name, test in pairs
     ]
     table = data_table(
-        "Does a test image that keeps more lose less? Points of accuracy above (+) or below (−, "
-        "worse) the random split of the same size, [95 % paired-bootstrap interval] and number of "
-        "test images: of those with nothing above their threshold, and of the others in two "
-        "halves by the share that stays of "
-        f"the images less than {band:g} under the threshold or above it. The halves also differ in "
-        "other things, such as class and threshold: this is no experiment.",
-        ["split on test set", "nothing above", "less stays", "more stays"],
+        "Does a test image with more just under its own threshold lose less? Points of "
+        "accuracy above (+) or below (−, worse) the random split of the "
+        "same size, [95 % paired-bootstrap interval] and number of test images: of those with nothing above their own threshold, and of the others in two "
+        "halves: of the pool images above a line that is "
+        f"{band:g} under the own threshold, the share that is not above the threshold. Other "
+        "images' thresholds remove some of these as well, also about an image with nothing above "
+        "its own. The halves also differ in other things, such as class and threshold: this is no "
+        "experiment.",
+        ["split on test set", "nothing above", "smaller share under", "larger share under"],
         lines,
     )
-    return details(f"Table of drops by what stays, {len(lines)} rows", table)
+    return details(f"Table of drops by what is just under, {len(lines)} rows", table) + absent
 
 
 def _drop(row: dict[str, Any]) -> str:
