@@ -162,10 +162,10 @@ def _drop_table(found: Rows, band: float, apart: Mapping[str, str]) -> str:
         for name, test in pairs
     ]
     table = data_table(
-        "Does a test image with more just under its own threshold lose less? Points of "
-        "accuracy above (+) or below (−, worse) the random split of the "
-        "same size, [95 % paired-bootstrap interval] and number of test images: of those with nothing above their own threshold, and of the others in two "
-        "halves: of the pool images above a line that is "
+        "Does a test image with more just under its own threshold lose less? Points of accuracy "
+        "above (+) or below (−, worse) the random split of the same size, [95 % paired-bootstrap "
+        "interval] and number of test images: of those with nothing above their own threshold, and "
+        "of the others in two halves: of the pool images above a line that is "
         f"{band:g} under the own threshold, the share that is not above the threshold. Other "
         "images' thresholds remove some of these as well, also about an image with nothing above "
         "its own. The halves also differ in other things, such as class and threshold: this is no "
