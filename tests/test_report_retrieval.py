@@ -57,3 +57,14 @@ def test_the_page_has_a_section_and_a_figure(reported):
     page = (reported / "index.html").read_text()
     assert '<section id="retrieval">' in page
     assert (reported / "figures/retrieval.png").exists()
+
+
+def test_pictures_and_duplicates_are_of_all_test_sets(reported):
+    """What hull pruning for a set of captions removed and kept, its neighbours, its duplicates."""
+    page = (reported / "index.html").read_text()
+    for anchor in ("removed", "kept", "neighbours"):
+        part = page[page.index(f'id="{anchor}"') :]
+        assert '<li data-test="sketch">' in part[: part.index("</section>")]
+    copies = page[page.index('<section id="copied">') :]
+    assert "<small>of 30</small>" in copies[: copies.index("</section>")]
+    assert "sketch<small>" in copies[: copies.index("</section>")]

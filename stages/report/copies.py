@@ -60,7 +60,7 @@ def part(content: Content) -> str:
     colour, lines = series.colours(study), []
     for name in (REFERENCE, POOL, *study.rules):
         dot = "" if name in (REFERENCE, POOL) else chip(colour[name], hollow=name in study.twins)
-        cells = [_cell(of[name, test]) for test in study.tests]
+        cells = [_cell(of[name, test]) for test in study.suite]
         kind = "random" if name in study.twins else ""
         lines.append(table_row(dot + escape(name), cells, kind))
     return (
@@ -76,8 +76,8 @@ def part(content: Content) -> str:
             "number of test images. The published study states, for its own threshold and "
             "encoder, 3.1 % of ImageNet-Sketch in LAION-400M and 0.04 % in ImageNet-Train; "
             "of ImageNet-V2 0.14 % and 2.67 %.",
-            ["data", *(f"{test}<small>of {len(study.tests[test]):,}</small>"
-                       for test in study.tests)],
+            ["data", *(f"{test}<small>of {len(study.suite[test]):,}</small>"
+                       for test in study.suite)],
             lines,
         )
     )  # fmt: skip

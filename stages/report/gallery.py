@@ -153,7 +153,7 @@ def credits_part() -> str:
 
 def _neighbours(study: Study, parameters: Report) -> Gallery:
     groups = []
-    for test, source in study.tests.items():
+    for test, source in study.suite.items():
         labels = source.labels
         items = tuple(
             Card(
@@ -231,7 +231,7 @@ def _measured(rule: Hull) -> str:
 def _copies(study: Study, parameters: Report) -> Gallery:
     groups = []
     least = parameters.copy_threshold
-    for test, source in study.tests.items():
+    for test, source in study.suite.items():
         count, found = pictures.copies(study, test, least, parameters.copies)
         labels = source.labels
         items = tuple(
