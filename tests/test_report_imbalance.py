@@ -18,6 +18,7 @@ from stages.parameters.runs import Run
 from stages.parameters.splits import MODELS, parse_rule
 from stages.report import (
     bias,
+    bias_charts,
     bias_page,
     charts,
     conditions,
@@ -526,3 +527,21 @@ def test_seventy_runs_on_many_splits_stay_readable(tmp_path, monkeypatch):
     assert f"Table of {len(runs)} conditions" in shown
     assert f"{len(runs) - 1} further conditions are not drawn here" in shown
     assert json.loads(Path("metrics/report.json").read_bytes())["accuracy"].keys() == runs.keys()
+
+
+def test_ticks_of_counts_are_as_many_as_fit():
+    assert bias_charts.ticks([6, 0, 550]) == [10, 20, 50, 100, 200, 500]
+    assert bias_charts.ticks([0.5, 3]) == [1, 2]
+    assert bias_charts.ticks([1, 90_000]) == [1, 10, 100, 1000, 10_000]
+    assert bias_charts.ticks([]) == [1]
+
+
+def test_points_of_the_plot_of_bias_have_a_key(inside):
+    found = study.load()
+    one = bias.load(found)
+    numbers = bias.numbered(one)
+    below = " ".join(bias.figures(found, one)["bias"]["title"]["subtitle"])
+    page = bias_page.parts(found, one)["bias"]
+    for at, name in numbers.items():
+        assert f"{at}: {name}" in below
+        assert f"<b>{at}</b>&nbsp;{name}" in page

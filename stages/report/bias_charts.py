@@ -60,7 +60,7 @@ def by_colour(named: Mapping[str, str] | None) -> Spec:
     return plain("colour") | {"scale": scale, "legend": legend}
 
 
-def ticks(values: Iterable[float]) -> list[int]:
+def ticks(values: Iterable[int | float]) -> list[int]:
     """Ticks of a logarithmic axis between the least and the greatest of counts: 1, 2, 5, 10 …,
     where they fit, or 1, 10, 100 …"""
     positive = [value for value in values if value > 0]
