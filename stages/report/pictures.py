@@ -147,7 +147,7 @@ def highest(among: Split, found: Sequence[Scores], count: int) -> Int64[np.ndarr
         start = blocks[0][0]
         margin_M = np.max([block["margin"] for _, block in blocks], axis=0)
         inside_M = among.within(start, start + len(margin_M))
-        if len(row_K) == count:
+        if len(row_K) and len(row_K) == count:
             inside_M &= margin_M > margin_K[-1]  # a later row of an equal margin comes after it
         inside = np.flatnonzero(inside_M)
         row_K = np.concatenate([row_K, start + inside])
