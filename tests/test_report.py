@@ -412,7 +412,8 @@ def test_a_shared_random_split_stands_beside_every_split_of_its_size(tmp_path, m
     assert [row["beside"] for row in rows if row["split"] == "random-59"] == ["near", "far"]
     assert len({row["colour"] for row in rows}) == 2
     text = "".join(Page(Path("report/index.html").read_text()).text)
-    assert "The table holds 2 splits against random ones" in text
+    assert "“near” (near: " in text
+    assert "“far” (far: " in text
 
 
 def test_the_checkpoint_says_whether_the_reference_was_added(tmp_path, monkeypatch):

@@ -78,9 +78,9 @@ def _definitions(parameters: Report) -> str:
         "interval": (
             "Intervals",
             "Of differences: paired bootstrap over test images, and over runs where both sides "
-            f"have several; {parameters.resamples:,} resamples, 2.5 and 97.5 % quantiles. A "
-            "difference whose interval has zero in it is "
-            "called not distinguishable. Of accuracies: Wilson's score interval, 95 %.",
+            f"have several; {parameters.resamples:,} resamples, 2.5 and 97.5 % quantiles. Where an "
+            "interval has zero in it, the summary says that no difference can be told. Of "
+            "accuracies: Wilson's score interval, 95 %.",
         ),
         "noise": (
             "Beyond noise",
