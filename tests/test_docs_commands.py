@@ -38,6 +38,7 @@ KNOWN: list[Run | Not] = [
     # ---- as they stand, in a test
     Run(r"make test", ".ci/run: make test"),
     Run(r"make (repro|test|table|help)", "Makefile: .PHONY"),
+    Run(r"make plots( REV=HEAD)?", "tests/test_pipeline.py: make plots"),
     Run(r"make \.venv/\.main", "Makefile: $(VENV)/.main:"),  # of `make test`, but for its packages
     Run(r"source \.venv/bin/activate", "Makefile: export PATH"),
     Run(r"python -m stages\.check \S+", "tests/test_pipeline.py: stages.check"),
@@ -47,7 +48,7 @@ KNOWN: list[Run | Not] = [
     Run(r"python -m stages\.report compare .*", "tests/test_report_comparisons.py: compare"),
     Run(r"python -m stages\.report\.frequency .*", "tests/test_report_frequency.py: --counts"),
     Run(r"python -m stages\.report\.offline", "tests/test_report.py: offline"),
-    Run(r"python -m benchmarks\.(findings|costs) --write", "tests/test_findings.py: filled"),
+    Run(r"python -m benchmarks\.(similarity_)?(findings|costs) --write", "tests/test_findings.py: filled"),
     Run(r"dvc repro", "tests/test_pipeline.py: repro"),
     Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
     Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
@@ -56,7 +57,6 @@ KNOWN: list[Run | Not] = [
     Not(r"dvc exp (run|show|diff|apply).*", "trains; `dvc params` and `metrics` of it are tested"),
     Not(r"dvc queue start", "starts a worker that goes on after the test"),
     Not(r"dvc metrics diff .*", "needs the experiment before it; tutorial.md's is run"),
-    Not(r"dvc plots diff HEAD", "needs the experiment before it"),
     Not(r"dvc repro --single-item \S+", "needs the data of the large presets"),
     Not(r"dvc config --local .*", "changes where a machine keeps its cache"),
     Not(r"python -m benchmarks\.gpu", "needs a GPU"),

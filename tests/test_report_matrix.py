@@ -114,7 +114,7 @@ def test_the_tables_have_every_cell_as_text(written, monkeypatch):
 
 
 def test_signs():
-    assert [matrix._signed(x) for x in (0.031, -0.0012, 0.0, -0.0001)] == [
+    assert [table.signed(x) for x in (0.031, -0.0012, 0.0, -0.0001)] == [
         "+3.1", "−0.1", "0.0", "0.0",
     ]  # fmt: skip
     assert table.points(-0.5) == "−50.0"
