@@ -26,11 +26,8 @@ YARDSTICKS = {
 }
 DOMAINS = {
     "glyphs": "1 : 0",
-    "mix-3-1": "3 : 1",
     "mix-1-1": "1 : 1",
-    "mix-1-3": "1 : 3",
     "renditions": "0 : 1",
-    "random-domain": "as the pool has them",
 }
 DASH = "–"
 
