@@ -13,6 +13,8 @@ from pathlib import Path
 
 import yaml
 
+CODE = "data/code"  # what stages depend on instead of modules; `check` makes it
+
 
 def run(*words: str, folder: Path = Path()) -> str:
     """Standard output of a command that must succeed."""
@@ -31,6 +33,15 @@ def copy(folder: Path) -> set[str]:
         shutil.copyfile(name, target)
     run("git", "init", "-q", folder=folder)
     return names
+
+
+def remove(path: Path, root: Path) -> None:
+    """Remove a file or folder, and the folders above it that this leaves empty."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for parent in path.relative_to(root).parents:
+        if any((root / parent).iterdir()):
+            return
+        (root / parent).rmdir()
 
 
 def stale(folder: Path, tracked: set[str]) -> list[str]:
@@ -57,8 +68,12 @@ def stale(folder: Path, tracked: set[str]) -> list[str]:
     ]
     if absent or gone or lost:
         return absent + gone + lost
-    # the lists of code that stages depend on, as they would be; they are made of the tracked files
+    # the lists of code that stages depend on, as they would be, made of the tracked files; other
+    # outputs of `check` would be pieces of folders that are not here, and pass for changed ones
     run(sys.executable, "-m", "stages.check", folder=folder)
+    for out in locked["check"]["outs"]:
+        if out["path"] != CODE:
+            remove(folder / out["path"], folder)
     words = (sys.executable, "-m", "dvc", "repro", "--allow-missing", "--dry")
     dry = subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
     # a stage that would run needs data, which is not here: DVC stops at it
