@@ -48,7 +48,10 @@ KNOWN: list[Run | Not] = [
     Run(r"python -m stages\.report compare .*", "tests/test_report_comparisons.py: compare"),
     Run(r"python -m stages\.report\.frequency .*", "tests/test_report_frequency.py: --counts"),
     Run(r"python -m stages\.report\.offline", "tests/test_report.py: offline"),
-    Run(r"python -m benchmarks\.(similarity_)?(findings|costs) --write", "tests/test_findings.py: filled"),
+    Run(
+        r"python -m benchmarks\.((similarity_)?findings|costs) --write",
+        "tests/test_findings.py: filled",
+    ),
     Run(r"dvc repro", "tests/test_pipeline.py: repro"),
     Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
     Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
