@@ -447,7 +447,7 @@ def test_wrong_entries(change, said):
 
 def test_check_knows_the_data_sets(tmp_path):
     content = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())
-    content["domains"] = {"style": {**ENTRY, "first": "glyps", "second": "pool"}}
+    content["domains"] = {"style": {**ENTRY, "first": "glyps", "second": "reference"}}
     content["datasets"]["glyphs"] = content["datasets"]["pool"]
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
