@@ -275,17 +275,21 @@ def placed(text: str, made: Mapping[str, str], document: Path) -> str:
     return text
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
+def command(
+    about: str, results: Path, document: Path, made: Callable[[Path], Mapping[str, str]]
+) -> None:
+    """Print the tables, or put them into their document."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=results)
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {document}")
     wanted = parser.parse_args()
+    found = made(wanted.results)
     if wanted.write:
-        DOCUMENT.write_text(filled(DOCUMENT.read_text(), wanted.results))
+        document.write_text(placed(document.read_text(), found, document))
         return
-    for name, table in tables(wanted.results).items():
+    for name, table in found.items():
         print(f"{name}\n\n{table}\n")
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, RESULTS, DOCUMENT, tables)

@@ -7,13 +7,12 @@ with the least and the largest in brackets. Differences and their p-values are t
 `metrics/summary.json`: a split against the random split of its size.
 """
 
-import argparse
 import csv
 import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.findings import at, cell, markdown, placed, seeds
+from benchmarks.findings import at, cell, command, markdown, placed, seeds
 
 RESULTS = Path("results/icons-similarity")
 DOCUMENT = Path("docs/similarity.md")
@@ -125,17 +124,5 @@ def filled(text: str, results: Path = RESULTS) -> str:
     return placed(text, tables(results), DOCUMENT)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT}")
-    wanted = parser.parse_args()
-    if wanted.write:
-        DOCUMENT.write_text(filled(DOCUMENT.read_text(), wanted.results))
-        return
-    for name, table in tables(wanted.results).items():
-        print(f"{name}\n\n{table}\n")
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, RESULTS, DOCUMENT, tables)
