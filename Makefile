@@ -24,7 +24,7 @@ table: $(VENV)/.main ## experiments, a line each, a few columns; KEEP='regex' ad
 	dvc exp show --no-pager --precision 3 --drop '.*' --keep '$(subst KEEP,$(or $(KEEP),Experiment),$(TABLE))' $(REV)
 
 plots: $(VENV)/.main ## the plots as a page that needs no network; REV='main' or 'a b' compares revisions
-	python -m stages.report.offline
+	python -m clipcause.report.offline
 	$(if $(REV),dvc plots diff $(REV),dvc plots show)
 
 browser:
@@ -35,7 +35,7 @@ browser:
 test: $(VENV)/.test browser ## lint, types, parameters, dvc.lock against code, tests
 	ruff check .
 	ruff format --check .
-	ty check stages tests benchmarks
+	ty check stages clipcause tests benchmarks
 	python -m stages.check params.yaml
 	python -m tests.lock
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile

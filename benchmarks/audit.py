@@ -22,11 +22,10 @@ from webdataset.tariterators import group_by_keys, tar_file_iterator
 from webdataset.writer import TarWriter
 
 from benchmarks.machine import describe
-from stages.artifacts import catalogue
-from stages.icons import raster
-from stages.parameters.datasets import Limits
-from stages.sources import audit, webdataset
-from stages.sources.audit import DRAFT
+from clipcause.config.datasets import Limits
+from clipcause.data.sources import audit, webdataset
+from clipcause.data.sources.audit import DRAFT
+from clipcause.icons import catalogue, raster
 
 POOL = catalogue.FOLDER / "pool.parquet"
 SIDE = 256

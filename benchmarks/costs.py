@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.parameters import parse, read
-from stages.parameters.train import Architecture, Train
+from clipcause.config import parse, read
+from clipcause.config.train import Architecture, Train
 
 RUNBOOK = Path("docs/runbook.md")
 TESTS = {

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from benchmarks.machine import describe
-from stages import graph
+from clipcause.check import graph
 
 TABLE = Path(__file__).with_suffix(".md")
 ROOT = Path(__file__).parents[1]

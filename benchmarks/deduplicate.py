@@ -26,10 +26,10 @@ import torch
 
 from benchmarks.machine import describe
 from benchmarks.similarity import SIDE, World, product_rate
+from clipcause.config.deduplicate import Deduplicate
+from clipcause.embed import store
+from clipcause.search.engine import choose
 from stages import deduplicate
-from stages.artifacts import store
-from stages.parameters.deduplicate import Deduplicate
-from stages.search.engine import choose
 
 TABLE = Path(__file__).with_suffix(".md")
 PARTS = 10

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from benchmarks.score_pool import machine, world
-from stages.search.counts import count_above
-from stages.search.engine import choose
+from clipcause.search.counts import count_above
+from clipcause.search.engine import choose
 from stages.similarity import nearest
 
 TABLE = Path(__file__).with_suffix(".md")

@@ -17,15 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from stages import domain_rules
-from stages.artifacts import catalogue, domains, layout, manifest
-from stages.icons import table
-from stages.icons.sets import Sets, read_sets
-from stages.parallel import ordered_map
-from stages.parameters import section
-from stages.parameters.icons import Icons
-from stages.progress import progress
-from stages.telling import interval
+from clipcause.config import layout, section
+from clipcause.config.icons import Icons
+from clipcause.data import manifest
+from clipcause.icons import catalogue, table
+from clipcause.icons.sets import Sets, read_sets
+from clipcause.prune import domain_rules, domains
+from clipcause.prune.domain_classifier import interval
+from clipcause.runtime.parallel import ordered_map
+from clipcause.runtime.progress import progress
 
 NEITHER = 2  # beside domains.FIRST, a glyph, and domains.SECOND, a rendition
 TRUTHS = ("glyph", "rendition", "neither")

@@ -22,9 +22,9 @@ from statistics import median
 import numpy as np
 
 from benchmarks.machine import describe
-from stages.artifacts import cache
-from stages.engine import mapped, shardwise
-from stages.parameters.engine import Engine
+from clipcause.config.engine import Engine
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.engine import mapped, shardwise
 
 ROWS, DIM = 10_000, 512
 HASHED = 1 << 24  # bytes, again and again

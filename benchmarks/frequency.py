@@ -25,9 +25,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.machine import describe
-from stages.artifacts import catalogue, classes, layout
-from stages.captions import counting, lemmas, words
-from stages.captions.counting import Classes
+from clipcause.captions import classes, counting, lemmas, words
+from clipcause.captions.counting import Classes
+from clipcause.config import layout
+from clipcause.icons import catalogue
 
 # WordNet's lexnames(5WN): the file that NLTK's reader wants and the package lacks
 PARTS = {"adj": 3, "adv": 4, "noun": 1, "verb": 2}
@@ -158,7 +159,7 @@ def main() -> None:
         wrong = differing(real, nouns.lemma, theirs)
     rows = [
         ("loop of the definition", f"{1 / slow:,.0f}", "1"),
-        ("`stages.captions`, one process", f"{1 / fast:,.0f}", f"{slow / fast:,.0f}"),
+        ("`clipcause.captions`, one process", f"{1 / fast:,.0f}", f"{slow / fast:,.0f}"),
     ]
     text = (
         "# Counting classes in captions\n\n"

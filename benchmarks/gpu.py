@@ -31,11 +31,11 @@ from benchmarks.gpu_models import SMALL, Sizes, embedding, in_turns, training
 from benchmarks.machine import describe
 from benchmarks.score_pool import world
 from benchmarks.similarity import World
-from stages.learning import models
-from stages.parallel import cores
-from stages.search import device as on_device
-from stages.search.neighbour import Nearest
-from stages.search.pool import score_pool
+from clipcause.embed import models
+from clipcause.runtime.parallel import cores
+from clipcause.search import device as on_device
+from clipcause.search.neighbour import Nearest
+from clipcause.search.pool import score_pool
 
 Scores = tuple[np.ndarray, np.ndarray, np.ndarray]
 

@@ -19,15 +19,16 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from stages.artifacts import dataset
-from stages.artifacts.manifest import Manifest
-from stages.learning import loop, models, objectives
-from stages.learning.embedding import part
-from stages.learning.feed import Data
-from stages.learning.models import Clip
-from stages.parallel import cores
-from stages.parameters.embed import Embed
-from stages.parameters.train import Architecture, Optimiser
+from clipcause.config.embed import Embed
+from clipcause.config.train import Architecture, Optimiser
+from clipcause.data import dataset
+from clipcause.data.manifest import Manifest
+from clipcause.embed import models
+from clipcause.embed.embedding import part
+from clipcause.embed.models import Clip
+from clipcause.runtime.parallel import cores
+from clipcause.train import loop, objectives
+from clipcause.train.feed import Data
 
 STORED = 256  # pixels of the shorter side of stored images, as img2dataset leaves them
 

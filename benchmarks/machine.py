@@ -4,7 +4,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from stages.parallel import cores
+from clipcause.runtime.parallel import cores
 
 PACKAGES = ("torch", "numpy", "pillow", "resvg-py")
 EXTENSIONS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")

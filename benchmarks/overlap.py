@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.machine import describe
-from stages.artifacts import manifest, overlap
-from stages.artifacts.manifest import MANIFEST, PLACE_KEY, SCHEMA, SHARDS_KEY
-from stages.artifacts.shards import Shard
-from stages.mixing import GAMMA, finalised
+from clipcause.data import manifest, overlap
+from clipcause.data.manifest import MANIFEST, PLACE_KEY, SCHEMA, SHARDS_KEY
+from clipcause.data.shards import Shard
+from clipcause.runtime.splitmix64 import GAMMA, finalised
 
 TABLE = Path(__file__).with_suffix(".md")
 SIZES = (1_500_000, 3_000_000, 6_000_000)

@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.machine import describe
-from stages.artifacts import catalogue
-from stages.parallel import cores, ordered_map
-from stages.sources.icons import draw
+from clipcause.data.sources.icons import draw
+from clipcause.icons import catalogue
+from clipcause.runtime.parallel import cores, ordered_map
 
 POOL = catalogue.FOLDER / "pool.parquet"
 
@@ -41,7 +41,8 @@ def main() -> None:
         f"`python -m benchmarks.rasterise` on {describe('resvg-py', 'pillow')}. Medians of "
         f"{arguments.rounds} rounds of {len(work):,} icons of the default pool, in turns.\n\n"
         "| how | icons a second |\n|---|---:|\n"
-        f"| `stages.parallel.ordered_map`, {cores()} processes | {median(rates['ours']):,.0f} |\n"
+        f"| `clipcause.runtime.parallel.ordered_map`, {cores()} processes "
+        f"| {median(rates['ours']):,.0f} |\n"
         f"| plain loop, one process | {median(rates['loop']):,.0f} |\n"
         f"| ratio | {ratio:.2f} |\n"
     )

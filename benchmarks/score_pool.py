@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 from benchmarks.machine import extensions, processor
-from stages.parallel import cores
-from stages.search.engine import choose
+from clipcause.runtime.parallel import cores
+from clipcause.search.engine import choose
 from stages.similarity import nearest, score_pool
 
 TABLE = Path(__file__).with_suffix(".md")

@@ -26,9 +26,9 @@ import torch
 import yaml
 
 from benchmarks.machine import describe
-from stages import parameters
-from stages.artifacts import layout
-from stages.search.engine import choose
+from clipcause import config as parameters
+from clipcause.config import layout
+from clipcause.search.engine import choose
 
 ROOT = Path(__file__).parents[1]
 PARTS = 4

@@ -30,10 +30,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.machine import describe
+from clipcause.config import layout, splits
+from clipcause.prune import split
+from clipcause.prune.split import __main__ as cli
+from clipcause.search import scores
 from stages import prune
-from stages.artifacts import layout, scores, split
-from stages.artifacts.split import __main__ as cli
-from stages.parameters import splits
 
 TABLE = Path(__file__).with_suffix(".md")
 TESTS = ("val", "v2", "sketch", "r", "a", "objectnet")
@@ -124,7 +125,7 @@ def combined(name: str, rows: int, operation: Callable[..., split.Split]) -> int
 
 
 def diff(_: str, __: int) -> int:
-    """`python -m stages.artifacts.split diff`, without class labels."""
+    """`python -m clipcause.prune.split diff`, without class labels."""
     cli.main("diff", "hull", "random")
     return 0
 

@@ -28,15 +28,16 @@ from open_clip.loss import ClipLoss
 from PIL import Image
 
 from benchmarks.machine import extensions, processor, versions
-from stages.artifacts import dataset
-from stages.learning import loop, models, objectives, pixels, tokens
-from stages.learning.feed import Data, Feed, Streamed
-from stages.learning.models import Clip
-from stages.learning.reading import Source
-from stages.learning.streams import Streams
-from stages.parallel import cores
-from stages.parameters import parse
-from stages.parameters.train import Train
+from clipcause.config import parse
+from clipcause.config.train import Train
+from clipcause.data import dataset
+from clipcause.embed import models, pixels, tokens
+from clipcause.embed.models import Clip
+from clipcause.runtime.parallel import cores
+from clipcause.train import loop, objectives
+from clipcause.train.feed import Data, Feed, Streamed
+from clipcause.train.reading import Source
+from clipcause.train.streams import Streams
 
 OUTPUT = Path("benchmarks/training.md")
 IMAGES = 20_000

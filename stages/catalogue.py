@@ -2,7 +2,7 @@
 
 Names give captions and classes, pixels give styles, hashes deal out the parts. Only icons whose
 name is a class are drawn here, to see their style, and those of the files that
-`stages/icons/further.py` makes from what is left; `prepare` draws what each data set needs.
+`clipcause/icons/further.py` makes from what is left; `prepare` draws what each data set needs.
 """
 
 import sys
@@ -15,20 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from stages import versions
-from stages.artifacts import catalogue, classes, layout, metrics
-from stages.artifacts.catalogue import Credit, LeftOut
-from stages.entry import run
-from stages.icons import further, hard, longtail, package, roles
-from stages.icons.distort import distort
-from stages.icons.labels import Labels
-from stages.icons.longtail import LongTail
-from stages.icons.roles import Candidate, Casting
-from stages.icons.sets import Sets, read_sets
-from stages.icons.table import Drawing, IconTable, Identity, collect, draw, look_at, usable_sets
-from stages.parallel import ordered_map
-from stages.parameters import section, unknown
-from stages.parameters.icons import Icons
+from clipcause.captions import classes
+from clipcause.config import layout, section, unknown
+from clipcause.config.icons import Icons
+from clipcause.icons import catalogue, further, hard, longtail, package, roles
+from clipcause.icons.catalogue import Credit, LeftOut
+from clipcause.icons.distort import distort
+from clipcause.icons.labels import Labels
+from clipcause.icons.longtail import LongTail
+from clipcause.icons.roles import Candidate, Casting
+from clipcause.icons.sets import Sets, read_sets
+from clipcause.icons.table import Drawing, IconTable, Identity, collect, draw, look_at, usable_sets
+from clipcause.runtime import metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.runtime.parallel import ordered_map
 
 ADVERSARIAL, OBJECTNET = "a", "objectnet"
 CANDIDATE = "a-candidate"
@@ -107,7 +107,7 @@ def cast_similarity(
     label: Mapping[Identity, str],
     drawings: Mapping[Identity, Drawing],
 ) -> Cast:
-    """Pool, reference and six test sets: `stages/icons/roles.py`."""
+    """Pool, reference and six test sets: `clipcause/icons/roles.py`."""
     casting = Casting(
         salt=parameters.salt,
         reference_families=parameters.reference_families,
@@ -123,7 +123,7 @@ def cast_similarity(
 
 
 def cast_long_tail(parameters: Icons, world: list[Candidate], labels: Labels) -> Cast:
-    """Pool in natural counts, reference and balanced test: `stages/icons/longtail.py`."""
+    """Pool in natural counts, reference and balanced test: `clipcause/icons/longtail.py`."""
     casting = LongTail(
         salt=parameters.salt,
         per_class=parameters.test_images_per_class,
@@ -160,7 +160,7 @@ def cast_long_tail(parameters: Icons, world: list[Candidate], labels: Labels) ->
 def cast_further(
     parameters: Icons, world: list[Candidate], cast: Cast, labels: Labels, icons: IconTable
 ) -> further.Further:
-    """The files that are made from icons without a part: `stages/icons/further.py`."""
+    """The files that are made from icons without a part: `clipcause/icons/further.py`."""
 
     def drawn(identities: Iterable[Identity]) -> Iterator[Drawing | str]:
         return ordered_map(draw, (icons[identity][0].svg for identity in identities))

@@ -1,7 +1,7 @@
 """check: `params.yaml` comes in; nothing goes out but the word that it is valid.
 
 The empty split, model and file that the DAG's slots `none` point at are made here too, and for
-every stage the list of its code, which it depends on (`stages.imports`). Every
+every stage the list of its code, which it depends on (`clipcause.runtime.code`). Every
 parameter of every stage is checked before any work, and so is every name that one entry uses of
 another: a typing error in a split must not be found after an hour of training. The output never
 changes, so a change of parameters re-runs this stage and those that use what changed.
@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from stages import graph, imports, paths
-from stages.artifacts import atomic, layout, split
-from stages.entry import run
-from stages.parameters import (
+from clipcause.check import graph, paths
+from clipcause.check.paths import HERE, Place
+from clipcause.config import (
     FILE,
     Strict,
     exports,
+    layout,
     nearest,
     parse,
     read,
@@ -31,27 +31,30 @@ from stages.parameters import (
     unknown,
     yardsticks,
 )
-from stages.parameters.datasets import Dataset, Prepare, Test
-from stages.parameters.deduplicate import Deduplicate
-from stages.parameters.density import Density
-from stages.parameters.domains import Domain
-from stages.parameters.embed import Embed
-from stages.parameters.encoder import Encoder
-from stages.parameters.engine import SECTION, Engine
-from stages.parameters.evaluate import Evaluate
-from stages.parameters.fetch import Fetch
-from stages.parameters.frequency import Frequency
-from stages.parameters.icons import Icons
-from stages.parameters.intraclass import Intraclass
-from stages.parameters.probes import Probe
-from stages.parameters.relevance import Relevance
-from stages.parameters.report import FIRST, Report
-from stages.parameters.runs import ALL, Run
-from stages.parameters.similarity import Similarity
-from stages.parameters.train import Train, divided
-from stages.parameters.versions import Versions
-from stages.parameters.yardsticks import Yardstick
-from stages.paths import HERE, Place
+from clipcause.config.datasets import Dataset, Prepare, Test
+from clipcause.config.deduplicate import Deduplicate
+from clipcause.config.density import Density
+from clipcause.config.domains import Domain
+from clipcause.config.embed import Embed
+from clipcause.config.encoder import Encoder
+from clipcause.config.engine import SECTION, Engine
+from clipcause.config.evaluate import Evaluate
+from clipcause.config.fetch import Fetch
+from clipcause.config.frequency import Frequency
+from clipcause.config.icons import Icons
+from clipcause.config.intraclass import Intraclass
+from clipcause.config.probes import Probe
+from clipcause.config.relevance import Relevance
+from clipcause.config.report import FIRST, Report
+from clipcause.config.runs import ALL, Run
+from clipcause.config.similarity import Similarity
+from clipcause.config.train import Train, divided
+from clipcause.config.versions import Versions
+from clipcause.config.yardsticks import Yardstick
+from clipcause.prune import split
+from clipcause.runtime import atomic
+from clipcause.runtime import code as imports
+from clipcause.runtime.entry import run
 
 ENCODER = "encoder"
 OUTPUT = Path("data/checked")

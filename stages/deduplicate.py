@@ -17,19 +17,19 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Float16, Float64, Int, Int64
 
-from stages import versions
-from stages.artifacts import duplicates as artifact
-from stages.artifacts import layout, metrics, split
-from stages.artifacts.embeddings import Embeddings
-from stages.entry import run
-from stages.parameters import engine, section
-from stages.parameters.deduplicate import Deduplicate
-from stages.parameters.similarity import Similarity
-from stages.progress import progress
-from stages.search import device, stores
-from stages.search.earlier import first_above
-from stages.search.neighbour import nearest
-from stages.search.vectors import check
+from clipcause.config import engine, layout, section
+from clipcause.config.deduplicate import Deduplicate
+from clipcause.config.similarity import Similarity
+from clipcause.data import duplicates as artifact
+from clipcause.embed.embeddings import Embeddings
+from clipcause.prune import split
+from clipcause.runtime import metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.runtime.progress import progress
+from clipcause.search import device, stores
+from clipcause.search.earlier import first_above
+from clipcause.search.neighbour import nearest
+from clipcause.search.vectors import check
 
 POINTS_PER_CLUSTER = 256
 """k-means learns from a sample: more rows per centre move the centres very little."""

@@ -15,18 +15,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from stages import versions
-from stages.artifacts import density, layout, metrics, scores, split
-from stages.artifacts.embeddings import Embeddings
-from stages.artifacts.split import Split
-from stages.entry import run
-from stages.parameters import FILE, engine, section, study, unknown
-from stages.parameters.density import Density
-from stages.parameters.engine import Engine
-from stages.parameters.similarity import Similarity
-from stages.search import device, stores
-from stages.search.counting import Counting
-from stages.search.tasks import threads
+from clipcause.config import FILE, engine, layout, section, study, unknown
+from clipcause.config.density import Density
+from clipcause.config.engine import Engine
+from clipcause.config.similarity import Similarity
+from clipcause.embed.embeddings import Embeddings
+from clipcause.prune import split
+from clipcause.prune.split import Split
+from clipcause.runtime import metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.search import density, device, scores, stores
+from clipcause.search.counting import Counting
+from clipcause.search.tasks import threads
 
 BASE = "dedup"  # of the study's splits; counted beside the whole pool
 

@@ -2,8 +2,9 @@
 
 In: the embeddings of the pool and of two data sets, whose rows are labelled by being in them. Out:
 ``domains/<name>/`` (a score a pool row, the classifier, its card) and
-``metrics/domain/<name>.json``. ``stages.telling`` is the method; prune's rule ``domain`` keeps,
-drops or mixes what it calls rows. The pool is streamed: memory holds the labelled rows and a block.
+``metrics/domain/<name>.json``. ``prune.domain_classifier`` is the method; prune's rule ``domain``
+keeps, drops or mixes what it calls rows. The pool is streamed: memory holds the labelled rows and a
+block.
 """
 
 from collections.abc import Iterator
@@ -12,15 +13,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float16, Float32, Int8
 
-from stages import telling, versions
-from stages.artifacts import domains, layout, metrics
-from stages.artifacts.embeddings import Embeddings
-from stages.entry import run
-from stages.notices import notice
-from stages.parameters.domains import Domain, load
-from stages.progress import progress
-from stages.search import stores
-from stages.telling import Classifier
+from clipcause.config import layout
+from clipcause.config.domains import Domain, load
+from clipcause.embed.embeddings import Embeddings
+from clipcause.prune import domain_classifier as telling
+from clipcause.prune import domains
+from clipcause.prune.domain_classifier import Classifier
+from clipcause.runtime import metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.runtime.notices import notice
+from clipcause.runtime.progress import progress
+from clipcause.search import stores
 
 BLOCK = 65_536  # pool rows: their float64 vectors are held
 

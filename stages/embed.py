@@ -5,24 +5,24 @@ part per shard, float16 rows of length one. A data set with the key `embeddings`
 clip-retrieval made, is not computed: its parts are checked, and read where they lie.
 
 Finished parts are kept in the shard cache, and a killed run goes on with those that are missing
-(``stages.learning.embedding``).
+(``clipcause.embed.embedding``).
 """
 
 from pathlib import Path
 
-from stages import versions
-from stages.artifacts import checkpoint, dataset, embeddings, layout
-from stages.artifacts.checkpoint import Checkpoint
-from stages.artifacts.dataset import Manifest
-from stages.artifacts.embeddings import Embeddings
-from stages.entry import run
-from stages.learning import embedding
-from stages.parameters import engine, section
-from stages.parameters.datasets import NONE, entry
-from stages.parameters.embed import Embed
-from stages.parameters.encoder import Encoder
-from stages.progress import progress
-from stages.sources import embeddings as published
+from clipcause.config import engine, layout, section
+from clipcause.config.datasets import NONE, entry
+from clipcause.config.embed import Embed
+from clipcause.config.encoder import Encoder
+from clipcause.data import dataset
+from clipcause.data.dataset import Manifest
+from clipcause.data.sources import published_embeddings as published
+from clipcause.embed import checkpoint, embedding, embeddings
+from clipcause.embed.checkpoint import Checkpoint
+from clipcause.embed.embeddings import Embeddings
+from clipcause.runtime import versions
+from clipcause.runtime.entry import run
+from clipcause.runtime.progress import progress
 
 
 def adopted(

@@ -9,15 +9,18 @@ was trained on the data that was pruned; a run on all rows with the same seed ta
 
 from pathlib import Path
 
-from stages import versions
-from stages.artifacts import checkpoint, classes, dataset, layout, split
-from stages.entry import run
-from stages.learning import curves, distributed, models, runs
-from stages.learning.models import Clip
-from stages.learning.runs import Plan, Sources
-from stages.parameters import engine, section, study
-from stages.parameters.encoder import NONE, Encoder
-from stages.parameters.train import Train, divided
+from clipcause.captions import classes
+from clipcause.config import engine, layout, section, study
+from clipcause.config.encoder import NONE, Encoder
+from clipcause.config.train import Train, divided
+from clipcause.data import dataset
+from clipcause.embed import checkpoint, models
+from clipcause.embed.models import Clip
+from clipcause.prune import split
+from clipcause.runtime import versions
+from clipcause.runtime.entry import run
+from clipcause.train import curves, distributed, runs
+from clipcause.train.runs import Plan, Sources
 
 NAME = "encoder"
 

@@ -11,15 +11,15 @@ names, and of a supervised model the ImageNet classes that one covers answer for
 Wilson's, at 95 %. Images are decoded, encoded and compared shard by shard; the features of a whole
 test set are kept for the metrics of neural collapse.
 
-`imbalance` (bias by class frequency, `stages.bias`) is there where `evaluate.frequency` says how
+`imbalance` (bias by class frequency, `evaluate.bias`) is there where `evaluate.frequency` says how
 the run's training rows are counted, or where the run's split says which classes it trimmed;
-`neural_collapse` (`stages.collapse`) always. A self-supervised run has no classes: no predictions,
-and of neural collapse what needs none. The functions `imbalance` and `neural_collapse` are here for
-notebooks too.
+`neural_collapse` (`evaluate.collapse`) always. A self-supervised run has no classes: no
+predictions, and of neural collapse what needs none. The functions `imbalance` and `neural_collapse`
+are here for notebooks too.
 
-A test set of the task `retrieval` is asked for R@k in both directions instead (`stages.retrieval`),
-with its captions as they are; its ranks are in `predictions/<run>` too. Only a CLIP run has learnt
-what captions say: another run has no entry for such a test set.
+A test set of the task `retrieval` is asked for R@k in both directions instead
+(`evaluate.retrieval`), with its captions as they are; its ranks are in `predictions/<run>` too.
+Only a CLIP run has learnt what captions say: another run has no entry for such a test set.
 
 Shapes: Q test images, C classes, E rows that classes have, D dimensions.
 """
@@ -34,32 +34,27 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from threadpoolctl import threadpool_limits
 
-from stages import exposure, retrieval, versions
-from stages.artifacts import (
-    atomic,
-    checkpoint,
-    classes,
-    dataset,
-    features,
-    layout,
-    metrics,
-    predictions,
-)
-from stages.artifacts import retrieval as captioned
-from stages.artifacts.classes import ClassNames
-from stages.artifacts.dataset import Manifest
-from stages.bias import Imbalance, confusion, imbalance
-from stages.collapse import NAMES as COLLAPSE
-from stages.collapse import Collapse, neural_collapse
-from stages.entry import run
-from stages.learning import captions, class_vectors, images, models, pixels, zeroshot
-from stages.learning.class_vectors import Classes
-from stages.learning.models import Clip
-from stages.parameters import item, section, study
-from stages.parameters.evaluate import Evaluate
-from stages.parameters.runs import Run
-from stages.progress import progress
-from stages.statistics import wilson
+from clipcause.captions import classes
+from clipcause.captions.classes import ClassNames
+from clipcause.config import item, layout, section, study
+from clipcause.config.evaluate import Evaluate
+from clipcause.config.runs import Run
+from clipcause.data import dataset
+from clipcause.data.dataset import Manifest
+from clipcause.embed import checkpoint, images, models, pixels
+from clipcause.embed.models import Clip
+from clipcause.evaluate import caption_ranks as captions
+from clipcause.evaluate import class_vectors, features, predictions, retrieval, zeroshot
+from clipcause.evaluate import frequency_seen as exposure
+from clipcause.evaluate import ranks as captioned
+from clipcause.evaluate.bias import Imbalance, confusion, imbalance
+from clipcause.evaluate.class_vectors import Classes
+from clipcause.evaluate.collapse import NAMES as COLLAPSE
+from clipcause.evaluate.collapse import Collapse, neural_collapse
+from clipcause.runtime import atomic, metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.runtime.progress import progress
+from clipcause.stats.statistics import wilson
 
 __all__ = ["imbalance", "neural_collapse"]
 

@@ -22,12 +22,12 @@ from pathlib import Path
 
 import yaml
 
-from stages import graph
-from stages.artifacts import atomic
+from clipcause.check import graph
+from clipcause.check.paths import MISSING
+from clipcause.config import FILE, unknown
+from clipcause.runtime import atomic
+from clipcause.runtime.entry import run
 from stages.check import check_preset
-from stages.entry import run
-from stages.parameters import FILE, unknown
-from stages.paths import MISSING
 
 PRESETS = Path("presets")
 RESULTS = Path("results")

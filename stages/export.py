@@ -1,7 +1,7 @@
 """``export NAME``: write a split as ordinary WebDataset shards.
 
 In: the pool's manifest and shards, beside it or in place, and a split. Out: ``export/<name>/``,
-whose format ``stages.artifacts.exports`` describes, and ``metrics/export/<name>.json``.
+whose format ``clipcause.data.exports`` describes, and ``metrics/export/<name>.json``.
 
 Shard k holds the split's rows k * shard_size to (k + 1) * shard_size - 1, in the pool's order, so
 its bytes are the same for any number of workers. The rows of a shard are consecutive in the split:
@@ -15,22 +15,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.artifacts import cache, exports, layout, manifest, metrics, samples, split
-from stages.artifacts.exports import Stats
-from stages.artifacts.manifest import Manifest, uid
-from stages.artifacts.shards import digest
-from stages.artifacts.split import Split
-from stages.engine import mapped
-from stages.entry import run
-from stages.parameters import engine
-from stages.parameters.engine import Engine
-from stages.parameters.exports import Export, load
-from stages.progress import progress
+from clipcause.config import engine, layout
+from clipcause.config.engine import Engine
+from clipcause.config.exports import Export, load
+from clipcause.data import exports, manifest, samples
+from clipcause.data.exports import Stats
+from clipcause.data.manifest import Manifest, uid
+from clipcause.data.shards import digest
+from clipcause.prune import split
+from clipcause.prune.split import Split
+from clipcause.runtime import metrics
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.engine import mapped
+from clipcause.runtime.entry import run
+from clipcause.runtime.progress import progress
 
 # what decides the bytes of a shard: an earlier run's are not gone on with when it changes
 CODE = (
     "stages.export",
-    *(f"stages.artifacts.{name}" for name in ("exports", "samples", "shards", "tar", "split")),
+    *(f"clipcause.data.{name}" for name in ("exports", "samples", "shards", "tar")),
+    "clipcause.prune.split",
 )
 
 

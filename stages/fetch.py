@@ -15,10 +15,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stages.artifacts import atomic, cache, layout
-from stages.entry import run
-from stages.parameters import item
-from stages.parameters.fetch import NONE, SECTION, Fetch
+from clipcause.config import item, layout
+from clipcause.config.fetch import NONE, SECTION, Fetch
+from clipcause.runtime import atomic
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.entry import run
 
 BLOCK = 1 << 20
 

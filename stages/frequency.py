@@ -3,7 +3,7 @@
 In: the pool's manifest, the class list, WordNet (for lemmas). Out: `frequency/<list>`, counts by
 class id and the matches row by row, and `metrics/frequency.json`.
 
-The definition of a mention is that of the imbalance study (arXiv 2405.21070); `stages.captions`
+The definition of a mention is that of the imbalance study (arXiv 2405.21070); `clipcause.captions`
 has it, with the two other matchers that the field uses.
 """
 
@@ -16,23 +16,25 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from stages.artifacts import cache, classes, frequency, layout, manifest, metrics
-from stages.artifacts.manifest import Manifest
-from stages.captions import counting, lemmas, wordnet
-from stages.captions.counting import Classes, Faults, Matcher
-from stages.engine import shardwise
-from stages.entry import run
-from stages.notices import notice
-from stages.parameters import engine, section, study
-from stages.parameters.frequency import Frequency
+from clipcause.captions import classes, counting, frequency, lemmas, wordnet
+from clipcause.captions.counting import Classes, Faults, Matcher
+from clipcause.config import engine, layout, section, study
+from clipcause.config.frequency import Frequency
+from clipcause.data import manifest
+from clipcause.data.manifest import Manifest
+from clipcause.runtime import metrics
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.engine import shardwise
+from clipcause.runtime.entry import run
+from clipcause.runtime.notices import notice
 
 CODE = (  # decides a shard's matches
-    "stages.captions.bag",
-    "stages.captions.counting",
-    "stages.captions.lemmas",
-    "stages.captions.phrases",
-    "stages.captions.wordnet",
-    "stages.captions.words",
+    "clipcause.captions.bag",
+    "clipcause.captions.counting",
+    "clipcause.captions.lemmas",
+    "clipcause.captions.phrases",
+    "clipcause.captions.wordnet",
+    "clipcause.captions.words",
     "stages.frequency",
 )
 METRICS = Path("metrics/frequency.json")

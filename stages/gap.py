@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64, Int64
 
-from stages import versions
-from stages.artifacts import gap, layout, metrics, scores, split
-from stages.artifacts.embeddings import Embeddings
-from stages.artifacts.split import Split
-from stages.entry import run
-from stages.parameters import engine, section, study
-from stages.parameters.engine import Engine
-from stages.parameters.similarity import Similarity
-from stages.search import device, stores
-from stages.search.tasks import Neighbours, threads
+from clipcause.config import engine, layout, section, study
+from clipcause.config.engine import Engine
+from clipcause.config.similarity import Similarity
+from clipcause.embed.embeddings import Embeddings
+from clipcause.prune import split
+from clipcause.prune.split import Split
+from clipcause.runtime import metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.search import device, gap, scores, stores
+from clipcause.search.tasks import Neighbours, threads
 
 
 def to_split(

@@ -20,24 +20,19 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float16, Float64, Int64
 
-from stages.artifacts import (
-    atomic,
-    classes,
-    embeddings,
-    frequency,
-    layout,
-    manifest,
-    metrics,
-    split,
-)
-from stages.artifacts.embeddings import Embeddings
-from stages.artifacts.manifest import Manifest
-from stages.artifacts.split import Split
-from stages.entry import run
-from stages.notices import notice
-from stages.parameters import item, section, study
-from stages.parameters.encoder import Encoder
-from stages.parameters.intraclass import NONE, Intraclass
+from clipcause.captions import classes, frequency
+from clipcause.config import item, layout, section, study
+from clipcause.config.encoder import Encoder
+from clipcause.config.intraclass import NONE, Intraclass
+from clipcause.data import manifest
+from clipcause.data.manifest import Manifest
+from clipcause.embed import embeddings
+from clipcause.embed.embeddings import Embeddings
+from clipcause.prune import split
+from clipcause.prune.split import Split
+from clipcause.runtime import atomic, metrics
+from clipcause.runtime.entry import run
+from clipcause.runtime.notices import notice
 
 BLOCK = 16_384  # rows: their float64 vectors are held
 CLASSES = "classes.csv"

@@ -1,6 +1,7 @@
 """prepare@DATASET: a raw source comes in; shards, manifest and drop ledger go out.
 
-A module of ``stages.sources`` per kind of source. `icons`, `folder` and `imagefolder` give samples,
+A module of ``clipcause.data.sources`` a kind of source. `icons`, `folder` and `imagefolder` give
+samples,
 which are written as shards. `webdataset`, `embeddings` and `table` are read where they lie: only
 the manifest, the ledger and the metrics are written. Reading them is the audit of the data, before
 any work is spent on them: a bad sample costs a line of the ledger, too many fail the stage.
@@ -10,17 +11,26 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages import versions
-from stages.artifacts import classes, dataset, in_place, layout, metrics, place
-from stages.artifacts.dataset import Counts, Drop, Sample
-from stages.artifacts.in_place import Part
-from stages.entry import run
-from stages.parameters import engine, section, study
-from stages.parameters.datasets import NONE, Dataset, Limits, Prepare, Test, entry
-from stages.parameters.sources import Embeddings, ImageFolder, Table, WebDataset
-from stages.progress import progress
-from stages.sources import embeddings, icons, imagefolder, table, webdataset
-from stages.sources.folder import read_folder
+from clipcause.captions import classes
+from clipcause.config import engine, layout, section, study
+from clipcause.config.datasets import NONE, Dataset, Limits, Prepare, Test, entry
+from clipcause.config.sources import Embeddings, ImageFolder, Table, WebDataset
+from clipcause.data import dataset, in_place, place
+from clipcause.data.dataset import Counts, Drop, Sample
+from clipcause.data.in_place import Part
+from clipcause.data.sources import (
+    icons,
+    imagefolder,
+    table,
+    webdataset,
+)
+from clipcause.data.sources import (
+    published_embeddings as embeddings,
+)
+from clipcause.data.sources.folder import read_folder
+from clipcause.runtime import metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.runtime.progress import progress
 
 COPIED = ("icons", "folder", "imagefolder")
 

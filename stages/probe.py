@@ -9,7 +9,7 @@ Features are those that the model's image tower gives, before normalisation. A t
 classes take part, as in `evaluate`; for one of a test set alone (ObjectNet) the nearest of the
 classes that it covers counts. Images of classes that the labelled rows do not have, or of which
 they lack one that is covered, are counted and left out; so is a test set that has no others.
-`stages.learning.probing` says how a probe is fitted.
+`clipcause.evaluate.probing` says how a probe is fitted.
 
 Shapes: N labelled rows, Q test images, C classes, E rows that classes have, D dimensions.
 """
@@ -26,28 +26,21 @@ import torch
 from jaxtyping import Float32, Int64
 from threadpoolctl import threadpool_limits
 
-from stages import versions
-from stages.artifacts import (
-    atomic,
-    checkpoint,
-    classes,
-    dataset,
-    layout,
-    metrics,
-    predictions,
-    probes,
-    split,
-)
-from stages.artifacts.classes import ClassNames
-from stages.artifacts.dataset import Manifest
-from stages.entry import run
-from stages.learning import class_vectors, models, pixels, probing, zeroshot
-from stages.learning.models import Clip
-from stages.learning.probing import Linear
-from stages.parameters import item, section, study
-from stages.parameters.evaluate import Evaluate
-from stages.parameters.probes import NONE, POOL, Probe
-from stages.progress import progress
+from clipcause.captions import classes
+from clipcause.captions.classes import ClassNames
+from clipcause.config import item, layout, section, study
+from clipcause.config.evaluate import Evaluate
+from clipcause.config.probes import NONE, POOL, Probe
+from clipcause.data import dataset
+from clipcause.data.dataset import Manifest
+from clipcause.embed import checkpoint, models, pixels
+from clipcause.embed.models import Clip
+from clipcause.evaluate import class_vectors, predictions, probes, probing, zeroshot
+from clipcause.evaluate.probing import Linear
+from clipcause.prune import split
+from clipcause.runtime import atomic, metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.runtime.progress import progress
 
 REFERENCE = "reference"
 

@@ -5,7 +5,7 @@ names, and the scores of the test sets; for rules that look at classes, the mani
 the frequency's matches. Out: ``splits/<name>/`` and ``metrics/prune/<name>.json``.
 The rules are those of "Does CLIP's Generalization Performance Mainly Stem from High Train-Test
 Similarity?" (ICLR 2024, arXiv 2310.09562): hull, near, far and random pruning and the core set,
-which ``stages.rules`` defines; and those of the imbalance study, in ``stages.classwise``. Every
+which ``prune.rules`` defines; and those of the imbalance study, in ``prune.classwise``. Every
 result is a subset of the base. Scores are read block by block, one test set after the other: memory
 is some bytes a pool row, whatever the number of test sets, and some a match of row and class.
 """
@@ -19,14 +19,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from stages import classwise, domain_rules, rules
-from stages.artifacts import domains, layout, manifest, members, metrics, relevance, scores, split
-from stages.artifacts.manifest import Manifest
-from stages.artifacts.members import Members
-from stages.artifacts.scores import Scores
-from stages.artifacts.split import Split
-from stages.entry import run
-from stages.parameters import FILE, read, splits, study
+from clipcause.captions import relevance
+from clipcause.config import FILE, layout, read, splits, study
+from clipcause.data import manifest
+from clipcause.data.manifest import Manifest
+from clipcause.prune import classwise, domain_rules, domains, members, rules, split
+from clipcause.prune.members import Members
+from clipcause.prune.split import Split
+from clipcause.runtime import metrics
+from clipcause.runtime.entry import run
+from clipcause.search import scores
+from clipcause.search.scores import Scores
 
 DIGITS = 6
 BLOCK_ROWS = 1 << 20

@@ -22,29 +22,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from stages import versions
-from stages.artifacts import (
-    cache,
-    checkpoint,
-    classes,
-    frequency,
-    layout,
-    manifest,
-    metrics,
-    relevance,
-)
-from stages.artifacts.checkpoint import Checkpoint
-from stages.artifacts.manifest import Manifest
-from stages.artifacts.relevance import Part
-from stages.captions import glosses, wordnet
-from stages.engine import shardwise
-from stages.entry import run
-from stages.notices import notice
-from stages.parameters import engine, section, study
-from stages.parameters.frequency import Frequency
-from stages.parameters.relevance import Relevance
+from clipcause.captions import classes, frequency, glosses, relevance, wordnet
+from clipcause.captions.relevance import Part
+from clipcause.config import engine, layout, section, study
+from clipcause.config.frequency import Frequency
+from clipcause.config.relevance import Relevance
+from clipcause.data import manifest
+from clipcause.data.manifest import Manifest
+from clipcause.embed import checkpoint
+from clipcause.embed.checkpoint import Checkpoint
+from clipcause.runtime import metrics, versions
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.engine import shardwise
+from clipcause.runtime.entry import run
+from clipcause.runtime.notices import notice
 
-CODE = ("stages.learning.models", "stages.learning.tokens", "stages.relevance")  # decides scores
+CODE = ("clipcause.embed.models", "clipcause.embed.tokens", "stages.relevance")  # decides scores
 METRICS = Path("metrics/relevance.json")
 AT_ONCE = 65_536  # products of matches: their vectors are held
 BINS = 2_000  # of the similarities from -1 to 1, for the quantiles of the metrics
@@ -86,7 +79,7 @@ class Similarities:
         return self._manifest.place(position)
 
     def _encoded(self, texts: list[str]) -> Float32[np.ndarray, "_ D"]:
-        from stages.learning import models
+        from clipcause.embed import models
 
         device = models.settle(self.settings.threads, self.settings.device)
         size = self.settings.batch_size
@@ -104,7 +97,7 @@ class Similarities:
     @cached_property
     def _clip(self) -> Any:
         # torch only here: without definitions the stage is done in a second
-        from stages.learning import models
+        from clipcause.embed import models
 
         stored = checkpoint.read(self.encoder)
         if stored.fingerprint != self.fingerprint:
@@ -120,7 +113,7 @@ class Similarities:
     @cached_property
     def _cut(self) -> Int64[np.ndarray, " 1"]:
         """How many definitions fill the model's context, beyond which words are cut off."""
-        from stages.learning import tokens
+        from clipcause.embed import tokens
 
         ids_CL = tokens.encode(self._clip.tokenizer, ["", *self.texts.values()])
         return np.array([np.count_nonzero(ids_CL[1:, -1] != ids_CL[0, -1])])

@@ -7,15 +7,14 @@ in D. The threshold of i is s_i(reference); the hull margin of a pool row x is
 max_i [s(t_i, x) - s_i(reference)], and hull pruning removes x iff it is positive.
 """
 
-from stages import versions
-from stages.artifacts import layout
-from stages.entry import run
-from stages.parameters import FILE, engine, section, study, unknown
-from stages.parameters.similarity import Similarity
-from stages.search import scoring, stores
-from stages.search.neighbour import nearest
-from stages.search.pool import score_pool
-from stages.search.scoring import measure
+from clipcause.config import FILE, engine, layout, section, study, unknown
+from clipcause.config.similarity import Similarity
+from clipcause.runtime import versions
+from clipcause.runtime.entry import run
+from clipcause.search import scoring, stores
+from clipcause.search.neighbour import nearest
+from clipcause.search.pool import score_pool
+from clipcause.search.scoring import measure
 
 __all__ = ["measure", "nearest", "score_pool"]
 

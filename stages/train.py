@@ -2,7 +2,7 @@
 
 In: pool and reference (manifests and shards), the run's split, and the encoder's checkpoint where
 the run may take it over. Out: `models/<run>`, a checkpoint, and `curves/<run>`, its training curve.
-With `train.processes` above one this process becomes their torchrun (`stages.learning.distributed`
+With `train.processes` above one this process becomes their torchrun (`clipcause.train.distributed`
 says how several machines take part, by `engine.launcher`).
 
 Every run sees the same number of samples, whatever the size of its split, unless it states its own
@@ -15,16 +15,19 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from stages import versions
-from stages.artifacts import checkpoint, classes, dataset, layout, split
-from stages.artifacts.checkpoint import Checkpoint
-from stages.artifacts.split import Split
-from stages.entry import run
-from stages.learning import curves, distributed, runs
-from stages.learning.runs import Plan, Sources
-from stages.parameters import FILE, engine, item, parse, read, section, study, unknown
-from stages.parameters.runs import NONE, Run
-from stages.parameters.train import Optimiser, Train, divided
+from clipcause.captions import classes
+from clipcause.config import FILE, engine, item, layout, parse, read, section, study, unknown
+from clipcause.config.runs import NONE, Run
+from clipcause.config.train import Optimiser, Train, divided
+from clipcause.data import dataset
+from clipcause.embed import checkpoint
+from clipcause.embed.checkpoint import Checkpoint
+from clipcause.prune import split
+from clipcause.prune.split import Split
+from clipcause.runtime import versions
+from clipcause.runtime.entry import run
+from clipcause.train import curves, distributed, runs
+from clipcause.train.runs import Plan, Sources
 
 ENCODER = "encoder"
 

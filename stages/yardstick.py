@@ -16,19 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from stages import projection, versions
-from stages.artifacts import atomic, checkpoint, dataset, embeddings, layout, metrics
-from stages.artifacts.embeddings import Embeddings
-from stages.artifacts.manifest import Manifest
-from stages.entry import run
-from stages.learning import embedding
-from stages.parallel import cores
-from stages.parameters import engine, section, study, yardsticks
-from stages.parameters.embed import Embed
-from stages.parameters.engine import Engine
-from stages.parameters.similarity import Similarity
-from stages.parameters.yardsticks import MAIN, PIXELS, Yardstick
-from stages.search import scoring, stores
+from clipcause.config import engine, layout, section, study, yardsticks
+from clipcause.config.embed import Embed
+from clipcause.config.engine import Engine
+from clipcause.config.similarity import Similarity
+from clipcause.config.yardsticks import MAIN, PIXELS, Yardstick
+from clipcause.data import dataset
+from clipcause.data.manifest import Manifest
+from clipcause.embed import checkpoint, embedding, embeddings, projection
+from clipcause.embed.embeddings import Embeddings
+from clipcause.runtime import atomic, metrics, versions
+from clipcause.runtime.entry import run
+from clipcause.runtime.parallel import cores
+from clipcause.search import scoring, stores
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.artifacts import dataset
+from clipcause.data import dataset
 
 
 def sample(number, **changes):

@@ -3,7 +3,7 @@
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-install_import_hook("stages", "beartype.beartype")
+install_import_hook(["stages", "clipcause"], "beartype.beartype")
 
 # machines are shared: how long an example takes says nothing
 settings.register_profile("shared", deadline=None)

@@ -16,10 +16,10 @@ import sys
 import time
 from pathlib import Path
 
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.engine import local
+from clipcause.runtime.engine.task import attempted
 from stages import embed, frequency, prepare, similarity
-from stages.artifacts import cache
-from stages.engine import local
-from stages.engine.task import attempted
 
 OUTPUTS = ("data/pool", "embeddings/clip/pool", "similarity", "frequency", "metrics")
 LOG = Path("computed.log")

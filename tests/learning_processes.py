@@ -7,9 +7,13 @@ import signal
 import socket
 from pathlib import Path
 
+from clipcause.config import layout
+from clipcause.data import dataset
+from clipcause.embed import checkpoint
+from clipcause.prune import split
+from clipcause.runtime import shard_cache as cache
+from clipcause.train import curves, loop
 from stages import train
-from stages.artifacts import cache, checkpoint, dataset, layout, split
-from stages.learning import curves, loop
 from tests import learning_study
 
 STEPS = 20

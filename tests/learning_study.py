@@ -12,7 +12,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from stages.artifacts import cache, dataset
+from clipcause.data import dataset
+from clipcause.runtime import shard_cache as cache
 
 CLASSES = {"ball": "red ball", "wall": "green wall", "sky": "blue sky"}
 COLOURS = {"ball": (220, 40, 40), "wall": (40, 200, 60), "sky": (50, 60, 220)}

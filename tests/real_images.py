@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stages.icons import package, raster
+from clipcause.icons import package, raster
 
 ARCHIVE = Path(__file__).parent / "fixtures/icons.tgz"
 SIDE = 48

@@ -8,7 +8,11 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from stages.artifacts import frequency, layout, manifest, metrics, predictions
+from clipcause.captions import frequency
+from clipcause.config import layout
+from clipcause.data import manifest
+from clipcause.evaluate import predictions
+from clipcause.runtime import metrics
 from tests.report_study import icon, write_study
 
 CLASSES = tuple(f"c{number:02d}" for number in range(24))

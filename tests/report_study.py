@@ -8,21 +8,13 @@ import pyarrow as pa
 import yaml
 from PIL import Image, ImageDraw
 
-from stages import rules
-from stages.artifacts import (
-    atomic,
-    checkpoint,
-    dataset,
-    density,
-    duplicates,
-    embeddings,
-    gap,
-    layout,
-    manifest,
-    predictions,
-    scores,
-    split,
-)
+from clipcause.config import layout
+from clipcause.data import dataset, duplicates, manifest
+from clipcause.embed import checkpoint, embeddings
+from clipcause.evaluate import predictions
+from clipcause.prune import rules, split
+from clipcause.runtime import atomic
+from clipcause.search import density, gap, scores
 
 CLASSES = ("cat", "key", "sun")
 TESTS = ("val", "sketch")

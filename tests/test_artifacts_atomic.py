@@ -11,7 +11,7 @@ import textwrap
 import pyarrow as pa
 import pytest
 
-from stages.artifacts import atomic
+from clipcause.runtime import atomic
 from tests.artifacts_samples import contents
 
 

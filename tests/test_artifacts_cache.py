@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.artifacts import cache
+from clipcause.runtime import shard_cache as cache
 
 SOURCE = '''"""Doc."""
 

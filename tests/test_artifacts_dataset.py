@@ -10,8 +10,8 @@ import tracemalloc
 import pyarrow.parquet as pq
 import pytest
 
-from stages.artifacts import dataset, shards
-from stages.artifacts.manifest import SCHEMA, SHARDS_KEY, encode_shards
+from clipcause.data import dataset, shards
+from clipcause.data.manifest import SCHEMA, SHARDS_KEY, encode_shards
 from tests.artifacts_samples import contents, make_dataset, sample
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.artifacts import embeddings
+from clipcause.embed import embeddings
 from tests.artifacts_samples import contents, make_dataset, unit_vectors
 
 ENCODER = "e" * 64

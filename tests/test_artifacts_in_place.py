@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stages.artifacts import dataset, in_place, manifest
-from stages.artifacts.dataset import Drop
-from stages.artifacts.in_place import PART, Part
-from stages.artifacts.shards import Shard
+from clipcause.data import dataset, in_place, manifest
+from clipcause.data.dataset import Drop
+from clipcause.data.in_place import PART, Part
+from clipcause.data.shards import Shard
 
 
 def rows(count: int, start: int = 0, caption: str = "caption") -> pa.Table:

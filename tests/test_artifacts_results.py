@@ -7,7 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stages.artifacts import checkpoint, classes, features, metrics, predictions
+from clipcause.captions import classes
+from clipcause.embed import checkpoint
+from clipcause.evaluate import features, predictions
+from clipcause.runtime import metrics
 from tests.artifacts_samples import contents
 
 

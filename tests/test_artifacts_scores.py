@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from stages.artifacts import atomic, scores
+from clipcause.runtime import atomic
+from clipcause.search import scores
 from tests.artifacts_samples import contents
 
 CARD = {"encoder": "e" * 64, "pool": "p" * 64, "reference": "r" * 64, "test": "t" * 64}

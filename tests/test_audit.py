@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.artifacts import in_place, manifest, place
-from stages.artifacts.in_place import Part
-from stages.parameters.datasets import Limits
-from stages.sources import audit, samples, webdataset
-from stages.sources.audit import Fault, Look
+from clipcause.config.datasets import Limits
+from clipcause.data import in_place, manifest, place
+from clipcause.data.in_place import Part
+from clipcause.data.sources import audit, webdataset
+from clipcause.data.sources import members as samples
+from clipcause.data.sources.audit import Fault, Look
 from tests import web_tars
 from tests.web_tars import flat, members_tar, tar_of
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stages import bias
-from stages.bias import confusion, imbalance, resampled
+from clipcause.evaluate import bias
+from clipcause.evaluate.bias import confusion, imbalance, resampled
 
 SEEDS = st.integers(0, 2**32 - 1)
 # four classes of ten images; the frequent ones are answered too often

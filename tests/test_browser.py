@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.report import offline
-from stages.report.__main__ import main
+from clipcause.report import offline
+from stages.report import main
 from tests.browser import Visit, browser
 from tests.report_study import write_study
 

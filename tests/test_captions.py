@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 from nltk.tokenize import NLTKWordTokenizer
 
-from stages.captions import counting, lemmas, words
-from stages.captions.bag import Bag
-from stages.captions.counting import matcher
+from clipcause.captions import counting, lemmas, words
+from clipcause.captions.bag import Bag
+from clipcause.captions.counting import matcher
 
 INDEX = """  1 This text is not a word
 bus n 4 1 @ 4 1 02924116 02924253

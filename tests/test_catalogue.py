@@ -11,14 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from clipcause.captions import classes, glosses
+from clipcause.config import parse, read, section
+from clipcause.config.icons import Icons
+from clipcause.config.layout import RAW_ICONS
+from clipcause.icons import catalogue, further, package, sets, table
+from clipcause.icons.package import Icon
 from stages import catalogue as stage
-from stages.artifacts import catalogue, classes
-from stages.artifacts.layout import RAW_ICONS
-from stages.captions import glosses
-from stages.icons import further, package, sets, table
-from stages.icons.package import Icon
-from stages.parameters import parse, read, section
-from stages.parameters.icons import Icons
 
 ROOT = Path(__file__).parents[1]
 FIXTURE = ROOT / "tests/fixtures/icons.tgz"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import check, paths
+from clipcause.check import paths
+from stages import check
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.artifacts import classes
-from stages.captions import synonyms
+from clipcause.captions import classes, synonyms
 
 SYNSETS = "imagenet_synset_to_lemma.txt"
 FOLDER = Path(__file__).parents[1] / "data/classes"

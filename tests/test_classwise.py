@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import classwise, rules
-from stages.artifacts import members
+from clipcause.prune import classwise, members, rules
 
 NAMES = ("ant", "bee", "cat", "dog", "elk", "fox")
 SEEDS = st.integers(0, 2**63 - 1)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import special_ortho_group
 
-from stages import collapse
-from stages.collapse import neural_collapse
+from clipcause.evaluate import collapse
+from clipcause.evaluate.collapse import neural_collapse
 
 SEEDS = st.integers(0, 2**32 - 1)
 NAMES = ("nc1", "nc2_m", "nc2nn_m", "nc2_w", "nc2nn_w")

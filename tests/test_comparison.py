@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from stages import comparison
-from stages.comparison import (
+from clipcause.stats import comparison
+from clipcause.stats.comparison import (
     DURKALSKI,
     MCNEMAR,
     T_TEST,

@@ -9,13 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clipcause.config import layout
+from clipcause.config.deduplicate import Deduplicate
+from clipcause.config.engine import Engine
+from clipcause.data import duplicates as artifact
+from clipcause.embed import embeddings
+from clipcause.prune import split
+from clipcause.runtime import atomic
+from clipcause.search import device, earlier
 from stages import deduplicate
-from stages.artifacts import atomic, embeddings, layout, split
-from stages.artifacts import duplicates as artifact
 from stages.deduplicate import duplicates, keep_first
-from stages.parameters.deduplicate import Deduplicate
-from stages.parameters.engine import Engine
-from stages.search import device, earlier
 from tests.test_search import ENGINES, unit
 
 
@@ -102,8 +105,8 @@ def test_bytes_do_not_depend_on_tiles_threads_or_engine(monkeypatch):
         (128, 7, "float32", 2),
         (192, 100, "bfloat16", 2),
     ]:
-        monkeypatch.setattr("stages.search.earlier.TILE_COLUMNS", tile)
-        monkeypatch.setattr("stages.search.earlier.PAIRS", pairs)
+        monkeypatch.setattr("clipcause.search.earlier.TILE_COLUMNS", tile)
+        monkeypatch.setattr("clipcause.search.earlier.PAIRS", pairs)
         got = duplicates(x, cluster, 0.6, engine=search, threads=threads)
         assert got.of_N.tobytes() == whole.of_N.tobytes()
         assert got.similarity_N.tobytes() == whole.similarity_N.tobytes()
@@ -135,7 +138,7 @@ def test_bad_input():
 
 
 def test_a_bad_row_has_the_callers_number(monkeypatch):
-    monkeypatch.setattr("stages.search.earlier.TILE_COLUMNS", 64)
+    monkeypatch.setattr("clipcause.search.earlier.TILE_COLUMNS", 64)
     x = unit(400, 8, 1, np.float32)
     x[301] *= 0.5
     # it is position 150 of its cluster, so in the third tile
@@ -168,7 +171,7 @@ def store(folder, image_ND, encoder="e" * 64, dataset="d" * 64):
 @pytest.fixture
 def pool(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stages.versions.check", lambda *names: None)
+    monkeypatch.setattr("clipcause.runtime.versions.check", lambda *names: None)
     x = unit(400, 16, 1)
     x[200:250] = x[:50]
     store(layout.embeddings("tiny", "pool"), x)
@@ -255,7 +258,7 @@ def test_without_faiss(pool, monkeypatch):
 
 
 def test_a_device_assigns_the_same_clusters(pool, monkeypatch):
-    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    monkeypatch.setattr("clipcause.search.device.available", lambda name: torch.device("cpu"))
     stored = embeddings.read(layout.embeddings("tiny", "pool"))
     centre_KD = stored.take(np.arange(0, 400, 9))
     centre_KD[30] = centre_KD[4]  # of equal centres the lower

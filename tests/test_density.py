@@ -11,15 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clipcause.config import layout, parse
+from clipcause.config.density import Density
+from clipcause.config.engine import Engine
+from clipcause.prune import split
+from clipcause.runtime import shard_cache as cache
+from clipcause.search import counts, device_counts, scores, stores
+from clipcause.search import density as artifact
+from clipcause.search.counting import Counting
+from clipcause.search.counts import count_above
 from stages import density, similarity
-from stages.artifacts import cache, layout, scores, split
-from stages.artifacts import density as artifact
-from stages.parameters import parse
-from stages.parameters.density import Density
-from stages.parameters.engine import Engine
-from stages.search import counts, device_counts, stores
-from stages.search.counting import Counting
-from stages.search.counts import count_above
 from tests.test_search import unit
 from tests.test_similarity import PARAMETERS, split_store, world
 
@@ -135,13 +136,15 @@ def scored(world, tmp_path):
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("block_rows", [1, 7, 1000])
 def test_blocks_and_devices_do_not_matter(scored, monkeypatch, block_rows, device):
-    monkeypatch.setattr("stages.search.device_counts.available", lambda name: torch.device("cpu"))
-    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    monkeypatch.setattr(
+        "clipcause.search.device_counts.available", lambda name: torch.device("cpu")
+    )
+    monkeypatch.setattr("clipcause.search.device.available", lambda name: torch.device("cpu"))
     assert measured(block_rows, Engine().model_copy(update={"device": device})) == expected(scored)
 
 
 def test_workers_and_parts_do_not_matter(scored, monkeypatch):
-    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
+    monkeypatch.setattr("clipcause.search.tasks.JOINED", 1)
     split_store(scored, 0, 1, 130, 131, 300)
     assert measured(70, Engine(workers=2)) == expected(scored)
     # everything is in the shard cache now, whatever the blocks
@@ -150,7 +153,7 @@ def test_workers_and_parts_do_not_matter(scored, monkeypatch):
 
 
 def test_killed_and_resumed(scored, monkeypatch):
-    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
+    monkeypatch.setattr("clipcause.search.tasks.JOINED", 1)
     split_store(scored, 0, 1, 130, 131, 300)
     shutil.rmtree(cache.folder())
     calls, real = [], Counting.__call__

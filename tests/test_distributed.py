@@ -6,12 +6,15 @@ import sys
 
 import pytest
 
+from clipcause.config import layout, parse
+from clipcause.config.train import Train, divided
+from clipcause.data import dataset
+from clipcause.embed import models
+from clipcause.prune import split
+from clipcause.runtime import shard_cache as cache
+from clipcause.train import distributed, step
+from clipcause.train.distributed import World
 from stages import encoder
-from stages.artifacts import cache, dataset, layout, split
-from stages.learning import distributed, models, step
-from stages.learning.distributed import World
-from stages.parameters import parse
-from stages.parameters.train import Train, divided
 from tests import learning_processes, learning_study
 from tests.learning_processes import MEMORY, STEPS, STREAM, trained
 

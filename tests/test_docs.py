@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from benchmarks import costs
-from stages import graph
-from stages.parameters import read
-from stages.search import tasks
+from clipcause.check import graph
+from clipcause.config import read
+from clipcause.search import tasks
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs/runbook.md").read_text()

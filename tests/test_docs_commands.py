@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from clipcause.captions.classes import ClassNames
+from clipcause.config import parse, splits
+from clipcause.config import read as read_parameters
 from stages import check
-from stages.artifacts.classes import ClassNames
-from stages.parameters import parse, splits
-from stages.parameters import read as read_parameters
 from tests.documents import ROOT, Block, blocks, exists, inline, pages
 from tests.test_docs_tutorial import PAGE as TUTORIAL
 
@@ -129,7 +129,9 @@ def code(kind: str) -> list[Block]:
 def test_python_is_whole_and_what_it_imports_exists(block):
     tree = ast.parse(block.text)
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages"):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            ("stages", "clipcause")
+        ):
             for alias in node.names:
                 assert exists(f"{node.module}.{alias.name}"), f"{node.module}.{alias.name}"
 

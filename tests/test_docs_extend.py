@@ -69,5 +69,5 @@ def test_it_is_clean(extended):
 
 def test_the_section_of_the_example_can_be_imported(extended):
     run(extended, "compileall", "-q", "stages/report/sizes.py")
-    code = "import stages.report.sizes as s; assert callable(s.part)"
+    code = "import clipcause.report.sizes as s; assert callable(s.part)"
     subprocess.run([sys.executable, "-c", code], cwd=extended, check=True)

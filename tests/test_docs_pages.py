@@ -11,7 +11,7 @@ from tests.documents import FENCE, ROOT, exists, pages
 
 ARTIFACTS = (ROOT / "docs/artifacts.md").read_text()
 LINES = 300
-# `stages.rules.hull`: a module, and perhaps something in it
+# `clipcause.prune.rules.hull`: a module, and perhaps something in it
 NAMED = re.compile(r"`(stages(?:\.\w+)+)`")
 
 
@@ -56,7 +56,7 @@ def test_every_schema_of_an_artifact_is_on_the_page():
     written = re.compile(r"^(\w*SCHEMA) = ", re.MULTILINE)
     named = {
         f"{'.'.join(path.relative_to(ROOT).with_suffix('').parts)}.{schema}"
-        for path in sorted((ROOT / "stages/artifacts").glob("*.py"))
+        for path in sorted((ROOT / "clipcause").rglob("*.py"))
         for schema in written.findall(path.read_text())
     }
     assert named == tables("schema").keys()

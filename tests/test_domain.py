@@ -11,14 +11,18 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clipcause.config import layout, parse, splits
+from clipcause.config.domain_rule import ByDomain
+from clipcause.config.domains import Domain
+from clipcause.data import dataset, manifest
+from clipcause.embed import embeddings
+from clipcause.prune import domain_classifier as telling
+from clipcause.prune import domain_rules, domains, split
+from clipcause.report import words
+from clipcause.runtime import metrics
+from clipcause.runtime.atomic import write_json
 from stages import check as check_stage
-from stages import domain, domain_rules, prune, telling
-from stages.artifacts import dataset, domains, embeddings, layout, manifest, metrics, split
-from stages.artifacts.atomic import write_json
-from stages.parameters import parse, splits
-from stages.parameters.domain_rule import ByDomain
-from stages.parameters.domains import Domain
-from stages.report import words
+from stages import domain, prune
 from tests.artifacts_samples import contents, make_dataset, unit_vectors
 from tests.real_images import drawings, encoded
 

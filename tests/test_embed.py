@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import torch
 
+from clipcause.config import layout, section
+from clipcause.config.datasets import Dataset
+from clipcause.config.embed import Embed
+from clipcause.config.engine import Engine
+from clipcause.data import dataset
+from clipcause.embed import ahead, checkpoint, embedding, embeddings, models, pixels
+from clipcause.runtime import shard_cache as cache
 from stages import embed, encoder
-from stages.artifacts import cache, checkpoint, dataset, embeddings, layout
-from stages.learning import ahead, embedding, models, pixels
-from stages.parameters import section
-from stages.parameters.datasets import Dataset
-from stages.parameters.embed import Embed
-from stages.parameters.engine import Engine
 from tests import learning_study
 from tests.artifacts_samples import contents
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.artifacts import atomic, cache
-from stages.artifacts.cache import ARRAYS
-from stages.engine import Task, mapped, shardwise
-from stages.engine.local import gpus
-from stages.parameters.engine import Engine, current
+from clipcause.config.engine import Engine, current
+from clipcause.runtime import atomic
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.engine import Task, mapped, shardwise
+from clipcause.runtime.engine.local import gpus
+from clipcause.runtime.shard_cache import ARRAYS
 from tests.artifacts_samples import contents
 
 
@@ -231,7 +232,7 @@ def test_workers_share_the_gpus(tmp_path, monkeypatch):
     assert gpus() == []
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     (tmp_path / "nvidia/0000:01:00.0").mkdir(parents=True)
-    monkeypatch.setattr("stages.engine.local.NVIDIA", tmp_path / "nvidia")
+    monkeypatch.setattr("clipcause.runtime.engine.local.NVIDIA", tmp_path / "nvidia")
     assert gpus() == ["0"]
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from ray.cluster_utils import Cluster
 
-from stages.artifacts import cache
-from stages.artifacts.cache import ARRAYS
-from stages.engine import mapped, shardwise
-from stages.engine.cluster import _Unpickler, ray
-from stages.parameters.engine import Engine
+from clipcause.config.engine import Engine
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.engine import mapped, shardwise
+from clipcause.runtime.engine.cluster import _Unpickler, ray
+from clipcause.runtime.shard_cache import ARRAYS
 from tests.artifacts_samples import contents
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
@@ -117,7 +117,7 @@ def test_an_exception_of_an_actor_has_the_name_of_its_shard(cluster, tmp_path, s
 
 
 def test_a_shard_that_kills_every_worker_is_named(cluster, tmp_path, shards, monkeypatch):
-    monkeypatch.setattr("stages.engine.cluster.TRIES", 2)
+    monkeypatch.setattr("clipcause.runtime.engine.cluster.TRIES", 2)
     task = Rows(tmp_path / "log", kill=1)
     where = Engine(kind="ray", workers=1, address=cluster.address)
     with pytest.raises(OSError, match=r"^data/00001\.tar: 2 workers of the cluster died with it"):

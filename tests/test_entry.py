@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from stages import entry
+from clipcause.runtime import entry
 
 
 @pytest.fixture

@@ -7,20 +7,15 @@ import pyarrow as pa
 import pytest
 import yaml
 
+from clipcause.captions import frequency
+from clipcause.config import layout
+from clipcause.data import dataset
+from clipcause.embed import checkpoint
+from clipcause.evaluate import features, predictions, zeroshot
+from clipcause.prune import split
+from clipcause.runtime import atomic, metrics
+from clipcause.runtime import shard_cache as cache
 from stages import encoder, evaluate, train
-from stages.artifacts import (
-    atomic,
-    cache,
-    checkpoint,
-    dataset,
-    features,
-    frequency,
-    layout,
-    metrics,
-    predictions,
-    split,
-)
-from stages.learning import zeroshot
 from tests import learning_study
 from tests.artifacts_samples import contents, make_dataset
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages import experiment, paths
+from clipcause.check import paths
+from stages import experiment
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = """\

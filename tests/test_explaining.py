@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special
 
-from stages import explaining, logistic, robustness
-from stages.explaining import Explained
-from stages.logistic import Fit, Undefined
+from clipcause.stats import decomposition as explaining
+from clipcause.stats import logistic, robustness
+from clipcause.stats.decomposition import Explained
+from clipcause.stats.logistic import Fit, Undefined
 
 
 def floats(values):

@@ -14,21 +14,15 @@ import pytest
 import yaml
 from webdataset.compat import WebDataset
 
+from clipcause.config import layout
+from clipcause.config.datasets import Limits
+from clipcause.config.exports import Export, load, load_all
+from clipcause.data import dataset, exports, in_place, samples, shards
+from clipcause.data.shards import Shard
+from clipcause.data.sources import webdataset
+from clipcause.prune import split
+from clipcause.runtime import metrics
 from stages import export
-from stages.artifacts import (
-    dataset,
-    exports,
-    in_place,
-    layout,
-    metrics,
-    samples,
-    shards,
-    split,
-)
-from stages.artifacts.shards import Shard
-from stages.parameters.datasets import Limits
-from stages.parameters.exports import Export, load, load_all
-from stages.sources import webdataset
 from tests import web_tars
 from tests.artifacts_samples import contents, make_dataset, sample
 

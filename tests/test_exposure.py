@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from stages import exposure
-from stages.artifacts import dataset, frequency, split
-from stages.artifacts.classes import ClassNames
-from stages.parameters.runs import Run
+from clipcause.captions import frequency
+from clipcause.captions.classes import ClassNames
+from clipcause.config.runs import Run
+from clipcause.data import dataset
+from clipcause.evaluate import frequency_seen as exposure
+from clipcause.prune import split
 from tests import learning_study
 
 LABELS = ["ball", "sky", "ball", None, "wall", "ball", None, "sky"]

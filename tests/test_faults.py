@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from clipcause.config import layout
+from clipcause.embed import embedding
+from clipcause.runtime import shard_cache as cache
 from stages import embed, encoder
-from stages.artifacts import cache, layout
-from stages.learning import embedding
 from tests import learning_study
 from tests.artifacts_samples import contents
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from clipcause.config.layout import RAW_ICONS
 from stages import fetch
-from stages.artifacts.layout import RAW_ICONS
 
 FIXTURE = Path(__file__).parent / "fixtures" / "icons.tgz"
 INTEGRITY = (

@@ -13,13 +13,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clipcause.captions import classes, frequency, lemmas, wordnet, words
+from clipcause.captions.frequency import Frequency
+from clipcause.config import layout
+from clipcause.data import dataset
+from clipcause.data.dataset import Sample
+from clipcause.data.manifest import SHARDS_KEY
+from clipcause.runtime.notices import NAMED
 from stages import frequency as stage
-from stages.artifacts import classes, dataset, frequency, layout
-from stages.artifacts.dataset import Sample
-from stages.artifacts.frequency import Frequency
-from stages.artifacts.manifest import SHARDS_KEY
-from stages.captions import lemmas, wordnet, words
-from stages.notices import NAMED
 
 ROOT = Path(__file__).parents[1]
 WORDNET = ROOT / "tests/fixtures/wordnet.tgz"

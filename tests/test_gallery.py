@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stages.artifacts import split
-from stages.report import gallery, pictures, study
-from stages.report.decimals import fixed
-from stages.report.gallery import Card, Gallery, Group, Shown
-from stages.report.markup import table_row
+from clipcause.prune import split
+from clipcause.report import gallery, pictures, study
+from clipcause.report.decimals import fixed
+from clipcause.report.gallery import Card, Gallery, Group, Shown
+from clipcause.report.markup import table_row
 from tests.report_study import write_study
 
 

@@ -7,11 +7,13 @@ import pyarrow as pa
 import pytest
 import torch
 
+from clipcause.config import layout
+from clipcause.config.engine import Engine
+from clipcause.prune import split
+from clipcause.runtime import atomic
+from clipcause.search import gap as artifact
+from clipcause.search import scores, stores
 from stages import gap, similarity
-from stages.artifacts import atomic, layout, scores, split
-from stages.artifacts import gap as artifact
-from stages.parameters.engine import Engine
-from stages.search import stores
 from stages.similarity import nearest
 from tests.test_similarity import split_store, world
 
@@ -74,7 +76,7 @@ def test_blocks_and_devices_do_not_matter(scored, monkeypatch, tmp_path):
     pool, val = stores.load("tiny", "pool", "tests/val")
     kept = split.from_rows(np.arange(0, 300, 3))
     seen = set()
-    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    monkeypatch.setattr("clipcause.search.device.available", lambda name: torch.device("cpu"))
     for rows, device in [(1, "cpu"), (7, "cpu"), (1000, "cpu"), (7, "cuda"), (1000, "cuda")]:
         monkeypatch.setenv("CLIPCAUSE_SHARDS", str(tmp_path / f"{rows}-{device}"))
         where = Engine().model_copy(update={"device": device})
@@ -84,7 +86,7 @@ def test_blocks_and_devices_do_not_matter(scored, monkeypatch, tmp_path):
 
 
 def test_parts_without_rows_of_the_split(scored, monkeypatch):
-    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
+    monkeypatch.setattr("clipcause.search.tasks.JOINED", 1)
     split_store(scored, 0, 100, 200, 300)
     assert len(stores.load("tiny", "pool")[0].files) == 3
     split.write(layout.split("some"), np.arange(120, 140), card={})

@@ -10,9 +10,8 @@ import nltk
 import pytest
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 
-from stages.artifacts import classes
-from stages.artifacts.classes import ClassNames
-from stages.captions import glosses, lemmas, wordnet
+from clipcause.captions import classes, glosses, lemmas, wordnet
+from clipcause.captions.classes import ClassNames
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tests/fixtures/wordnet.tgz"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stages import graph
-from stages.parameters import read
+from clipcause.check import graph
+from clipcause.config import read
 
 ROOT = Path(__file__).parents[1]
 LOOP = {

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.artifacts.classes import ClassNames
-from stages.icons import hard, longtail, names, raster, roles, style
-from stages.icons.distort import distort
-from stages.icons.labels import Labels
-from stages.icons.longtail import LongTail
-from stages.icons.roles import Candidate, Casting
+from clipcause.captions.classes import ClassNames
+from clipcause.icons import hard, longtail, names, raster, roles, style
+from clipcause.icons.distort import distort
+from clipcause.icons.labels import Labels
+from clipcause.icons.longtail import LongTail
+from clipcause.icons.roles import Candidate, Casting
 
 
 def svg(body: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.imports import code, direct, fingerprint, stages, transitive
+from clipcause.runtime.code import code, direct, fingerprint, stages, transitive
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def test_a_text_that_is_no_docstring_counts(tmp_path):
 
 
 def test_stages_are_the_modules_that_use_the_entry(project):
-    (project / "stages/entry.py").write_text("def run(): ...\n")
+    (project / "clipcause/runtime/entry.py").write_text("def run(): ...\n")
     for name in ("late", "deep/c", "room/__main__"):
         path = project / f"stages/{name}.py"
-        path.write_text("from stages.entry import run\n")
+        path.write_text("from clipcause.runtime.entry import run\n")
     assert stages(project) == ["stages.late", "stages.room"]

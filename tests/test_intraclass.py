@@ -10,9 +10,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clipcause.captions import frequency
+from clipcause.captions.frequency import Frequency
+from clipcause.config import layout
+from clipcause.embed import embeddings
+from clipcause.prune import split
 from stages import intraclass as stage
-from stages.artifacts import embeddings, frequency, layout, split
-from stages.artifacts.frequency import Frequency
 from tests.artifacts_samples import contents, make_dataset, unit_vectors
 
 LABELS = ["cat", "dog", None, "cat", "cat", "dog", "owl", None, "dog", "cat"]

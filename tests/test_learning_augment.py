@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.learning import augment
+from clipcause.train import augment
 
 
 def test_shift_by_hand():

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from stages.artifacts import cache, checkpoint, layout
-from stages.learning import dino, loop, models, positions, step
-from stages.learning.dino import Dino
-from stages.learning.distributed import ALONE
-from stages.learning.feed import Views
-from stages.parameters import parse, train
+from clipcause.config import layout, parse, train
+from clipcause.embed import checkpoint, models, positions
+from clipcause.runtime import shard_cache as cache
+from clipcause.train import dino, loop, step
+from clipcause.train.dino import Dino
+from clipcause.train.distributed import ALONE
+from clipcause.train.feed import Views
 from tests import learning_processes, learning_study
 
 CPU = torch.device("cpu")

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from stages.learning import loop, models, objectives, tokens
-from stages.learning import state as state_module
-from stages.learning.distributed import ALONE
-from stages.learning.step import Step
-from stages.parameters.train import Optimiser
+from clipcause.config.train import Optimiser
+from clipcause.embed import models, tokens
+from clipcause.train import loop, objectives
+from clipcause.train import state as state_module
+from clipcause.train.distributed import ALONE
+from clipcause.train.step import Step
 from tests import learning_study
 
 CONFIG = learning_study.PARAMS["train"]["model"]

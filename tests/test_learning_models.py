@@ -7,9 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from stages.artifacts import checkpoint
-from stages.learning import models, tokens
-from stages.learning.pixels import View
+from clipcause.embed import checkpoint, models, tokens
+from clipcause.embed.pixels import View
 from tests import learning_study
 
 CONFIG = learning_study.PARAMS["train"]["model"]

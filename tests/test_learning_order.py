@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.learning import order
-from stages.learning.order import Order
+from clipcause.train import order
+from clipcause.train.order import Order
 
 
 @given(rows=st.integers(1, 40), seed=st.integers(0, 2**32), epoch=st.integers(0, 5))

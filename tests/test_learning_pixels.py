@@ -7,11 +7,12 @@ import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from stages.artifacts import cache, dataset, in_place
-from stages.learning import ahead, pixels
-from stages.learning.pixels import View
-from stages.parameters.datasets import Limits
-from stages.sources import webdataset
+from clipcause.config.datasets import Limits
+from clipcause.data import dataset, in_place
+from clipcause.data.sources import webdataset
+from clipcause.embed import ahead, pixels
+from clipcause.embed.pixels import View
+from clipcause.runtime import shard_cache as cache
 from tests import learning_study, web_tars
 
 

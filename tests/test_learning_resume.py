@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.artifacts import checkpoint, layout
+from clipcause.config import layout
+from clipcause.embed import checkpoint
 from tests import learning_processes, learning_study
 from tests.learning_processes import MEMORY, STREAM, started, trained
 from tests.learning_study import LAYER_NORM

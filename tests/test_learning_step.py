@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from stages.learning import loop, models, objectives, step, tokens
-from stages.learning.distributed import ALONE, World
-from stages.learning.feed import Data
-from stages.learning.objectives import Others
-from stages.parameters import parse
-from stages.parameters.train import Optimiser, Train
+from clipcause.config import parse
+from clipcause.config.train import Optimiser, Train
+from clipcause.embed import models, tokens
+from clipcause.train import loop, objectives, step
+from clipcause.train.distributed import ALONE, World
+from clipcause.train.feed import Data
+from clipcause.train.objectives import Others
 from tests import learning_study
 
 CPU = torch.device("cpu")

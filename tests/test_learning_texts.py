@@ -6,13 +6,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from stages.artifacts import cache, split
-from stages.artifacts.classes import ClassNames
-from stages.learning import order, texts
-from stages.learning.reading import Source
-from stages.parameters import parse
-from stages.parameters.captions import Captions
-from stages.parameters.runs import Run
+from clipcause.captions.classes import ClassNames
+from clipcause.config import parse
+from clipcause.config.captions import Captions
+from clipcause.config.runs import Run
+from clipcause.prune import split
+from clipcause.runtime import shard_cache as cache
+from clipcause.train import order, texts
+from clipcause.train.reading import Source
 from tests.artifacts_samples import make_dataset, sample
 
 CLASSES = {

@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from stages.learning import tokens
+from clipcause.embed import tokens
 
 
 def test_merges_by_hand():

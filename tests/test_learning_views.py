@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.learning import order, views
-from stages.parameters import parse
-from stages.parameters.train import Dino
+from clipcause.config import parse
+from clipcause.config.train import Dino
+from clipcause.train import order, views
 from tests import learning_study
 
 

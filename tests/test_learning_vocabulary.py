@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from stages.learning import order, vocabulary
-from stages.learning.distributed import World
-from stages.learning.objectives import Others, Supervised
-from stages.learning.vocabulary import Sampled
+from clipcause.train import order, vocabulary
+from clipcause.train.distributed import World
+from clipcause.train.objectives import Others, Supervised
+from clipcause.train.vocabulary import Sampled
 
 
 def numbers(seed, count):

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.learning import zeroshot
-from stages.parameters.templates import NAMED
+from clipcause.config.templates import NAMED
+from clipcause.evaluate import zeroshot
 
 
 def test_prompts_lie_class_by_class():

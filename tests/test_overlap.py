@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.artifacts import dataset, in_place, manifest, overlap, split
-from stages.artifacts.dataset import Sample
-from stages.artifacts.overlap import __main__ as commands
-from stages.artifacts.shards import Shard
-from stages.parameters.datasets import Limits
-from stages.sources import webdataset
+from clipcause.config.datasets import Limits
+from clipcause.data import dataset, in_place, manifest, overlap
+from clipcause.data.dataset import Sample
+from clipcause.data.overlap import __main__ as commands
+from clipcause.data.shards import Shard
+from clipcause.data.sources import webdataset
+from clipcause.prune import split
 from tests import web_tars
 from tests.real_images import SIDE, drawings, encoded
 
@@ -79,7 +80,7 @@ def test_a_split_goes_over_with_a_report_of_what_is_lost(days, tmp_path):
     folder = tmp_path / "splits/core"
     split.write(folder, [0, 1, 2, 3, 5, 8, 11], card={"pool": a.sha256, "rule": "core"})
     out = tmp_path / "splits/core-b"
-    command = [sys.executable, "-m", "stages.artifacts.overlap"]
+    command = [sys.executable, "-m", "clipcause.data.overlap"]
     told = subprocess.run(
         [*command, "project", folder, a.folder, b.folder / "manifest.parquet", out],
         capture_output=True, text=True, check=True, env={"CLIPCAUSE_SHARDS": str(tmp_path / "s")},

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from stages.parallel import ordered_map
+from clipcause.runtime.parallel import ordered_map
 
 
 def double(number: int) -> int:

@@ -5,8 +5,8 @@ from typing import Literal
 
 import pytest
 
-from stages import parameters
-from stages.parameters import Strict, item, nearest, parse, section
+from clipcause import config as parameters
+from clipcause.config import Strict, item, nearest, parse, section
 
 
 class Inner(Strict):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stages.imports import stages
+from clipcause.runtime.code import stages
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -147,16 +147,16 @@ def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(stu
     assert ran(study.dvc("repro")) == own
     study.commit("a smaller core")
     assert ran(study.dvc("repro")) == set()
-    diff = study.run(sys.executable, "-m", "stages.artifacts.split", "diff", "HEAD~1:core", "core")
+    diff = study.run(sys.executable, "-m", "clipcause.prune.split", "diff", "HEAD~1:core", "core")
     assert "Jaccard" in diff
     assert study.metrics("prune/core.json")["kept"] == 300
     wrong = study.run(
-        sys.executable, "-m", "stages.artifacts.split", "diff", "HEAD~1:cor", "core", fails=True
+        sys.executable, "-m", "clipcause.prune.split", "diff", "HEAD~1:cor", "core", fails=True
     )
     assert "did you mean 'core'" in wrong
     assert "splits.core.keep" in study.dvc("params", "diff", "HEAD~1")
     # what `make plots REV=HEAD~1` does: both revisions in one page, the libraries in it
-    study.run(sys.executable, "-m", "stages.report.offline")
+    study.run(sys.executable, "-m", "clipcause.report.offline")
     study.dvc("plots", "diff", "HEAD~1")
     page = (study.folder / "dvc_plots/index.html").read_text()
     assert "window.vegaEmbed" in page

@@ -10,11 +10,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from clipcause.config.datasets import Limits
+from clipcause.data import dataset
+from clipcause.data.dataset import Drop, Sample
+from clipcause.data.sources.folder import read_folder
+from clipcause.icons import catalogue
 from stages import prepare
-from stages.artifacts import catalogue, dataset
-from stages.artifacts.dataset import Drop, Sample
-from stages.parameters.datasets import Limits
-from stages.sources.folder import read_folder
 from tests.test_sources_embeddings import published
 from tests.test_sources_table import laion
 

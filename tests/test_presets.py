@@ -7,13 +7,14 @@ import pytest
 import yaml
 
 from benchmarks.costs import TESTS
-from stages import check, graph, train
-from stages.artifacts import split
-from stages.parameters import parse
-from stages.parameters.deduplicate import Deduplicate
-from stages.parameters.runs import Run
-from stages.parameters.train import Train
-from stages.paths import MISSING
+from clipcause.check import graph
+from clipcause.check.paths import MISSING
+from clipcause.config import parse
+from clipcause.config.deduplicate import Deduplicate
+from clipcause.config.runs import Run
+from clipcause.config.train import Train
+from clipcause.prune import split
+from stages import check, train
 
 ROOT = Path(__file__).parents[1]
 LARGE = ("laion400m", "datacomp-small")

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 import yaml
 
+from clipcause.config import layout
+from clipcause.data import dataset
+from clipcause.embed import checkpoint, models
+from clipcause.evaluate import predictions, probes
+from clipcause.evaluate.probing import Linear
+from clipcause.prune import split
+from clipcause.runtime import metrics
 from stages import probe
-from stages.artifacts import checkpoint, dataset, layout, metrics, predictions, probes, split
-from stages.learning import models
-from stages.learning.probing import Linear
 from tests import learning_study
 
 ENTRY = {"run": "any", "data": "reference", "split": "none", "regularisation": [0.01]}

@@ -6,11 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
+from clipcause.config import layout, parse
+from clipcause.config.probes import Probe
+from clipcause.data import dataset
+from clipcause.embed import checkpoint, models
+from clipcause.evaluate import predictions, probes, probing
+from clipcause.prune import split
+from clipcause.runtime import metrics
 from stages import probe
-from stages.artifacts import checkpoint, dataset, layout, metrics, predictions, probes, split
-from stages.learning import models, probing
-from stages.parameters import parse
-from stages.parameters.probes import Probe
 from tests import learning_study
 from tests.artifacts_samples import contents
 

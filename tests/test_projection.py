@@ -7,19 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import imports, projection
-from stages.projection import Projection, project, signs
+from clipcause.embed import projection
+from clipcause.embed.projection import Projection, project, signs
+from clipcause.runtime import code as imports
 from tests.real_images import drawings
 
 # how images are read, kept and shared out, which hashes of shards and versions stand for; and how
-# `stages.rules` chooses rows, which no sign is made by
+# `clipcause.prune.rules` chooses rows, which no sign is made by
 PLUMBING = (
-    "stages.artifacts.",
-    "stages.engine.",
-    "stages.parameters.",
-    "stages.progress",
-    "stages.selection",
-    "stages.versions",
+    "clipcause.runtime.atomic",
+    "clipcause.runtime.shard_cache",
+    "clipcause.data.",
+    "clipcause.runtime.engine.",
+    "clipcause.config.",
+    "clipcause.runtime.progress",
+    "clipcause.prune.selection",
+    "clipcause.runtime.versions",
 )
 GAMMA, LAST = 0x9E3779B97F4A7C15, 2**64 - 1
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
+from clipcause.config import layout, splits
+from clipcause.data import dataset
+from clipcause.prune import split
+from clipcause.runtime import metrics
+from clipcause.search import scores
 from stages import prune
-from stages.artifacts import dataset, layout, metrics, scores, split
-from stages.parameters import splits
 from tests.artifacts_samples import contents, make_dataset
 
 SLOTS = {"base": "dedup", "of": "none", "with": "none"}

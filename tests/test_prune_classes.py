@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import classwise, prune, rules
-from stages.artifacts import frequency, layout, members, metrics, relevance, split
-from stages.parameters import splits
+from clipcause.captions import frequency, relevance
+from clipcause.config import layout, splits
+from clipcause.prune import classwise, members, rules, split
+from clipcause.runtime import metrics
+from stages import prune
 from tests.artifacts_samples import contents, make_dataset
 
 SLOTS = {"base": "all", "of": "none", "with": "none"}

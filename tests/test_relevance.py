@@ -11,14 +11,16 @@ import pytest
 import torch
 import yaml
 
+from clipcause.captions import frequency, glosses, relevance
+from clipcause.captions.classes import ClassNames
+from clipcause.captions.relevance import Part
+from clipcause.config import layout
+from clipcause.data import dataset
+from clipcause.embed import models
+from clipcause.runtime import shard_cache as cache
 from stages import encoder
 from stages import frequency as counted
 from stages import relevance as stage
-from stages.artifacts import cache, dataset, frequency, layout, relevance
-from stages.artifacts.classes import ClassNames
-from stages.artifacts.relevance import Part
-from stages.captions import glosses
-from stages.learning import models
 from tests import learning_study
 from tests.artifacts_samples import contents
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.artifacts import layout, predictions, split
-from stages.comparison import MCNEMAR, Comparison
-from stages.parameters.report import Report
-from stages.parameters.runs import Run
-from stages.parameters.splits import parse_rule
-from stages.report import (
+from clipcause.config import layout
+from clipcause.config.report import Report
+from clipcause.config.runs import Run
+from clipcause.config.splits import parse_rule
+from clipcause.evaluate import predictions
+from clipcause.prune import split
+from clipcause.report import (
     charts,
     conditions,
     imbalance,
@@ -29,9 +30,10 @@ from stages.report import (
     study,
     summary,
 )
-from stages.report.__main__ import collect, main
-from stages.report.comparisons import Compared
-from stages.report.statistics import Interval
+from clipcause.report.comparisons import Compared
+from clipcause.report.statistics import Interval
+from clipcause.stats.comparison import MCNEMAR, Comparison
+from stages.report import collect, main
 from tests.artifacts_samples import contents
 from tests.report_study import ENCODER, REPORT, RUNS, SPLITS, write_study
 
@@ -522,18 +524,18 @@ def test_pages_of_dvc_plots_can_do_without_a_network(tmp_path, monkeypatch):
 @pytest.mark.parametrize("word", ["--help", "-h"])
 def test_help_is_usage(tmp_path, word):
     done = subprocess.run(
-        [sys.executable, "-m", "stages.report", word],
+        [sys.executable, "-m", "clipcause.report", word],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.startswith("usage: python -m stages.report")
+    assert done.stdout.startswith("usage: python -m clipcause.report")
     assert "compare A B" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
 def test_the_stage_starts_without_torch():
-    code = "import sys, stages.report.__main__; sys.exit('torch' in sys.modules)"
+    code = "import sys, stages.report; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

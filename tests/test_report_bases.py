@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from stages.parameters import section
-from stages.parameters.report import Report
-from stages.report import __main__ as report
-from stages.report import compare, page, study
-from stages.report.conditions import same_rows
+from clipcause.config import section
+from clipcause.config.report import Report
+from clipcause.report import compare, page, study
+from clipcause.report.conditions import same_rows
+from stages import report
 from tests import report_study
 
 WHOLE = {"rule": "none", "base": "all", "of": "none", "with": "none"}

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import yaml
 
-from stages.artifacts import layout, predictions
-from stages.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
-from stages.comparison import compare as compared
-from stages.report import compare, comparison_chart, comparisons
-from stages.report.__main__ import main
+from clipcause.config import layout
+from clipcause.evaluate import predictions
+from clipcause.report import compare, comparison_chart, comparisons
+from clipcause.stats.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
+from clipcause.stats.comparison import compare as compared
+from stages.report import main
 from tests.report_study import RUNS, SPLITS, write_study
 
 ROOT = Path(__file__).parent.parent
@@ -331,7 +332,7 @@ def test_compare_reads_revisions_through_dvc(here, capsys):
     with pytest.raises(ValueError, match=r"HEAD:params.yaml: tests: unknown test set 'other'"):
         compare.main(["full-0", "HEAD:full-0", "--test", "other"])
 
-    done = git(sys.executable, "-m", "stages.report", "compare", "full-1", "HEAD:full-1")
+    done = git(sys.executable, "-m", "clipcause.report", "compare", "full-1", "HEAD:full-1")
     assert done.splitlines()[-1] == "report compare full-1 HEAD:full-1: 2 test sets, 0 beyond noise"
 
     # other images under the same name

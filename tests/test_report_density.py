@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.artifacts import density as artifact
-from stages.artifacts import layout, scores
-from stages.parameters import section
-from stages.parameters.report import Report
-from stages.report import copies, density, density_page, study
-from stages.report.__main__ import main
-from stages.statistics import wilson
+from clipcause.config import layout, section
+from clipcause.config.report import Report
+from clipcause.report import copies, density, density_page, study
+from clipcause.search import density as artifact
+from clipcause.search import scores
+from clipcause.stats.statistics import wilson
+from stages.report import main
 from tests.report_study import BANDS, write_study
 from tests.test_report import Page
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import domain_rules
-from stages.parameters import section
-from stages.parameters.report import Report
-from stages.report import bias, charts, domain_charts, domains, series
-from stages.report.__main__ import collect
+from clipcause.config import section
+from clipcause.config.report import Report
+from clipcause.prune import domain_rules
+from clipcause.report import bias, charts, domain_charts, domains, series
+from stages.report import collect
 from tests.report_study import CLASSES, RUNS, SPLITS, write_study
 
 ROOT = Path(__file__).parents[1]

@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stages.artifacts import gap, layout, predictions
-from stages.parameters.report import Report
-from stages.report import explain, robustness, study
-from stages.report.__main__ import collect, main, numbers
-from stages.report.explain import Seen
-from stages.statistics import wilson
+from clipcause.config import layout
+from clipcause.config.report import Report
+from clipcause.evaluate import predictions
+from clipcause.report import explain, robustness, study
+from clipcause.report.explain import Seen
+from clipcause.search import gap
+from clipcause.stats.statistics import wilson
+from stages.report import collect, main, numbers
 from tests.report_study import REPORT, RUNS, SPLITS, write_study
 
 FREQUENCIES = {"cat": 0, "key": 7, "sun": 64}

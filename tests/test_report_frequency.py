@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from stages.report import frequency
+from clipcause.report import frequency
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("cat", "dog", "sea lion", "zebra", "kite")
@@ -206,7 +206,7 @@ def test_arguments_are_checked(here):
 
 
 def test_the_command_says_an_error_in_one_line(here):
-    command = [sys.executable, "-m", "stages.report.frequency", "--counts", "a=no.txt"]
+    command = [sys.executable, "-m", "clipcause.report.frequency", "--counts", "a=no.txt"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
     done = subprocess.run(
         [*command, "--out", "out"], capture_output=True, text=True, env=environment, check=False

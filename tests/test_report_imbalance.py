@@ -12,11 +12,12 @@ import pytest
 import yaml
 from scipy import stats
 
-from stages.artifacts import atomic, layout, metrics, predictions
-from stages.artifacts.frequency import Frequency
-from stages.parameters.runs import Run
-from stages.parameters.splits import MODELS, parse_rule
-from stages.report import (
+from clipcause.captions.frequency import Frequency
+from clipcause.config import layout
+from clipcause.config.runs import Run
+from clipcause.config.splits import MODELS, parse_rule
+from clipcause.evaluate import predictions
+from clipcause.report import (
     bias,
     bias_charts,
     bias_page,
@@ -30,9 +31,10 @@ from stages.report import (
     tidy,
     words,
 )
-from stages.report.__main__ import main
-from stages.report.frequencies import CORPORA
-from stages.report.series import GREY
+from clipcause.report.frequencies import CORPORA
+from clipcause.report.series import GREY
+from clipcause.runtime import atomic, metrics
+from stages.report import main
 from tests import report_imbalance as made
 from tests.artifacts_samples import contents
 from tests.test_report import Page

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.artifacts.split import from_rows
-from stages.parameters.splits import parse_rule
-from stages.report import charts, matrix, matrix_charts, similarity_page, study, table
-from stages.report.__main__ import main
-from stages.report.study import Study
+from clipcause.config.splits import parse_rule
+from clipcause.prune.split import from_rows
+from clipcause.report import charts, matrix, matrix_charts, similarity_page, study, table
+from clipcause.report.study import Study
+from stages.report import main
 from tests.report_study import RUNS, SPLITS, write_study
 
 RANDOM = {"rule": "random", "base": "dedup", "of": "none", "with": "none", "keep": 40}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.artifacts.manifest import Manifest
-from stages.report import quick
+from clipcause.data.manifest import Manifest
+from clipcause.report import quick
 from tests.artifacts_samples import make_dataset, sample
 
 

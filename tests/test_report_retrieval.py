@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from stages import retrieval
-from stages.artifacts import dataset, layout
-from stages.artifacts import retrieval as artifact
-from stages.report import __main__ as report
+from clipcause.config import layout
+from clipcause.data import dataset
+from clipcause.evaluate import ranks as artifact
+from clipcause.evaluate import retrieval
+from stages import report
 from tests import report_study
 
 RUNS = ("full-0", "hull-sketch-0", "random-hull-sketch-0")

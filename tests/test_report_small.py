@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.report import __main__ as report
+from stages import report
 from tests import report_study
 
 SPLITS = {

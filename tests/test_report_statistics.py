@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import stats
 
-from stages.report import pictures
-from stages.report.album import picture
-from stages.report.pictures import spread, strongest
-from stages.report.statistics import (
+from clipcause.report import pictures
+from clipcause.report.album import picture
+from clipcause.report.pictures import spread, strongest
+from clipcause.report.statistics import (
     Bins,
     bin_index,
     binned_accuracy,

@@ -8,12 +8,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import selection
-from stages.artifacts import layout, scores, split
-from stages.parameters import section
-from stages.parameters.report import Report
-from stages.report import __main__ as report
-from stages.report import (
+from clipcause.config import layout, section
+from clipcause.config.report import Report
+from clipcause.prune import selection, split
+from clipcause.report import (
     agreement,
     definitions,
     measured,
@@ -23,6 +21,8 @@ from stages.report import (
     words,
     yardsticks,
 )
+from clipcause.search import scores
+from stages import report
 from tests import report_study
 
 RULE: dict[str, Any] = {

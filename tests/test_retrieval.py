@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from stages import encoder, evaluate, prepare, retrieval, train
-from stages.artifacts import atomic, cache, dataset, layout, metrics, split
-from stages.artifacts import retrieval as artifact
-from stages.parameters import parse, study
-from stages.parameters.datasets import Test as Entry
+from clipcause.config import layout, parse, study
+from clipcause.config.datasets import Test as Entry
+from clipcause.data import dataset
+from clipcause.evaluate import ranks as artifact
+from clipcause.evaluate import retrieval
+from clipcause.prune import split
+from clipcause.runtime import atomic, metrics
+from clipcause.runtime import shard_cache as cache
+from stages import encoder, evaluate, prepare, train
 from tests import learning_study
 from tests.artifacts_samples import contents
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stages import mixing, rules
+from clipcause.prune import rules
+from clipcause.runtime import splitmix64 as mixing
 
 # few distinct values, so that ties are the rule
 SIMILARITY = st.sampled_from([-0.5, -0.0, 0.0, 0.25, 0.5, 1.0])

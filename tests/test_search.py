@@ -10,12 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.search import decide, device, engine, reverse
-from stages.search.decide import Best, Columns
-from stages.search.engine import accumulation, choose, half_ulp, workers
-from stages.search.neighbour import Nearest
-from stages.search.pool import Scan, queries
-from stages.search.vectors import dot, prepare
+from clipcause.search import decide, device, engine, reverse
+from clipcause.search.decide import Best, Columns
+from clipcause.search.engine import accumulation, choose, half_ulp, workers
+from clipcause.search.neighbour import Nearest
+from clipcause.search.pool import Scan, queries
+from clipcause.search.vectors import dot, prepare
 from stages.similarity import nearest, score_pool
 
 ENGINES = ("bfloat16", "float32")
@@ -189,10 +189,10 @@ def test_candidates_are_decided_in_bounded_pieces(monkeypatch):
 
 
 def test_many_tiles(monkeypatch):
-    monkeypatch.setattr("stages.search.pool.COLUMNS", 256)
-    monkeypatch.setattr("stages.search.engine.TILE_COLUMNS", 128)
-    monkeypatch.setattr("stages.search.neighbour.TILE_COLUMNS", 192)
-    monkeypatch.setattr("stages.search.pool.ROWS", 100)
+    monkeypatch.setattr("clipcause.search.pool.COLUMNS", 256)
+    monkeypatch.setattr("clipcause.search.engine.TILE_COLUMNS", 128)
+    monkeypatch.setattr("clipcause.search.neighbour.TILE_COLUMNS", 192)
+    monkeypatch.setattr("clipcause.search.pool.ROWS", 100)
     pool, query = unit(500, 24, 1, shared=0.5), unit(400, 24, 2, shared=0.5)
     pool[300:] = pool[:200]
     query[200:300] = query[:100]
@@ -400,7 +400,7 @@ def test_threads_are_given_back():
 
 
 def test_memory_does_not_grow_with_the_pool(tmp_path, monkeypatch):
-    monkeypatch.setattr("stages.search.pool.ROWS", 512)
+    monkeypatch.setattr("clipcause.search.pool.ROWS", 512)
     query = unit(64, 32, 2)
     peaks = []
     for rows in (4_000, 32_000):
@@ -466,11 +466,11 @@ def test_one_product_answers_both_questions(seed, way, rows, count):
 
 @pytest.mark.parametrize("way", sorted(WAYS))
 def test_many_tiles_of_both_sides(way, monkeypatch):
-    monkeypatch.setattr("stages.search.pool.ROWS", 256)
-    monkeypatch.setattr("stages.search.pool.COLUMNS", 256)
-    monkeypatch.setattr("stages.search.engine.TILE_COLUMNS", 128)
-    monkeypatch.setattr("stages.search.engine.TILE_ROWS", 128)
-    monkeypatch.setattr("stages.search.reverse.TILE_ROWS", 128)
+    monkeypatch.setattr("clipcause.search.pool.ROWS", 256)
+    monkeypatch.setattr("clipcause.search.pool.COLUMNS", 256)
+    monkeypatch.setattr("clipcause.search.engine.TILE_COLUMNS", 128)
+    monkeypatch.setattr("clipcause.search.engine.TILE_ROWS", 128)
+    monkeypatch.setattr("clipcause.search.reverse.TILE_ROWS", 128)
     monkeypatch.setattr(device, "COLUMNS", 128)
     monkeypatch.setattr(device, "ROWS", 200)
     monkeypatch.setattr(device, "GROUPS", 50)

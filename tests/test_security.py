@@ -11,12 +11,15 @@ import pytest
 import yaml
 from PIL import Image
 
+from clipcause.data import dataset
+from clipcause.runtime import shard_cache as cache
 from stages import prepare
-from stages.artifacts import cache, dataset
 from tests import web_tars
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted(path for name in ("stages", "benchmarks") for path in (ROOT / name).rglob("*.py"))
+SOURCES = sorted(
+    path for name in ("stages", "clipcause", "benchmarks") for path in (ROOT / name).rglob("*.py")
+)
 VERSIONS = yaml.safe_load((ROOT / "params.yaml").read_text())["versions"]
 
 # modules that run what they read
@@ -39,7 +42,7 @@ CALLS: dict[str, tuple[str, bool] | None] = {
 ARGUMENTS = {("allow_pickle", True), ("shell", True), ("weights_only", False), ("verify", False)}
 SAFE = {"yaml.SafeLoader", "yaml.CSafeLoader"}
 # what the stage and its own workers say to each other, in memory
-MESSAGES = {"stages/engine/cluster.py": {"pickle.loads()", "pickle.Unpickler"}}
+MESSAGES = {"clipcause/runtime/engine/cluster.py": {"pickle.loads()", "pickle.Unpickler"}}
 
 
 def dangers(code: str) -> list[str]:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stages import selection
-from stages.selection import ascending, smallest
+from clipcause.prune import selection
+from clipcause.prune.selection import ascending, smallest
 
 EDGES = {
     8: [0, 1, 255],

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from clipcause.config import layout
+from clipcause.config.engine import Engine
+from clipcause.embed import embeddings
+from clipcause.runtime import shard_cache as cache
+from clipcause.search import scores, stores
+from clipcause.search.tasks import Scoring, portions
 from stages import similarity
-from stages.artifacts import cache, embeddings, layout, scores
-from stages.parameters.engine import Engine
-from stages.search import stores
-from stages.search.tasks import Scoring, portions
 from stages.similarity import measure, nearest, score_pool
 from tests.test_deduplicate import on_circle, store
 from tests.test_search import unit
@@ -70,7 +72,7 @@ def test_strictly_greater_in_float64():
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("stages.versions.check", lambda *names: None)
+    monkeypatch.setattr("clipcause.runtime.versions.check", lambda *names: None)
     (tmp_path / "params.yaml").write_text(PARAMETERS)
     parts = {
         "pool": unit(300, 24, 1, shared=0.4),
@@ -98,7 +100,7 @@ def measured(block_rows, where=LOCAL):
 @pytest.mark.parametrize("block_rows", [1, 7, 1000])
 def test_blocks_and_devices_do_not_matter(world, monkeypatch, block_rows, device):
     if device != "cpu":  # the path of a GPU, on what there is
-        monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+        monkeypatch.setattr("clipcause.search.device.available", lambda name: torch.device("cpu"))
     of_pool, of_test = measured(block_rows, LOCAL.model_copy(update={"device": device}))
     threshold, row = nearest(world["val"], world["reference"])
     whole = score_pool(world["pool"], world["val"], threshold)
@@ -128,7 +130,7 @@ def split_store(world, *edges):
 
 
 def test_parts_do_not_matter_and_are_searched_once(world, monkeypatch):
-    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
+    monkeypatch.setattr("clipcause.search.tasks.JOINED", 1)
     whole = [getattr(one, name) for one, name in columns(*measured(70))]
     split_store(world, 0, 1, 130, 131, 300)
     calls = []
@@ -140,19 +142,19 @@ def test_parts_do_not_matter_and_are_searched_once(world, monkeypatch):
             assert got.tobytes() == expected.tobytes()
     assert len(calls) == 4
     # neither blocks nor threads nor the device are in the key
-    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    monkeypatch.setattr("clipcause.search.device.available", lambda name: torch.device("cpu"))
     measured(64, Engine(device="cuda"))
     assert len(calls) == 4
     # small ones are searched together
     for joined, times in [(130, 2), (1000, 1)]:
-        monkeypatch.setattr("stages.search.tasks.JOINED", joined)
+        monkeypatch.setattr("clipcause.search.tasks.JOINED", joined)
         calls.clear()
         for rows in (7, 70):
             again = [getattr(one, name) for one, name in columns(*measured(rows))]
             for got, expected in zip(again, whole, strict=True):
                 assert got.tobytes() == expected.tobytes()
         assert len(calls) == times
-    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
+    monkeypatch.setattr("clipcause.search.tasks.JOINED", 1)
     calls.clear()
     # a part that is changed is searched again, and no other
     world["pool"][130] = world["pool"][5]
@@ -167,7 +169,7 @@ def columns(of_pool, of_test):
 
 
 def test_copies_in_two_parts_give_the_lower_row(world, monkeypatch):
-    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
+    monkeypatch.setattr("clipcause.search.tasks.JOINED", 1)
     world["pool"][200:240] = world["val"]
     world["pool"][60:100] = world["val"]
     split_store(world, 0, 150, 300)
@@ -196,14 +198,14 @@ def test_a_part_that_shrinks_or_holds_no_unit_vectors(world, monkeypatch):
         list(portion.blocks(100))
     world["pool"][10] *= np.float16(2)
     split_store(world, 0, 150, 300)
-    monkeypatch.setattr("stages.search.device.available", lambda name: torch.device("cpu"))
+    monkeypatch.setattr("clipcause.search.device.available", lambda name: torch.device("cpu"))
     for device in ("cpu", "cuda"):
         with pytest.raises(ValueError, match=r"0000\.npy to .*0001\.npy: pool: row 10 has norm"):
             measured(70, LOCAL.model_copy(update={"device": device}))
 
 
 def test_two_processes_give_the_same(world, monkeypatch):
-    monkeypatch.setattr("stages.search.tasks.JOINED", 1)
+    monkeypatch.setattr("clipcause.search.tasks.JOINED", 1)
     split_store(world, 0, 1, 130, 131, 300)
     whole = measured(70)
     shutil.rmtree(cache.folder())

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from clipcause.config.sources import Embeddings
+from clipcause.data import dataset, in_place, manifest
+from clipcause.data.sources.published_embeddings import adopt, read_embeddings, rescaled
+from clipcause.embed import embeddings as stored
+from clipcause.prune import split
 from stages import prepare
-from stages.artifacts import dataset, in_place, manifest, split
-from stages.artifacts import embeddings as stored
-from stages.parameters.sources import Embeddings
-from stages.sources.embeddings import adopt, read_embeddings, rescaled
 from tests.artifacts_samples import make_dataset, unit_vectors
 from tests.real_images import drawings
 

@@ -9,12 +9,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from clipcause.captions import classes
+from clipcause.config.datasets import Limits
+from clipcause.config.sources import ImageFolder
+from clipcause.data import dataset
+from clipcause.data.dataset import Drop, Sample
+from clipcause.data.sources.imagefolder import read_imagefolder
 from stages import prepare
-from stages.artifacts import classes, dataset
-from stages.artifacts.dataset import Drop, Sample
-from stages.parameters.datasets import Limits
-from stages.parameters.sources import ImageFolder
-from stages.sources.imagefolder import read_imagefolder
 from tests.real_images import SIDE, decoded, drawings, encoded
 
 KNOWN = classes.read(Path(__file__).parents[1] / "data/classes/imagenet.yaml")

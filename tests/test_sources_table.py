@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from clipcause.config.sources import Table
+from clipcause.data import dataset, in_place, manifest
+from clipcause.data.sources.table import read_table
 from stages import prepare
-from stages.artifacts import dataset, in_place, manifest
-from stages.parameters.sources import Table
-from stages.sources.table import read_table
 from tests.real_images import drawings
 
 NAMES = [name for name, _ in drawings(12)]

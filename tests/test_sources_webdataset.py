@@ -13,12 +13,13 @@ import pytest
 import yaml
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
+from clipcause.config.datasets import Limits
+from clipcause.config.engine import Engine
+from clipcause.data import dataset, in_place, manifest, place
+from clipcause.data.manifest import Manifest
+from clipcause.data.sources import webdataset as source
+from clipcause.runtime import shard_cache as cache
 from stages import prepare
-from stages.artifacts import cache, dataset, in_place, manifest, place
-from stages.artifacts.manifest import Manifest
-from stages.parameters.datasets import Limits
-from stages.parameters.engine import Engine
-from stages.sources import webdataset as source
 from tests import web_tars
 from tests.artifacts_samples import contents
 

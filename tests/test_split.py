@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stages.artifacts import split
-from stages.artifacts.split import __main__ as cli
+from clipcause.prune import split
+from clipcause.prune.split import __main__ as cli
 from tests.artifacts_samples import contents, make_dataset
 
 ROWS = st.sets(st.integers(0, 2**32 - 1) | st.integers(0, 300), max_size=200)
@@ -274,7 +274,7 @@ def test_diff_reads_revisions_through_dvc(house):
     with pytest.raises(FileNotFoundError, match="not in the DVC cache"):
         cli.load("HEAD:hull-sketch")
 
-    command = (sys.executable, "-m", "stages.artifacts.split", "diff", "HEAD:full", "full")
+    command = (sys.executable, "-m", "clipcause.prune.split", "diff", "HEAD:full", "full")
     root = str(Path(cli.__file__).parents[3])
     done = run(*command, PYTHONPATH=root)
     last = "artifacts.split diff HEAD:full full: 0 rows added, 4 removed, Jaccard 0.3333"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, spearmanr
 
-from stages.statistics import spearman, spearman_rows, wilson
+from clipcause.stats.statistics import spearman, spearman_rows, wilson
 
 
 def test_wilson_against_a_worked_value():

@@ -8,13 +8,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.artifacts import dataset, layout, split
-from stages.learning import augment, pixels, tokens
-from stages.learning.distributed import ALONE, World
-from stages.learning.feed import Asked, Streamed
-from stages.learning.reading import Reader, Source
-from stages.learning.streams import Part, Streams
-from stages.parameters.train import Optimiser
+from clipcause.config import layout
+from clipcause.config.train import Optimiser
+from clipcause.data import dataset
+from clipcause.embed import pixels, tokens
+from clipcause.prune import split
+from clipcause.train import augment
+from clipcause.train.distributed import ALONE, World
+from clipcause.train.feed import Asked, Streamed
+from clipcause.train.reading import Reader, Source
+from clipcause.train.streams import Part, Streams
 from tests import learning_study
 
 WORDS = tokens.tokenizer(None, 8)

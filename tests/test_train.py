@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
+from clipcause.config import layout, section
+from clipcause.config.train import TEXT, VISION, Train
+from clipcause.data import dataset
+from clipcause.embed import checkpoint
+from clipcause.prune import split
+from clipcause.runtime.code import transitive
+from clipcause.train import runs
 from stages import encoder, train
-from stages.artifacts import checkpoint, dataset, layout, split
-from stages.imports import transitive
-from stages.learning import runs
-from stages.parameters import section
-from stages.parameters.train import TEXT, VISION, Train
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -122,8 +124,9 @@ def test_the_recipe_has_all_code_of_training():
     root = Path(__file__).parents[1]
     imported = {
         ".".join(path.with_suffix("").parts)
-        for path in transitive("stages.learning.runs", root)
-        if path.parts[:2] == ("stages", "learning") or path.name == "mixing.py"
+        for path in transitive("clipcause.train.runs", root)
+        if ".".join(path.with_suffix("").parts) in runs.CODE
+        or path.parts[:2] == ("clipcause", "train")
     }
     assert imported == set(runs.CODE)
 

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from clipcause.captions import classes
+from clipcause.config import layout, parse
+from clipcause.config.runs import Run
+from clipcause.data import dataset
+from clipcause.embed import checkpoint, models
+from clipcause.evaluate import zeroshot
+from clipcause.prune import split
+from clipcause.train import feed, loop, runs
+from clipcause.train.distributed import World
 from stages import encoder, train
-from stages.artifacts import checkpoint, classes, dataset, layout, split
-from stages.learning import feed, loop, models, runs, zeroshot
-from stages.learning.distributed import World
-from stages.parameters import parse
-from stages.parameters.runs import Run
 from tests import learning_study
 
 LABELLED = np.arange(30)

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from stages import versions
-from stages.parameters import section
-from stages.parameters.versions import Versions
+from clipcause.config import section
+from clipcause.config.versions import Versions
+from clipcause.runtime import versions
 
 STATED = {name: versions.installed(name) or "0" for name in versions.DISTRIBUTIONS}
 
@@ -68,6 +68,9 @@ def test_a_version_that_is_a_number_is_an_error(tmp_path):
 
 
 def test_the_check_imports_none_of_the_packages():
-    code = "import sys, stages.versions; print({'torch', 'faiss', 'numpy'} & set(sys.modules))"
+    code = (
+        "import sys, clipcause.runtime.versions; "
+        "print({'torch', 'faiss', 'numpy'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import check, embed, encoder, projection, prune, similarity, train, yardstick
-from stages.artifacts import atomic, cache, checkpoint, dataset, embeddings, layout, scores, split
-from stages.learning import embedding
-from stages.parameters import splits, yardsticks
+from clipcause.config import layout, splits, yardsticks
+from clipcause.data import dataset
+from clipcause.embed import checkpoint, embedding, embeddings, projection
+from clipcause.prune import split
+from clipcause.runtime import atomic
+from clipcause.runtime import shard_cache as cache
+from clipcause.search import scores
+from stages import check, embed, encoder, prune, similarity, train, yardstick
 from tests import learning_study
 from tests.artifacts_samples import contents
 from tests.real_images import drawings, encoded

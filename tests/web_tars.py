@@ -10,7 +10,7 @@ from typing import Any
 import fsspec
 from webdataset.writer import TarWriter
 
-from stages.artifacts import place
+from clipcause.data import place
 from tests.real_images import drawings, encoded
 
 KINDS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}

@@ -1,0 +1,121 @@
+"""Class lists that a person edits: ``data/classes/<list>.yaml``.
+
+cat:                       # class id
+  name: cat                # the word that prompts use
+  names: [cat, kitten]     # names that say an image is of this class
+  negatives: [cat litter]  # names that look like it and are not
+  shared: [tom]            # names that other classes have too
+  test_set: objectnet      # a class of one test set alone; its names may be other classes'
+  covers: [n02123045]      # the classes of the list that it consists of
+  synset: cat.n.01         # WordNet's synset, as NLTK or ImageNet (n02121620) names it
+  definition: a small pet  # what it is, in words of your own instead of WordNet's
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, model_validator
+from yaml.constructor import ConstructorError
+
+from clipcause.config import Strict, nearest, parse
+
+SYNSET = re.compile(r"n\d{8}|\S+\.n\.\d+")
+
+
+class ClassNames(Strict):
+    """One class: the word for prompts, the names that mean it, the names that do not.
+
+    All names may be ``shared`` with other classes (two birds and machines named crane).
+
+    A class of one test set (ObjectNet's "alarm clock") covers classes of the list (analog clock,
+    digital clock), which a classifier that learnt those answers for it.
+    """
+
+    name: str
+    names: list[str]
+    negatives: list[str] = Field(default_factory=list)
+    shared: list[str] = Field(default_factory=list)
+    test_set: str | None = None
+    covers: list[str] = Field(default_factory=list)
+    synset: str | None = None
+    definition: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ClassNames":
+        known = [*self.names, *self.shared]
+        if not self.name.strip() or not known or not all(word.strip() for word in known):
+            raise ValueError("a class has a name and at least one entry in names, none empty")
+        if self.synset is not None and not SYNSET.fullmatch(self.synset):
+            raise ValueError(f"synset {self.synset!r} is no name such as cup.n.01 or n03147509")
+        if self.definition is not None and not self.definition.strip():
+            raise ValueError("the definition is empty; leave it out")
+        return self
+
+
+def read(path: Path) -> dict[str, ClassNames]:
+    """Read a class list in the order of the file.
+
+    Raises ``ValueError`` for a class id, a name or a word that comes twice and is not stated as
+    shared: a name must say which class it means, among the classes of one test set or of none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not found")
+    try:
+        content = yaml.load(path.read_text(), Loader=_Unique)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"{path}: expected a mapping of class ids")
+    classes: dict[str, ClassNames] = {}
+    for key, entry in content.items():
+        if not isinstance(key, str):
+            raise ValueError(f"{path}: class id {key!r} is not text; quote it")  # noqa: TRY004
+        classes[key] = parse(entry, ClassNames, f"{path}: {key}")
+    _check_names(path, classes)
+    return classes
+
+
+def own(classes: Mapping[str, ClassNames]) -> dict[str, ClassNames]:
+    """The classes that are not of one test set alone, in the order of the list."""
+    return {key: entry for key, entry in classes.items() if entry.test_set is None}
+
+
+def _check_names(path: Path, classes: dict[str, ClassNames]) -> None:
+    prompts: dict[tuple[str | None, str], str] = {}
+    owners: dict[tuple[str | None, str], str] = {}
+    for key, entry in classes.items():
+        # a name that the class itself calls shared may be another's
+        if entry.name not in entry.shared:
+            other = prompts.setdefault((entry.test_set, entry.name), key)
+            if other != key:
+                raise ValueError(f"{path}: {other} and {key} are both named {entry.name!r}")
+        for word in entry.names:
+            place = entry.test_set, word
+            if place in owners:
+                raise ValueError(f"{path}: {word!r} is a name of {owners[place]} and of {key}")
+            owners[place] = key
+        for name, words in (("negatives", entry.negatives), ("shared", entry.shared)):
+            if both := set(entry.names) & set(words):
+                raise ValueError(f"{path}: {key}: {min(both)!r} is in names and in {name}")
+        for covered in entry.covers:
+            if covered not in classes:
+                raise ValueError(
+                    f"{path}: {key}: covers {covered!r}, which is not in the list; "
+                    f"{nearest(covered, classes)}"
+                )
+
+
+class _Unique(yaml.SafeLoader):
+    """Safe YAML in which a key that comes twice is an error instead of the last one winning."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise ConstructorError(None, None, f"{key!r} comes twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)

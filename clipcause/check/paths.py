@@ -1,0 +1,71 @@
+"""The paths that a study's parameters name, and whether anything is there.
+
+A preset can be valid on a machine that has none of its data. What the pipeline makes itself is not
+listed; what lies in an object store or behind a URL is listed and not looked at, because asking
+would take a network and somebody's credentials.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from clipcause.config import layout
+from clipcause.data.place import is_url
+
+NONE = "none"
+HERE, MISSING, UNSEEN = "here", "missing", "not looked at"
+# sections of data sets, and the keys of an item that name a path or a URL
+DATA = ("datasets", "tests")
+KEYS = ("raw", "place", "embeddings")
+LOCAL = ("file", "local")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One path of the parameters: the key that names it, and its state."""
+
+    key: str
+    path: str
+    state: str
+
+    def __str__(self) -> str:
+        return f"{self.state}: {self.path} ({self.key})"
+
+
+def places(content: Mapping[str, Any], made: Iterable[str] = ()) -> list[Place]:
+    """All paths that the parameters name, in the order of the file; ``made`` by the pipeline."""
+    outs = set(made)
+    found = []
+    for key, path in named(content):
+        above = {path, *map(str, PurePosixPath(path).parents)}
+        if path != NONE and outs.isdisjoint(above):
+            found.append(Place(key, path, state(path)))
+    return found
+
+
+def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and path of everything in the parameters that can name a path."""
+    yield "classes", str(layout.classes(content["classes"]))
+    for name, package in content["fetch"].items():
+        yield f"fetch.{name}.archive", package.get("archive", NONE)
+    yield "frequency.wordnet", content["frequency"].get("wordnet", str(layout.RAW_WORDNET))
+    for section in DATA:
+        for name, entry in content[section].items():
+            for key in KEYS:
+                yield f"{section}.{name}.{key}", str(entry.get(key, NONE))
+    encoder = content["encoder"]
+    if encoder["source"] == "checkpoint":
+        yield "encoder.path", encoder.get("path", NONE)
+    if encoder["source"] == "pretrained":
+        weights = encoder.get("pretrained", NONE)
+        # a file of weights, or a tag that open_clip fetches the weights of
+        yield "encoder.pretrained", weights if "/" in weights else f"open_clip://{weights}"
+
+
+def state(path: str) -> str:
+    """Whether something is at ``path``; for URLs of other schemes than file: nobody has asked."""
+    scheme, _, rest = path.partition("://")
+    if is_url(path) and scheme not in LOCAL:
+        return UNSEEN
+    return HERE if Path(rest if is_url(path) else path).exists() else MISSING

@@ -1,0 +1,91 @@
+"""Parameters of `prepare` and the entries of `datasets` and `tests`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from clipcause.config import Strict, item, parse
+from clipcause.config.sources import Embeddings, ImageFolder, Table, WebDataset
+
+NONE = "none"
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Limits(Strict):
+    """What an image must be to be used; all is checked before it is decoded."""
+
+    least_side: Annotated[int, Field(ge=1)] = 8  # pixels
+    # Pillow itself refuses twice 89,478,485
+    most_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 64_000_000
+    most_ratio: Annotated[float, Field(ge=1.0)] = 50.0  # of the longer side to the shorter
+    most_bytes: Annotated[int, Field(ge=1, le=1 << 31)] = 1 << 26  # of a member of a tar
+    # how an image is tried out: header alone; draft, all of its bytes but a JPEG at an eighth of
+    # its size; full, all of its pixels
+    decode: Literal["header", "draft", "full"] = "draft"
+
+
+class Prepare(Limits):
+    """What every data set has in common."""
+
+    image_size: Annotated[int, Field(ge=16, le=1024)]  # pixels a side of what is stored
+    shard_size: Annotated[int, Field(ge=1)]  # samples a shard
+    max_drop_fraction: Share
+
+
+class Dataset(Strict):
+    """One data set: where it comes from. Further keys are those of its source."""
+
+    model_config = ConfigDict(extra="allow")
+
+    # icons: a file of the catalogue. folder: images with a .txt beside each, or a folder a class.
+    # The others: clipcause/config/sources.py
+    source: Literal["icons", "folder", "webdataset", "imagefolder", "embeddings", "table"]
+    raw: str  # what DVC tracks; data/none, an empty file, for data that are read in place
+    place: str = NONE  # a folder or URL that is read in place
+    embeddings: str = NONE  # a clip-retrieval folder, which `embed` takes instead of computing
+
+    @model_validator(mode="after")
+    def _of_its_source(self) -> "Dataset":
+        self.options()
+        if self.source == "webdataset" and self.place == NONE:
+            raise ValueError("place is missing: the folder or URL of the tars")
+        return self
+
+    def options(self) -> Strict:
+        """The keys that this source alone has: a group of `clipcause.config.sources`."""
+        values: dict[str, Any] = self.model_extra or {}
+        return parse(values, OPTIONS.get(self.source, Strict), f"source {self.source}")
+
+
+class Test(Dataset):
+    """A test set: a data set, and what models are asked about it.
+
+    ``classify``: which class an image shows; each has one. ``retrieval``: which caption belongs to
+    an image, and which image to a caption; classes, if there are any, are not asked for.
+    """
+
+    task: Literal["classify", "retrieval"] = "classify"  # as `clipcause.config.study.TASKS`
+
+    @model_validator(mode="after")
+    def _has_captions(self) -> "Test":
+        if self.task == "retrieval" and self.source not in CAPTIONED:
+            raise ValueError(
+                f"task retrieval needs images with captions of their own, which source "
+                f"{self.source} does not have; sources that have: {', '.join(CAPTIONED)}"
+            )
+        return self
+
+
+def entry(name: str) -> Dataset:
+    """The entry of the data set ``name``: of the section `datasets`, or ``tests/…`` of `tests`."""
+    kind, _, key = name.rpartition("/")
+    return item(kind or "datasets", key, Test if kind else Dataset)
+
+
+CAPTIONED = ("icons", "folder", "webdataset")
+OPTIONS: dict[str, type[Strict]] = {
+    "webdataset": WebDataset,
+    "imagefolder": ImageFolder,
+    "embeddings": Embeddings,
+    "table": Table,
+}

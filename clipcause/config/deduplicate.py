@@ -1,0 +1,27 @@
+"""Parameters of `deduplicate`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from clipcause.config import Strict
+
+
+class Deduplicate(Strict):
+    """Which pool rows count as duplicates.
+
+    `kmeans` looks inside clusters (the paper: 50,000 clusters of 200 M rows, threshold 0.876),
+    `exact` at all pairs.
+    """
+
+    method: Literal["kmeans", "exact"]
+    threshold: Annotated[float, Field(ge=-1.0, le=1.0)]  # cosine; more than it is a duplicate
+    clusters: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)]
+    iterations: Annotated[int, Field(ge=1)]
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """What the result depends on: `exact` has no clusters."""
+        exact = {"method", "threshold"}
+        return self.model_dump(include=exact if self.method == "exact" else None)

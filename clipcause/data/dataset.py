@@ -1,0 +1,227 @@
+"""Data sets: WebDataset tar shards, a manifest with one row per usable sample, a drop ledger.
+
+``data/<name>/`` holds ``00000.tar`` …, ``manifest.parquet`` and ``drops.parquet``. This module
+writes them; ``clipcause.data.manifest`` reads the manifest and the images, and stages that only
+read can import that one alone.
+"""
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipcause.data import shards
+from clipcause.data.manifest import MANIFEST, SCHEMA, SHARDS_KEY, Manifest, encode_shards, read, uid
+from clipcause.data.shards import Shard
+from clipcause.runtime import atomic
+
+__all__ = [
+    "OUTSIDE",
+    "Counts",
+    "Drop",
+    "Manifest",
+    "Sample",
+    "ledger_of",
+    "read",
+    "read_drops",
+    "uid",
+    "write",
+]
+
+DROPS = "drops.parquet"
+DROPS_SCHEMA = pa.schema([(name, pa.string()) for name in ("shard", "key", "reason", "detail")])
+REASONS_SHOWN = 3
+# a reason that is no damage: the data set shall not have such an image, and it is not counted
+OUTSIDE = "outside the class list"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image-text pair. ``source`` says where it is from (a URL, ``set:icon``), ``extra`` goes
+    into the sample's JSON member."""
+
+    key: str
+    image: bytes
+    extension: str
+    caption: str
+    label: str | None
+    width: int
+    height: int
+    source: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """One sample that was left out: ``shard`` is its place in the raw source."""
+
+    shard: str
+    key: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was written: numbers of samples, of drops, of shards, and of drops by reason."""
+
+    samples: int
+    dropped: int
+    shards: int
+    reasons: dict[str, int]
+
+
+def source_id(source: str, caption: str) -> str:
+    """128-bit hash of where a sample is from and of its caption, 32 hexadecimal digits."""
+    return hashlib.blake2b(f"{source}\0{caption}".encode(), digest_size=16).hexdigest()
+
+
+def write(
+    folder: Path,
+    samples: Iterable[Sample | Drop],
+    *,
+    shard_size: int,
+    max_drop_fraction: float,
+) -> Counts:
+    """Write a data set in the order of ``samples``; the same samples give the same bytes.
+
+    Memory holds one shard's part of the manifest, the ledger, and the keys seen. A key that comes
+    a second time goes to the ledger. Raises ``ValueError`` where nothing is usable, where more
+    than ``max_drop_fraction`` of all is dropped, or for a key or an image type that WebDataset
+    could not read back; nothing but the ledger is left then, beside the folder.
+    """
+    if shard_size < 1:
+        raise ValueError(f"{folder}: shard_size is {shard_size}, expected at least 1")
+    drops: list[Drop] = []
+    written: list[Shard] = []
+    with atomic.folder(folder) as out:
+        with pq.ParquetWriter(out / MANIFEST, SCHEMA, compression="zstd") as manifest:
+            for part in _chunks(_usable(folder, samples, drops), shard_size):
+                shard, table = _write_shard(out, len(written), part, _count(written))
+                written.append(shard)
+                manifest.write_table(table, row_group_size=shard_size)
+            manifest.add_key_value_metadata({SHARDS_KEY.decode(): encode_shards(written)})
+        counts = Counts(
+            samples=_count(written),
+            dropped=sum(drop.reason != OUTSIDE for drop in drops),
+            shards=len(written),
+            reasons=dict(sorted(Counter(drop.reason for drop in drops).items())),
+        )
+        atomic.write_parquet(out / DROPS, drops_table(drops))
+        check_drops(folder, out / DROPS, counts, max_drop_fraction)
+    return counts
+
+
+def drops_table(drops: Iterable[Drop]) -> pa.Table:
+    """Drops as the ledger has them."""
+    drops = list(drops)
+    columns = {name: [getattr(drop, name) for drop in drops] for name in DROPS_SCHEMA.names}
+    return pa.table(columns, schema=DROPS_SCHEMA)
+
+
+def read_drops(folder: Path) -> pa.Table:
+    """The drop ledger: shard, key, reason, detail."""
+    return atomic.read_parquet(folder / DROPS, DROPS_SCHEMA)
+
+
+def _chunks(samples: Iterator[Sample], size: int) -> Iterator[Iterator[Sample]]:
+    """Cut a stream into streams of ``size`` without holding a chunk in memory."""
+    for first in samples:
+
+        def chunk(first: Sample = first) -> Iterator[Sample]:
+            yield first
+            for _ in range(size - 1):
+                following = next(samples, None)
+                if following is None:
+                    return
+                yield following
+
+        yield chunk()
+
+
+def _usable(folder: Path, samples: Iterable[Sample | Drop], drops: list[Drop]) -> Iterator[Sample]:
+    """Pass samples through; drops and second uses of a key go to the ledger."""
+    first_source: dict[str, str] = {}
+    for sample in samples:
+        if isinstance(sample, Drop):
+            drops.append(sample)
+        elif sample.key in first_source:
+            detail = f"{sample.source}; the key is that of {first_source[sample.key]}"
+            drops.append(Drop("", sample.key, "duplicate key", detail))
+        else:
+            _check_sample(folder, sample)
+            first_source[sample.key] = sample.source
+            yield sample
+
+
+def _check_sample(folder: Path, sample: Sample) -> None:
+    base = sample.key.rpartition("/")[2]
+    if not base or "." in base or sample.key.startswith("/"):
+        raise ValueError(
+            f"{folder}: key {sample.key!r} of {sample.source}: a key is not empty, has no leading "
+            "'/' and no '.' in its last part, for the first '.' begins the extension"
+        )
+    if sample.extension not in shards.IMAGES:
+        raise ValueError(
+            f"{folder}: {sample.key}: image type {sample.extension!r}; known: "
+            f"{', '.join(shards.IMAGES)}"
+        )
+
+
+def _write_shard(
+    out: Path, number: int, samples: Iterable[Sample], start: int
+) -> tuple[Shard, pa.Table]:
+    path = out / f"{number:05d}.tar"
+    rows: list[tuple[Any, ...]] = []
+    with shards.ShardWriter(path) as shard:
+        for row, one in enumerate(samples, start):
+            facts = {"source": one.source, "width": one.width, "height": one.height} | dict(
+                one.extra
+            )
+            shard.add(one.key, one.extension, one.image, one.caption, one.label, facts)
+            identity = uid(one.image), source_id(one.source, one.caption)
+            size = one.width, one.height
+            rows.append((row, path.name, one.key, *identity, one.caption, one.label, *size))
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    entry = Shard(path.name, shards.digest(path), path.stat().st_size, len(rows))
+    return entry, pa.table(columns, names=SCHEMA.names).cast(SCHEMA)
+
+
+def check_drops(folder: Path, ledger: Path, counts: Counts, most: float) -> None:
+    """Raise ``ValueError`` where nothing is usable or more than a share ``most`` was dropped.
+
+    The ledger is copied beside the folder then, so that a person can read what went wrong.
+    """
+    total = counts.samples + counts.dropped
+    beside = ledger_of(folder)
+    if counts.samples and counts.dropped <= most * total:
+        beside.unlink(missing_ok=True)
+        return
+    with atomic.file(beside) as temporary:
+        shutil.copyfile(ledger, temporary)
+    batch = next(pq.ParquetFile(ledger).iter_batches(REASONS_SHOWN), None)
+    shown = batch.to_pylist() if batch else []
+    first = "; ".join(
+        f"{drop['key'] or drop['shard']}: {drop['reason']} ({drop['detail']})" for drop in shown
+    )
+    what = (
+        f"{counts.dropped} of {total} samples dropped, more than max_drop_fraction {most}"
+        if counts.samples
+        else f"no usable sample among {counts.dropped}"
+    )
+    raise ValueError(f"{folder}: {what}" + (f": {first}" if first else "") + f"; see {beside}")
+
+
+def ledger_of(folder: Path) -> Path:
+    """Where the drop ledger of a data set lies that could not be made for its drops."""
+    return folder.with_name(f"{folder.name}.{DROPS}")
+
+
+def _count(entries: Iterable[Shard]) -> int:
+    return sum(shard.samples for shard in entries)

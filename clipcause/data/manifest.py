@@ -1,0 +1,311 @@
+"""Manifests: one row per usable sample of a data set, checked against its shards.
+
+``data/<name>/manifest.parquet``. A row is the position of a sample in the frozen order (order of
+the shards, then order in the shard) and identifies it within one manifest. The shards lie beside
+the manifest, or in place where they were downloaded to. ``clipcause.data.dataset`` and
+``clipcause.data.in_place`` write it.
+
+The identity of a data set (``sha256``) is the hash of the manifest file, which lists every shard
+with its SHA-256, size and number of samples. The manifest of a pool in place may have gigabytes, so
+its list also has a hash of each shard's rows, and the hash of the list is the identity: moving the
+pool to another place does not change it, and reading it takes no pass over the file.
+
+The file has one row group per shard, so a pool of any size is read shard by shard
+(``Manifest.shard_table``); ``table``, ``labels`` and ``captions`` hold a whole column in memory.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipcause.data import place, tar
+from clipcause.data.shards import Shard, check_facts, digest, images
+from clipcause.runtime import atomic
+
+MANIFEST = "manifest.parquet"
+SHARDS_KEY = b"clipcause.shards"
+PLACE_KEY = b"clipcause.place"
+PART_OF = re.compile(r"#\d+$")  # of a file that has several shards: which
+# shards of data sets that consist of captions and labels alone
+NO_IMAGES = (".parquet", ".tsv", ".csv", ".tsv.gz", ".csv.gz")
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("shard", pa.string()),
+        ("key", pa.string()),
+        ("uid", pa.string()),
+        ("source_id", pa.string()),
+        ("caption", pa.string()),
+        ("label", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+    ]
+)
+
+
+def uid(image: bytes) -> str:
+    """128-bit hash of an image's bytes, 32 hexadecimal digits."""
+    return blake2b(image, digest_size=16).hexdigest()
+
+
+def encode_shards(shards: Iterable[Shard]) -> str:
+    """The list of shards as the manifest's metadata have it."""
+    return json.dumps([shard.entry() for shard in shards], sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A data set on disk. Columns are read when they are asked for.
+
+    ``source`` is the folder or URL of shards that are read in place, None where they lie beside
+    the manifest.
+    """
+
+    folder: Path
+    sha256: str
+    shards: tuple[Shard, ...]
+    source: str | None = None
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # an open file and cached columns are not for other processes
+        return (Manifest, (self.folder, self.sha256, self.shards, self.source))
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """All columns (``SCHEMA``), one row per sample."""
+        return pq.read_table(self.folder / MANIFEST, partitioning=None)
+
+    @cached_property
+    def labels(self) -> list[str | None]:
+        """The class id of every row, ``None`` where it has none."""
+        return self._column("label")
+
+    @cached_property
+    def captions(self) -> list[str]:
+        """The caption of every row."""
+        return self._column("caption")
+
+    @cached_property
+    def starts(self) -> tuple[int, ...]:
+        """The first row of every shard, and the number of rows."""
+        sizes = [shard.samples for shard in self.shards]
+        return tuple(int(start) for start in np.cumsum([0, *sizes]))
+
+    def place(self, position: int) -> str:
+        """The path or URL of a shard; of its file, where a shard is a part of one (`file#3`)."""
+        name = PART_OF.sub("", self.shards[position].name)
+        return str(self.folder / name) if self.source is None else place.join(self.source, name)
+
+    def shard_table(self, position: int, columns: list[str] | None = None) -> pa.Table:
+        """The rows of one shard, all columns or those named; memory holds no others.
+
+        Raises ``ValueError`` where the file's rows are not those of the shard.
+        """
+        path = self.folder / MANIFEST
+        try:
+            table = self._parquet.read_row_group(position, columns=columns)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ValueError(
+                f"{path}: the rows of {self.shards[position].name} are damaged: {error}; "
+                "prepare the data set again"
+            ) from None
+        if "row" in table.column_names:
+            row_N = table["row"].to_numpy()
+            if not np.array_equal(row_N, np.arange(*self.starts[position : position + 2])):
+                raise ValueError(
+                    f"{path}: column 'row' does not count through {self.shards[position].name}"
+                )
+        return table
+
+    def images(self, shards: Iterable[int] | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield row and image bytes of the given shards (positions in the list; all of them).
+
+        A shard's size is compared with the manifest before its first image, the hash of each image
+        before it is yielded, and the shard's SHA-256 when it has been read, once per ``Manifest``.
+        In a tar that is read in place, what is no row of the manifest (because it was dropped) is
+        passed over. Raises ``ValueError`` or ``FileNotFoundError`` with the shard and the key.
+        """
+        for position in range(len(self.shards)) if shards is None else shards:
+            yield from self._shard_images(position, self._stamps.get(self.shards[position].name))
+
+    def image(self, rows: Iterable[int]) -> list[bytes]:
+        """The image bytes of a few rows, in the order in which they are given."""
+        rows = [int(row) for row in rows]
+        if outside := [row for row in rows if not 0 <= row < len(self)]:
+            raise ValueError(f"{self.folder}: row {outside[0]} is not among {len(self)} rows")
+        wanted = np.unique(np.array(rows, np.int64))
+        positions = np.searchsorted(self.starts, wanted, side="right") - 1
+        found: dict[int, bytes] = {}
+        for position in dict.fromkeys(int(position) for position in positions):
+            found |= dict(self._few(position, wanted[positions == position].tolist()))
+        return [found[row] for row in rows]
+
+    @cached_property
+    def _stamps(self) -> dict[str, str]:
+        """The stamps of the shard files whose SHA-256 has been compared."""
+        return {}
+
+    @cached_property
+    def _parquet(self) -> pq.ParquetFile:
+        path = self.folder / MANIFEST
+        return pq.ParquetFile(path, page_checksum_verification=True)
+
+    def _shard_images(self, position: int, known: str | None) -> Iterator[tuple[int, bytes]]:
+        self._need_images(position)
+        shard, path = self.shards[position], self.place(position)
+        before = place.facts(path)
+        check_facts(path, shard, before)
+        if known is not None and known != before.stamp:
+            raise ValueError(f"{path}: changed while the stage ran; run it again")
+        with place.opened(path) as stream:
+            reader = tar.Reader(stream, hashed=known is None)
+            rows = range(*self.starts[position : position + 2])
+            yield from self._matched(position, reader, rows)
+            if known is None:
+                found, _ = reader.finish()
+                if found != shard.sha256:
+                    raise ValueError(
+                        f"{path}: SHA-256 {found[:12]}…, the manifest says {shard.sha256[:12]}… "
+                        f"({shard.samples} samples); prepare the data set again"
+                    )
+                self._stamps[shard.name] = before.stamp
+
+    def _few(self, position: int, rows: list[int]) -> Iterator[tuple[int, bytes]]:
+        """Some rows of a shard, without reading more of it than lies before them."""
+        self._need_images(position)
+        path = self.place(position)
+        check_facts(path, self.shards[position], place.facts(path))
+        with place.opened(path) as stream:
+            yield from self._matched(position, tar.Reader(stream, hashed=False), rows)
+
+    def _need_images(self, position: int) -> None:
+        path = self.place(position)
+        if path.endswith(NO_IMAGES):
+            raise ValueError(
+                f"{self.folder}: this data set has no images, only captions and labels: "
+                f"{self.shards[position].name} is a table"
+            )
+
+    def _matched(
+        self, position: int, reader: tar.Reader, rows: Iterable[int]
+    ) -> Iterator[tuple[int, bytes]]:
+        """The images of ``rows``, which ascend, found by key and checked by their hash.
+
+        Where all rows of the shard are asked for, its tar is read to the end.
+        """
+        start, stop = self.starts[position : position + 2]
+        columns = self.shard_table(position, ["key", "uid"])
+        key_N, uid_N = (columns[name].to_pylist() for name in ("key", "uid"))
+        todo = {key_N[row - start]: row for row in rows}
+        path, whole = self.place(position), len(todo) == stop - start
+        at = start  # the row whose image comes next
+        seen = 0
+        try:
+            for seen, (key, content) in enumerate(images(reader, todo.__contains__), 1):
+                expected = key_N[at - start] if at < stop else "(nothing)"
+                if key != expected:
+                    if self.source is not None:
+                        continue  # it was dropped
+                    raise ValueError(
+                        f"{path}: image {seen} has key {key!r}, the manifest says {expected!r} "
+                        f"({stop - start} rows); the manifest is of other shards"
+                    )
+                at += 1
+                if (row := todo.get(key)) is None or content is None:
+                    continue
+                if uid_N[row - start] not in (None, uid(content)):
+                    raise ValueError(
+                        f"{path}: {key}: the image is not the one that the manifest is of "
+                        f"({len(content)} bytes, image {seen}); prepare the data set again"
+                    )
+                yield row, content
+                del todo[key]
+                if not todo and not whole:
+                    return
+        except tar.TarError as error:
+            # an audited tar may be damaged behind its last row; ours may not
+            if self.source is None or at < stop:
+                raise ValueError(
+                    f"{path}: damaged after {seen} images: {error}; prepare the data set again"
+                ) from None
+        if at != stop:
+            raise ValueError(
+                f"{path}: {seen} images, the manifest has {stop - start} rows"
+                f"; the first without an image has key {key_N[at - start]!r}"
+            )
+
+    def _column(self, name: str) -> list[Any]:
+        path = self.folder / MANIFEST
+        return pq.read_table(path, columns=[name], partitioning=None)[name].to_pylist()
+
+
+def read(folder: Path, *, shards: bool = True) -> Manifest:
+    """Open a data set and check that manifest and shard files fit each other.
+
+    ``shards=False`` needs the manifest alone (stages that never look at an image). Raises
+    ``FileNotFoundError`` or ``ValueError`` with the file and the counts that do not fit; contents
+    of shards are checked when they are read, and so are shards under a URL.
+    """
+    path = folder / MANIFEST
+    parquet = atomic.open_parquet(path)
+    atomic.check_schema(path, parquet.schema_arrow.remove_metadata(), SCHEMA)
+    metadata = parquet.metadata.metadata or {}
+    listed = metadata.get(SHARDS_KEY)
+    if listed is None:
+        raise ValueError(f"{path}: no list of shards in its metadata; prepare the data set again")
+    source = metadata.get(PLACE_KEY)
+    identity = digest(path) if source is None else sha256(listed).hexdigest()
+    entries = tuple(Shard(**entry) for entry in json.loads(listed))
+    manifest = Manifest(folder, identity, entries, None if source is None else source.decode())
+    _check_rows(path, parquet.metadata, manifest)
+    if shards:
+        _check_files(manifest)
+    return manifest
+
+
+def _check_files(manifest: Manifest) -> None:
+    if manifest.source is not None and place.is_url(manifest.source):
+        place.check(manifest.source)  # a request for each of 40,000 shards would take an hour
+        return
+    for position, shard in enumerate(manifest.shards):
+        path = manifest.place(position)
+        try:
+            found = place.facts(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path}: not found; the manifest lists it") from None
+        check_facts(path, shard, found)
+
+
+def _check_rows(path: Path, footer: pq.FileMetaData, manifest: Manifest) -> None:
+    """One row group per shard, with its rows and name: by the statistics in the footer."""
+    if footer.num_rows != len(manifest):
+        raise ValueError(
+            f"{path}: {footer.num_rows} rows, but its list of {len(manifest.shards)} shards counts "
+            f"{len(manifest)} samples"
+        )
+    if footer.num_row_groups != len(manifest.shards):
+        raise ValueError(
+            f"{path}: {footer.num_row_groups} row groups for {len(manifest.shards)} shards"
+        )
+    for position, shard in enumerate(manifest.shards):
+        start, stop = manifest.starts[position : position + 2]
+        group = footer.row_group(position)
+        row, name = (group.column(column).statistics for column in (0, 1))
+        if row is None or (row.min, row.max) != (start, stop - 1):
+            raise ValueError(
+                f"{path}: column 'row' does not count from {start} to {stop - 1} in {shard.name}"
+            )
+        if name is None or not name.min == name.max == shard.name:
+            raise ValueError(f"{path}: column 'shard' does not fit the list of shards")

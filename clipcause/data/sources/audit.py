@@ -1,0 +1,98 @@
+"""Looking at one image from the web: is it one, and can it be used?
+
+Everything that costs memory or time is limited before it is done: bytes and pixels by what the
+header says, the passes over a progressive JPEG by its scans. Only decoders of JPEG, PNG and WebP
+are ever tried, whatever the file is called.
+"""
+
+import io
+import warnings
+from typing import NamedTuple
+
+from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+from clipcause.config.datasets import Limits
+
+FORMATS = {
+    JpegImagePlugin.JpegImageFile.format: "jpg",
+    "MPO": "jpg",  # a JPEG with further pictures behind it
+    PngImagePlugin.PngImageFile.format: "png",
+    WebPImagePlugin.WebPImageFile.format: "webp",
+}
+OPENED = ("JPEG", "PNG", "WEBP")
+START_OF_SCAN = b"\xff\xda"
+MOST_SCANS = 500  # encoders make about ten; each costs a pass over the whole picture
+DRAFT = 8  # the JPEG decoder can leave out all but an eighth of both sides
+
+UNDECODABLE = "undecodable"
+TOO_SMALL = "too small"
+TOO_LARGE = "too large"
+TOO_LONG = "too long"
+
+
+class Fault(NamedTuple):
+    """Why an image cannot be used, in two words and with its facts."""
+
+    reason: str
+    detail: str
+
+
+class Look(NamedTuple):
+    """An image that can be used; ``extension`` says what it is, whatever its name says."""
+
+    width: int
+    height: int
+    extension: str
+
+
+def look(content: bytes, limits: Limits) -> Look | Fault:
+    """Look at an image as ``limits.decode`` says; nothing is raised for any content."""
+    if len(content) > limits.most_bytes:
+        return Fault(TOO_LARGE, f"{len(content):,} bytes are more than {limits.most_bytes:,}")
+    with warnings.catch_warnings():
+        # of odd EXIF data, which nobody reads, and of many pixels, which are counted here
+        warnings.simplefilter("ignore")
+        try:
+            return _look(content, limits)
+        except MemoryError:
+            raise  # says nothing about the image
+        except Exception as error:  # decoders raise what they like
+            said = str(error) if str(error) and isinstance(error, OSError) else repr(error)
+            return Fault(UNDECODABLE, said[:200])
+
+
+def too_long(width: int, height: int, limits: Limits) -> Fault | None:
+    """What is wrong with an image's proportions; at a model's size one side would stay huge."""
+    if max(width, height) <= limits.most_ratio * min(width, height):
+        return None
+    most = limits.most_ratio
+    return Fault(TOO_LONG, f"{width} x {height} pixels, the sides' ratio is at most {most:g}")
+
+
+def _look(content: bytes, limits: Limits) -> Look | Fault:
+    try:
+        picture = Image.open(io.BytesIO(content), formats=OPENED)
+    except Image.UnidentifiedImageError:
+        # Pillow's own words name a Python object and its address
+        return Fault(UNDECODABLE, f"neither JPEG, PNG nor WebP: {content[:8]!r}")
+    except Image.DecompressionBombError as error:
+        return Fault(TOO_LARGE, str(error))
+    with picture:
+        width, height = picture.size
+        if width * height > limits.most_pixels:
+            return Fault(
+                TOO_LARGE, f"{width} x {height} pixels are more than {limits.most_pixels:,}"
+            )
+        if min(width, height) < limits.least_side:
+            return Fault(TOO_SMALL, f"{width} x {height} pixels, the least is {limits.least_side}")
+        if fault := too_long(width, height, limits):
+            return fault
+        extension = FORMATS[picture.format]
+        scans = content.count(START_OF_SCAN) if extension == "jpg" else 0
+        if scans > MOST_SCANS:
+            return Fault(TOO_LARGE, f"{scans:,} scans in a JPEG are more than {MOST_SCANS}")
+        if limits.decode == "draft":
+            picture.draft(None, (max(1, width // DRAFT), max(1, height // DRAFT)))
+        if limits.decode != "header":
+            picture.load()
+    return Look(width, height, extension)

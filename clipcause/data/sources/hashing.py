@@ -1,0 +1,16 @@
+"""SHA-256 of files in a folder or behind a URL."""
+
+import hashlib
+
+from clipcause.data import place
+
+BLOCK = 1 << 22
+
+
+def sha256(path: str) -> str:
+    """The hash of a file, hexadecimal, read in blocks."""
+    found = hashlib.sha256()
+    with place.opened(path) as stream:
+        while block := stream.read(BLOCK):
+            found.update(block)
+    return found.hexdigest()

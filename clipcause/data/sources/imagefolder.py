@@ -1,0 +1,287 @@
+"""`imagefolder`: a folder a class, as ImageNet, -V2, -Sketch, -R, -A and ObjectNet are distributed.
+
+An image is stored with its own bytes, which are read through once to see that they decode: nothing
+is recoded unless a border is cut off or a size is asked for. The caption is the class's name.
+
+Layouts: `wnid`, folders named by class ids (ImageNet sorted into folders, -Sketch, -R, -A);
+`index`, by the position of the class in the list (ImageNet-V2: 0 … 999); `objectnet`, the root of
+`objectnet-1.0` with `images/<folder>` and `mappings/`. ObjectNet names its folders itself. Its 113
+labels that overlap ImageNet are classes of the test set in the class list; the images of the other
+200 are in the ledger as outside the class list, which is no damage.
+
+ObjectNet's images have a red line one pixel wide around them, which its terms ask everybody to keep
+where the images are shown, and which tells a model that it is being tested: it is cut off, one
+pixel on every side (the authors' own loader cuts two).
+"""
+
+import io
+import json
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+from urllib.parse import quote
+
+from PIL import Image
+
+from clipcause.captions import classes
+from clipcause.captions.classes import ClassNames
+from clipcause.config import nearest
+from clipcause.config.datasets import Limits
+from clipcause.config.sources import ImageFolder
+from clipcause.data.dataset import OUTSIDE, Drop, Sample
+from clipcause.data.sources import audit
+from clipcause.runtime.parallel import cores
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+NO_IMAGE = "not an image"
+OBJECTNET = "objectnet"
+RED_LINE = 1  # pixels
+AHEAD = 4  # images under way for each core
+SHOWN = 3
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class ClassFolder(NamedTuple):
+    """A folder of images; ``label`` is None where its class is not in the list."""
+
+    path: Path
+    label: str | None
+
+
+class Picture(NamedTuple):
+    """What is stored of an image."""
+
+    content: bytes
+    extension: str
+    width: int
+    height: int
+
+
+def read_imagefolder(
+    root: Path, known: Mapping[str, ClassNames], options: ImageFolder, limits: Limits
+) -> Iterator[Sample | Drop]:
+    """Every image below ``root``, class by class in the order of the list, then by file name.
+
+    What cannot be used is a Drop. Raises ``ValueError`` for a folder that names no class, and for
+    fewer or more classes (now) or images (at the end) than ``options`` states.
+    """
+    folders = class_folders(root, known, options.layout)
+    found = len({folder.label for folder in folders} - {None})
+    if options.classes and found != options.classes:
+        raise ValueError(
+            f"{root}: folders of {found} classes, the parameters say {options.classes}; is the "
+            "download complete?"
+        )
+    return _read(root, folders, known, options, limits)
+
+
+def class_folders(root: Path, known: Mapping[str, ClassNames], layout: str) -> list[ClassFolder]:
+    """The folders in the order of the class list, those of other classes last.
+
+    Raises ``FileNotFoundError`` where there are none, ``ValueError`` for one that names no class.
+    """
+    base = root / "images" if layout == OBJECTNET else root
+    if not base.is_dir():
+        raise FileNotFoundError(f"{base}: no such folder")
+    names = sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
+    if not names:
+        raise FileNotFoundError(f"{base}: no folders in it; {layout} has a folder for every class")
+    own = list(classes.own(known))
+    labels: Mapping[str, str | None]
+    if layout == "index":
+        labels = {str(index): label for index, label in enumerate(own)}
+    elif layout == "wnid":
+        labels = {label: label for label in own}
+    else:
+        labels = _objectnet(root / "mappings", known)
+    _check_folders(base, names, labels, layout)
+    place = {label: index for index, label in enumerate(known)}
+    folders = [ClassFolder(base / name, labels[name]) for name in names]
+    return sorted(folders, key=lambda f: len(place) if f.label is None else place[f.label])
+
+
+def _check_folders(
+    base: Path, names: list[str], labels: Mapping[str, str | None], layout: str
+) -> None:
+    strange = [name for name in names if name not in labels]
+    if not strange:
+        return
+    shown = "; ".join(f"{name!r}, {nearest(name, labels)}" for name in strange[:SHOWN])
+    numbers = layout == "wnid" and all(name.isdigit() for name in names)
+    hint = "; folders named by numbers are layout: index" if numbers else ""
+    raise ValueError(
+        f"{base}: {len(strange)} of {len(names)} folders name no class of the list: {shown}{hint}"
+    )
+
+
+def _objectnet(mappings: Path, known: Mapping[str, ClassNames]) -> dict[str, str | None]:
+    """ObjectNet's folders to class ids, None for classes outside the list."""
+    label_of = _mapping(mappings / "folder_to_objectnet_label.json")
+    overlap = _mapping(mappings / "objectnet_to_imagenet_1k.json")
+    ids = {entry.name: key for key, entry in known.items() if entry.test_set == OBJECTNET}
+    if not ids:
+        raise ValueError(
+            f"{mappings}: the class list has no classes of the test set {OBJECTNET!r}; "
+            "use data/classes/imagenet.yaml"
+        )
+    said = {label.lower(): len(glosses.split("; ")) for label, glosses in overlap.items()}
+    listed = {name: len(known[key].covers) for name, key in ids.items()}
+    if said != listed:
+        differ = sorted({name for name, _ in said.items() ^ listed.items()})
+        raise ValueError(
+            f"{mappings / 'objectnet_to_imagenet_1k.json'}: not the mapping that the class list "
+            f"has: {', '.join(map(repr, differ[:SHOWN]))} differ"
+        )
+    return {folder: ids.get(label.lower()) for folder, label in label_of.items()}
+
+
+def _mapping(path: Path) -> dict[str, str]:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not found; it is part of ObjectNet's archive")
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(content, dict) or not all(isinstance(v, str) for v in content.values()):
+        raise ValueError(f"{path}: expected names to names")
+    return content
+
+
+def _read(
+    root: Path,
+    folders: list[ClassFolder],
+    known: Mapping[str, ClassNames],
+    options: ImageFolder,
+    limits: Limits,
+) -> Iterator[Sample | Drop]:
+    one = partial(_one, root, known, options, limits)
+    images = 0
+    for result in _ahead(one, _files(folders)):
+        images += isinstance(result, Sample) or result.reason not in (OUTSIDE, NO_IMAGE)
+        yield result
+    if options.images and images != options.images:
+        raise ValueError(
+            f"{root}: {images:,} images, the parameters say {options.images:,}; is the download "
+            "complete?"
+        )
+
+
+def _files(folders: list[ClassFolder]) -> Iterator[tuple[os.DirEntry[str], str | None]]:
+    base = folders[0].path.parent
+    for entry in sorted(os.scandir(base), key=lambda entry: entry.name):
+        if not entry.is_dir():
+            yield entry, None
+    for folder in folders:
+        for entry in sorted(os.scandir(folder.path), key=lambda entry: entry.name):
+            yield entry, folder.label
+
+
+def _one(
+    root: Path,
+    known: Mapping[str, ClassNames],
+    options: ImageFolder,
+    limits: Limits,
+    item: tuple[os.DirEntry[str], str | None],
+) -> Sample | Drop:
+    entry, label = item
+    path = Path(entry.path)
+    relative = path.relative_to(root)
+    # escaped, for ImageNet-A's names have dots, where WebDataset's extension would begin
+    key = quote(os.fsencode(relative.with_suffix("")), safe="/ ").replace(".", "%2E")
+    where = os.fsencode(relative.parent).decode("utf-8", "backslashreplace")
+
+    def drop(reason: str, detail: str) -> Drop:
+        return Drop(where, key, reason, detail)
+
+    if label is None:
+        return drop(OUTSIDE, "a class that is not in the list, or a file beside the class folders")
+    if entry.is_dir() or path.suffix.lower() not in EXTENSIONS:
+        return drop(NO_IMAGE, f"{key}: a folder, or another type of file")
+    border = options.border
+    if border is None:
+        border = RED_LINE if options.layout == OBJECTNET else 0
+    try:
+        source = os.fsencode(relative).decode()
+    except UnicodeDecodeError:
+        return drop("name is not UTF-8", where)
+    picture = stored(path, border, options.resize, limits)
+    if isinstance(picture, audit.Fault):
+        return drop(picture.reason, picture.detail)
+    return Sample(
+        key=key,
+        image=picture.content,
+        extension=picture.extension,
+        caption=known[label].name,
+        label=label,
+        width=picture.width,
+        height=picture.height,
+        source=source,
+    )
+
+
+def stored(path: Path, border: int, resize: int, limits: Limits) -> Picture | audit.Fault:
+    """What is kept of an image file, or why it cannot be used.
+
+    Its own bytes, unless it is cut (then PNG, which loses nothing) or made smaller (JPEG).
+    """
+    if (size := path.stat().st_size) > limits.most_bytes:
+        return audit.Fault(audit.TOO_LARGE, f"{size:,} bytes are more than {limits.most_bytes:,}")
+    content = path.read_bytes()
+    found = audit.look(content, limits)
+    if isinstance(found, audit.Fault):
+        return found
+    width, height, extension = found
+    if not border and not 0 < resize < min(width, height):
+        return Picture(content, extension, width, height)
+    inner = min(width, height) - 2 * border
+    if inner < limits.least_side:
+        return audit.Fault(
+            audit.TOO_SMALL, f"{width} x {height} pixels, {border} cut off each side"
+        )
+    if fault := audit.too_long(width - 2 * border, height - 2 * border, limits):
+        return fault
+    try:
+        picture = Image.open(io.BytesIO(content), formats=audit.OPENED)
+        cut = picture.crop((border, border, width - border, height - border))
+    except (OSError, ValueError, SyntaxError) as error:
+        return audit.Fault(audit.UNDECODABLE, str(error))
+    if not 0 < resize < inner:
+        return _encoded(cut, "PNG", "png", compress_level=6)
+    sides = [max(1, round(side * resize / inner)) for side in cut.size]
+    small = cut.convert("RGB").resize((sides[0], sides[1]), Image.Resampling.BICUBIC)
+    return _encoded(small, "JPEG", "jpg", quality=95, subsampling=0)
+
+
+def _encoded(picture: Image.Image, kind: str, extension: str, **settings: int) -> Picture:
+    if kind == "PNG" and picture.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
+        picture = picture.convert("RGB")
+    # what is written along otherwise: resolution, colour profile, EXIF
+    picture.info = {k: v for k, v in picture.info.items() if k == "transparency"}
+    stream = io.BytesIO()
+    picture.save(stream, kind, **settings)
+    return Picture(stream.getvalue(), extension, *picture.size)
+
+
+def _ahead(function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
+    """``map`` on threads, in order, a few items ahead: Pillow frees the interpreter."""
+    workers = cores()
+    # threads that put warnings aside put back each other's filters: ours come back at the end
+    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Out]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= AHEAD * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

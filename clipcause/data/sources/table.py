@@ -1,0 +1,155 @@
+"""`table`: captions and labels without images, in Parquet, TSV or CSV files (TSV and CSV also .gz).
+
+LAION's metadata (URL, TEXT, …) and ImageNet-Captions are such. What can be studied without an image
+(class frequencies, splits by caption) needs no more. The tables stay where they are; each is cut
+into shards of 262,144 rows, so that memory holds one of these. TSV has no quotes, CSV has.
+"""
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from clipcause.config.sources import Table
+from clipcause.data import place
+from clipcause.data.dataset import Drop
+from clipcause.data.in_place import Part
+from clipcause.data.place import Facts
+from clipcause.data.shards import Shard
+from clipcause.data.sources import columns, hashing
+
+PARQUET, TSV, CSV = (".parquet",), (".tsv", ".tsv.gz"), (".csv", ".csv.gz")
+ROWS = 1 << 18  # of a shard
+BLOCK = 1 << 24  # bytes of a CSV file that are parsed at once; a line is no longer
+SHOWN = 80  # characters of a bad line
+
+
+def read_table(where: str, options: Table, rows: int = ROWS) -> tuple[str, Iterator[Part]]:
+    """The folder or URL that the tables lie in, and their shards in the order of the names.
+
+    ``where`` is a folder, a URL, or one file. Rows without a caption, with bytes that are no UTF-8
+    or with another number of columns go to the ledger. Raises ``FileNotFoundError`` or
+    ``ValueError`` with the file, for one that is missing or damaged and for a missing column.
+    """
+    base, files = _files(where)
+    if not files:
+        known = ", ".join((*PARQUET, *TSV, *CSV))
+        raise FileNotFoundError(f"{where}: no tables there ({known})")
+    return base, _parts(base, files, options, rows)
+
+
+def _files(where: str) -> tuple[str, dict[str, Facts]]:
+    if where.endswith((*PARQUET, *TSV, *CSV)):
+        name = PurePosixPath(where).name
+        return where[: -len(name) - 1] or ".", {name: place.facts(where)}
+    found = place.listing(where)
+    return where, {k: v for k, v in found.items() if k.endswith((*PARQUET, *TSV, *CSV))}
+
+
+def _parts(base: str, files: dict[str, Facts], options: Table, rows: int) -> Iterator[Part]:
+    names = {
+        role: getattr(options, role)
+        for role in ("caption", "url", "label", "key", "width", "height")
+    }
+    for name, facts in files.items():
+        path = place.join(base, name)
+        sha256 = hashing.sha256(path)
+        start = 0
+        with place.opened(path) as stream:
+            for number, (table, broken) in enumerate(_tables(path, stream, options, names, rows)):
+                shard = f"{name}#{number}"
+                found = columns.rows(table, names, start)
+                drops = [*broken, *_lacking(found, shard)]
+                kept = columns.without(found, sorted({*found.not_text, *found.empty}))
+                yield Part(Shard(shard, sha256, facts.bytes, kept.num_rows), kept, drops)
+                start += table.num_rows
+
+
+def _lacking(found: columns.Rows, shard: str) -> list[Drop]:
+    keys = found.table["key"]
+    reasons = ((found.not_text, "not UTF-8"), (found.empty, "no caption"))
+    return [
+        Drop(shard, keys[at].as_py(), reason, "") for places, reason in reasons for at in places
+    ]
+
+
+def _tables(
+    path: str, stream: Any, options: Table, names: columns.Names, rows: int
+) -> Iterator[tuple[pa.Table, list[Drop]]]:
+    """Tables of ``rows`` rows, the last of fewer, and the lines before them that are none."""
+    broken: list[Drop] = []
+    waiting: list[pa.RecordBatch] = []
+    try:
+        batches = (
+            _parquet(path, stream, names, rows)
+            if path.endswith(PARQUET)
+            else _lines(path, stream, options, names, broken)
+        )
+        for batch in batches:
+            waiting.append(batch)
+            while sum(batch.num_rows for batch in waiting) >= rows:
+                table = pa.Table.from_batches(waiting)
+                yield table.slice(0, rows), list(broken)
+                broken.clear()
+                waiting = table.slice(rows).to_batches()
+    except (pa.ArrowInvalid, EOFError, OSError, zlib.error) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path}: cannot be read to its end: {error}; fetch it again") from None
+    if waiting or broken:
+        table = pa.Table.from_batches(waiting) if waiting else None
+        if table is None:
+            table = pa.table({name: pa.array([], pa.string()) for name in columns.wanted(names)})
+        yield table, list(broken)
+
+
+def _parquet(path: str, stream: Any, names: columns.Names, rows: int) -> Iterator[pa.RecordBatch]:
+    file = pq.ParquetFile(stream)
+    columns.check(path, file.schema_arrow.names, names)
+    yield from file.iter_batches(batch_size=rows, columns=columns.wanted(names))
+
+
+def _lines(
+    path: str, stream: Any, options: Table, names: columns.Names, broken: list[Drop]
+) -> Iterator[pa.RecordBatch]:
+    def odd(row: pyarrow.csv.InvalidRow) -> str:
+        text = row.text[:SHOWN]
+        detail = f"{row.actual_columns} columns instead of {row.expected_columns}: {text}"
+        broken.append(Drop(PurePosixPath(path).name, "", "broken line", detail))
+        return "skip"
+
+    tabs = path.endswith(TSV)
+    columns.check(path, options.header or _header(path, stream, tabs=tabs), names)
+    parse = pyarrow.csv.ParseOptions(
+        delimiter="\t" if tabs else ",",
+        quote_char=False if tabs else '"',
+        newlines_in_values=not tabs,
+        invalid_row_handler=odd,
+    )
+    read = pyarrow.csv.ReadOptions(
+        use_threads=False, block_size=BLOCK, column_names=options.header or None
+    )
+    wanted = columns.wanted(names)
+    convert = pyarrow.csv.ConvertOptions(
+        # as bytes: one caption that is no UTF-8 must not end the file
+        check_utf8=False,
+        column_types={name: pa.binary() for name in wanted},
+        include_columns=wanted,
+    )
+    inner = pa.PythonFile(stream, "r")
+    source = pa.CompressedInputStream(inner, "gzip") if path.endswith(".gz") else inner
+    yield from pyarrow.csv.open_csv(source, read, parse, convert)
+
+
+def _header(path: str, stream: Any, *, tabs: bool) -> list[str]:
+    """The names in the first line; the stream is at its start again."""
+    lines = gzip.GzipFile(fileobj=stream) if path.endswith(".gz") else stream
+    line = lines.readline(BLOCK).decode("utf-8-sig", "replace").rstrip("\r\n")
+    stream.seek(0)
+    return line.split("\t") if tabs else next(csv.reader([line]), [])

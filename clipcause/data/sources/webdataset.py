@@ -1,0 +1,240 @@
+"""`webdataset`: what img2dataset wrote, tars of images with captions, read where they lie.
+
+Beside `00000.tar` lies `00000_stats.json`, written last, with the number of samples that should be
+in it. The tars are read once, each by one task of the engine, and that reading is the audit too:
+whatever is wrong with a tar or a sample goes to the ledger and stops nothing. Nothing is copied;
+the URLs in the metadata are hashed and never fetched.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import braceexpand
+import pyarrow as pa
+from fsspec.utils import glob_translate
+
+from clipcause.config import nearest
+from clipcause.config.datasets import Limits
+from clipcause.config.engine import Engine
+from clipcause.data import place, tar
+from clipcause.data.dataset import Drop
+from clipcause.data.in_place import PART, Part, rows_digest
+from clipcause.data.place import Facts
+from clipcause.data.shards import Shard
+from clipcause.data.sources.members import Reading, Row
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime import versions
+from clipcause.runtime.engine import shardwise
+
+CODE = tuple(
+    f"clipcause.data.{module}"
+    for module in (
+        *("sources.webdataset", "sources.members", "sources.audit", "in_place"),
+        *("tar", "shards", "dataset", "manifest"),
+    )
+)
+WILD = re.compile(r"[*?\[]")
+STATS = "_stats.json"
+LARGEST_STATS = 1 << 24
+FACTS = b"clipcause.part"
+
+MISSING = "missing tar"
+UNREADABLE = "unreadable tar"
+DAMAGED = "damaged tar"
+TRUNCATED = "truncated tar"
+MORE = "data after the end of the tar"
+COUNTS = "counts differ from the statistics"
+NO_STATS = "no statistics"
+UNREADABLE_STATS = "unreadable statistics"
+
+
+@dataclass(frozen=True)
+class Tar:
+    """One tar to read, as a listing shows it. ``found`` is None where only its statistics are
+    there; ``stats`` where it has none, which counts where others have (``compared``)."""
+
+    name: str
+    found: Facts | None
+    stats: Facts | None
+    compared: bool
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The task of one tar: its part of the manifest and of the ledger, as a table."""
+
+    source: str
+    limits: Limits
+    label: str
+
+    def start(self) -> None:
+        """Nothing to load."""
+
+    def __call__(self, item: Tar, /) -> pa.Table:
+        """Read a tar. Raises ``OSError`` where it cannot be had, ``ValueError`` where it changes
+        while it is read; nothing for what is in it."""
+        return encode(read_tar(self, item))
+
+    def name(self, item: Tar, /) -> str:
+        """Path or URL of the tar."""
+        return place.join(self.source, item.name)
+
+
+def parts(
+    source: str, shards: str | list[str], label: str, limits: Limits, where: Engine, name: str
+) -> Iterator[Part]:
+    """The parts of a pool's shards in their order, from the shard cache where they are in it.
+
+    Raises ``ValueError`` or ``FileNotFoundError`` at once where a tar that is named, the place or
+    its driver is missing.
+    """
+    items = tars(source, shards)
+    task = Audit(source, limits, label)
+    made_by = (cache.code(*CODE), versions.used("pillow"), source, label, limits.model_dump())
+
+    def key(item: Tar) -> str:
+        return cache.key(*made_by, asdict(item))
+
+    results = shardwise(
+        task, items, key=key, store=cache.TABLE, where=where, label=f"prepare {name}"
+    )
+    return map(decode, results)
+
+
+def tars(source: str, shards: str | list[str]) -> list[Tar]:
+    """The tars below ``source``: those named, in the order given, braces expanded; what a pattern
+    with * finds is in natural order (2 before 10)."""
+    listed = place.listing(source)
+    patterns = [shards] if isinstance(shards, str) else shards
+    names = [name for pattern in patterns for name in braceexpand.braceexpand(pattern)]
+    chosen: dict[str, None] = {}
+    for name in names:
+        matching = _matching(name, listed) if WILD.search(name) else [name]
+        if not matching:
+            raise FileNotFoundError(f"{source}: nothing is called {name}")
+        chosen |= dict.fromkeys(matching)
+    absent = [name for name in names if not WILD.search(name) and name not in listed]
+    if absent:
+        tip = nearest(absent[0], [name for name in listed if not name.endswith(STATS)][:10_000])
+        raise FileNotFoundError(
+            f"{place.join(source, absent[0])}: not found ({len(absent):,} of {len(names):,} named "
+            f"shards are missing); {tip} A pattern with * takes what is there"
+        )
+    stats = {name: listed.get(_stats_name(name)) for name in chosen}
+    compared = any(facts is not None for facts in stats.values())
+    return [Tar(name, listed.get(name), stats[name], compared) for name in chosen]
+
+
+def read_tar(task: Audit, item: Tar) -> Part:
+    """Read one tar from start to end and look at every sample."""
+    reading = Reading(item.name, task.limits, task.label)
+    damage: Drop | None = None
+    path = task.name(item)
+    if item.found is None:
+        shard = Shard(item.name, "", 0, 0)
+        damage = Drop(item.name, "", MISSING, f"only its {_stats_name(item.name)} is there")
+    else:
+        digest, damage, more = _read(path, item.name, item.found, reading)
+        if more:
+            detail = "readers stop at the end mark, so its samples are lost"
+            reading.remarks.append(Drop(item.name, "", MORE, detail))
+        shard = Shard(item.name, digest, item.found.bytes, len(reading.rows))
+    columns = zip(*reading.rows, strict=True) if reading.rows else [[] for _ in Row._fields]
+    arrays = dict(zip(Row._fields, map(list, columns), strict=True))
+    rows = pa.table(arrays, schema=PART)
+    shard = shard._replace(rows=rows_digest(rows))
+    stated = _stated(task, item, reading)
+    lost = max(0, stated - reading.images) if stated is not None else 0
+    if damage is not None:
+        # a damage counts as one sample lost where nobody knows how many
+        (reading.remarks if lost else reading.drops).append(damage)
+    if stated is not None and stated != reading.images:
+        detail = f"{reading.images:,} samples, the statistics say {stated:,}"
+        reading.remarks.append(Drop(item.name, "", COUNTS, detail))
+    return Part(shard, rows, reading.drops, reading.remarks, lost)
+
+
+def encode(part: Part) -> pa.Table:
+    """A part as one table: its rows, the rest in the metadata of its schema."""
+    facts = {
+        "shard": part.shard.entry(),
+        "drops": [list(vars(drop).values()) for drop in part.drops],
+        "remarks": [list(vars(drop).values()) for drop in part.remarks],
+        "lost": part.lost,
+    }
+    return part.rows.replace_schema_metadata({FACTS: json.dumps(facts)})
+
+
+def decode(table: pa.Table) -> Part:
+    """What ``encode`` made."""
+    facts = json.loads(table.schema.metadata[FACTS])
+    drops, remarks = ([Drop(*drop) for drop in facts[name]] for name in ("drops", "remarks"))
+    rows = table.replace_schema_metadata(None)
+    return Part(Shard(**facts["shard"]), rows, drops, remarks, facts["lost"])
+
+
+def _read(path: str, name: str, found: Facts, reading: Reading) -> tuple[str, Drop | None, bool]:
+    """The SHA-256 of the tar, its damage, and whether there is something after its end."""
+    damage: Drop | None = None
+    members = 0
+    before = place.facts(path)
+    with place.opened(path) as stream:
+        reader = tar.Reader(stream, hashed=True)
+        try:
+            for member in tar.members(reader, reading.is_read):
+                members += 1
+                reading.add(member)
+        except tar.TarError as error:
+            kind = TRUNCATED if isinstance(error, tar.TruncatedTarError) else DAMAGED
+            reason = kind if members else UNREADABLE
+            damage = Drop(name, "", reason, f"{error}, after {members:,} members")
+        reading.end(damaged=damage is not None)
+        digest, more = reader.finish()
+    # some object stores state the time in one way in a listing and in another for one file
+    listed = before if not place.is_url(path) else before._replace(stamp=found.stamp)
+    if listed != found or place.facts(path) != before or reader.position != found.bytes:
+        raise ValueError(f"{path}: changed while it was read; run again when it is complete")
+    return digest, damage, more and damage is None
+
+
+def _stated(task: Audit, item: Tar, reading: Reading) -> int | None:
+    """The number of samples that the statistics beside a tar say; None where they say none."""
+    if item.stats is None:
+        if item.compared:
+            detail = "other tars have them; was the download of this one finished?"
+            reading.remarks.append(Drop(item.name, "", NO_STATS, detail))
+        return None
+    path = place.join(task.source, _stats_name(item.name))
+    try:
+        if item.stats.bytes > LARGEST_STATS:
+            raise ValueError(f"{item.stats.bytes:,} bytes")  # noqa: TRY301 - one ledger entry
+        with place.opened(path) as stream:
+            content: Any = json.loads(stream.read(LARGEST_STATS))
+        successes = content["successes"]
+        if not isinstance(successes, int) or successes < 0:
+            raise ValueError(f"successes: {successes!r}")  # noqa: TRY301
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        detail = f"{_stats_name(item.name)}: {error!r}"
+        reading.remarks.append(Drop(item.name, "", UNREADABLE_STATS, detail[:200]))
+        return None
+    return successes
+
+
+def _matching(pattern: str, listed: Iterable[str]) -> list[str]:
+    """The names that a pattern finds, in natural order, and tars of which only statistics are."""
+    expression = re.compile(glob_translate(pattern))
+    names = {name for name in listed if expression.match(name)}
+    lost = (name.removesuffix(STATS) + ".tar" for name in listed if name.endswith(STATS))
+    return sorted(names | {name for name in lost if expression.match(name)}, key=_natural)
+
+
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    pieces = re.split(r"(\d+)", name)
+    return [(int(p), "") if p.isdigit() and p.isascii() else (-1, p) for p in pieces], name
+
+
+def _stats_name(name: str) -> str:
+    return name.removesuffix(".tar") + STATS

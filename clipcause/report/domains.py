@@ -1,0 +1,180 @@
+"""Splits of whole domains: what they kept, how sure that is, and accuracy by their mix."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from clipcause.config.splits import ByDomain
+from clipcause.report import charts, domain_charts, series
+from clipcause.report.content import Content
+from clipcause.report.markup import chip, data_table, key, panels, paragraph, table_row
+from clipcause.report.series import Rows
+from clipcause.report.study import Study
+
+TITLE = "Whole domains"
+NONE = "–"
+COLUMNS = {
+    "domains": (
+        "test", "domains", "split", "rows", "ambiguous", "share", "top1", "low", "high", "colour",
+    ),
+}  # fmt: skip
+
+
+def chosen(study: Study) -> dict[str, Mapping[str, Any]]:
+    """The cards of the splits that the rule `domain` made, by name."""
+    return {
+        name: study.splits[name].card
+        for name, rule in study.rules.items()
+        if isinstance(rule, ByDomain)
+    }
+
+
+def rows(content: Content) -> Rows:
+    """Top-1 in % with its Wilson interval per condition and test set, beside the share in % of the
+    second domain among the rows that are called one of the two."""
+    cards, colour = chosen(content.study), series.colours(content.study)
+    found: Rows = []
+    for line in content.lines:
+        one = line.condition
+        if one.split not in cards:
+            continue
+        card = cards[one.split]
+        first, second, ambiguous = card["classifier"]["names"]
+        after = card["domains"]["after"]
+        both = after[first] + after[second]
+        for test, cell in line.cells.items() if both else ():
+            found.append(
+                {
+                    "test": test,
+                    "domains": card["parameters"]["domain"],
+                    "split": one.name,
+                    "rows": sum(after.values()),
+                    "ambiguous": after[ambiguous],
+                    "share": round(100 * after[second] / both, 4),
+                    "top1": round(100 * cell.top1.value, 4),
+                    "low": round(100 * cell.top1.low, 4),
+                    "high": round(100 * cell.top1.high, 4),
+                    "colour": colour[one.name],
+                }
+            )
+    return found
+
+
+def tables(content: Content) -> dict[str, tuple[tuple[str, ...], Rows]]:
+    """The CSV files of the plots: columns and rows by name."""
+    return {"domains": (COLUMNS["domains"], rows(content))}
+
+
+def figures(content: Content) -> dict[str, charts.Spec]:
+    """The figure, where a model has learnt from such a split."""
+    drawn = rows(content)
+    if not drawn:
+        return {}
+    looks = {row["split"]: (row["colour"], "circle") for row in drawn}
+    panel = domain_charts.panel(_axis(content.study), looks)
+    order = list(content.study.tests)
+    return {
+        "domains": charts.figure(
+            panel,
+            drawn,
+            order,
+            "Accuracy by the mix of two domains",
+            "A point per split in its colour; grey joins splits of one size without ambiguous "
+            "rows. Bars: 95 % intervals over test images.",
+        )
+    }
+
+
+def part(content: Content) -> str:
+    """The section; empty where no split is of whole domains."""
+    cards = chosen(content.study)
+    if not cards:
+        return ""
+    return (
+        _kept(content, cards)
+        + _sure(cards)
+        + paragraph(
+            "Precision and recall are those of labelled rows that neither fitted the classifier "
+            "nor chose its thresholds, at the balance of the two domains among them (or at the "
+            "prior that is stated); 95 % Wilson intervals. They are not those of the pool: rows of "
+            "neither domain have no label, are not among them, and may still be called one.",
+            "soft",
+        )
+        + _plots(content)
+    )
+
+
+def _kept(content: Content, cards: Mapping[str, Mapping[str, Any]]) -> str:
+    """What every split kept of each domain."""
+    made, colour = [], series.colours(content.study)
+    for name, card in cards.items():
+        facts, names = card["domains"], card["classifier"]["names"]
+        told = [
+            f"{escape(domain)} {facts['after'][domain]:,} of {facts['before'][domain]:,}"
+            for domain in names
+        ]
+        cells = [f"{sum(facts['after'].values()):,}", *told]
+        made.append(table_row(f"{chip(colour[name])}{escape(name)}", cells))
+    head = ["split", "rows", "first domain", "second domain", "between"]
+    caption = (
+        "Rows of each domain that a split kept, of those of its base, as a classifier calls them."
+    )
+    return data_table(caption, head, made)
+
+
+def _sure(cards: Mapping[str, Mapping[str, Any]]) -> str:
+    """How good every classifier is, once."""
+    found = {card["parameters"]["domain"]: card for card in cards.values()}
+    made = []
+    for name, card in found.items():
+        first, second, _ = card["classifier"]["names"]
+        limits = card["classifier"]["thresholds"]
+        for domain, limit in ((first, f"> {limits['first']:.2f}"),
+                              (second, f"< {limits['second']:.2f}")):  # fmt: skip
+            stated = card["domains"]["stated"][domain]
+            cells = [
+                escape(domain),
+                limit,
+                _percent(stated["precision"]),
+                _percent(stated["recall"]),
+                f"{stated['right']:,} + {stated['wrong']:,}",
+                f"{stated['rows']:,}",
+            ]
+            made.append(table_row(escape(name), cells))
+    head = ["classifier", "domain", "log-odds", "precision", "recall", "called so: right + wrong",
+            "labelled rows"]  # fmt: skip
+    caption = "Precision and recall in % on held-out labelled rows."
+    return data_table(caption, head, made)
+
+
+def _percent(share: Mapping[str, float]) -> str:
+    low, high = 100 * share["low"], 100 * share["high"]
+    return f"{100 * share['value']:.1f}<small>[{low:.1f}, {high:.1f}]</small>"
+
+
+def _plots(content: Content) -> str:
+    """Accuracy by share, a plot per test set."""
+    drawn = rows(content)
+    if not drawn:
+        return paragraph("No model has learnt from one of these splits.", "soft")
+    panel = domain_charts.panel(_axis(content.study))
+    shown = {row["split"]: row["colour"] for row in drawn}
+    found = []
+    for test in content.study.tests:
+        label = f"Top-1 accuracy on {test} by the mix of domains; the table of accuracies has them."
+        own = [row for row in drawn if row["test"] == test]
+        found.append((test, charts.inline(panel, own, label)))
+    return (
+        paragraph(
+            "Accuracy by the share of the second domain among rows of the two. A grey line joins "
+            "splits of one size without ambiguous rows; others differ in more than their mix.",
+        )
+        + key([(chip(colour), name) for name, colour in shown.items()])
+        + panels(found)
+    )
+
+
+def _axis(study: Study) -> str:
+    """The title of the axis: the second domain's name, where all splits have the same."""
+    names = {card["classifier"]["names"][1] for card in chosen(study).values()}
+    return f"share of {names.pop() if len(names) == 1 else 'the second domain'} / %"

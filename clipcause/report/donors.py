@@ -1,0 +1,107 @@
+"""What donors of text towers had seen of the classes that a run's split trimmed.
+
+A run on a split without the tail that takes another's tower knows what that other learnt: its
+accuracy on the trimmed classes says less the more rows of them the donor had.
+"""
+
+from html import escape
+
+import numpy as np
+
+from clipcause.config import FILE, layout, read
+from clipcause.config.runs import NONE
+from clipcause.embed import checkpoint
+from clipcause.prune import members, split
+from clipcause.prune.members import Members
+from clipcause.prune.split import Split
+from clipcause.report import classwise
+from clipcause.report.markup import data_table, details, table_row
+from clipcause.report.study import Study
+from clipcause.runtime import atomic
+
+ENCODER = "encoder"
+Seen = dict[tuple[str, str], int | None]  # run and donor to rows; None: not known
+
+
+def seen(study: Study) -> Seen:
+    """Rows of the trimmed classes in the training data of the donor, by run and donor.
+
+    Of runs that have a donor and whose split's card says what was trimmed. They are the rows of the
+    donor's split that are of such a class as the trimming rule takes it, by label or by mention,
+    and those of the reference, by label, where it was added. The encoder has all rows of the pool;
+    what a published one saw is not known. Raises ``ValueError`` where a donor's checkpoint is of
+    another split than the stored one.
+    """
+    found: Seen = {}
+    members_of: dict[str, Members] = {}
+    for run, entry in study.runs.items():
+        trimmed = study.splits[entry.split].card.get("trimmed") if entry.split != NONE else None
+        if entry.donor == NONE or not trimmed:
+            continue
+        data = _training(study, entry.donor)
+        if data is None:
+            found[run, entry.donor] = None
+            continue
+        by = classwise.by(study.rules[entry.split])
+        if by not in members_of:
+            members_of[by] = _members(study, by)
+        rows, has_reference = data
+        count = _rows(members_of[by], rows.mask(len(study.pool)), trimmed)
+        if has_reference:
+            every_N = np.ones(len(study.reference), bool)
+            added = members.by_label(study.reference.folder, every_N)
+            count += _rows(added, every_N, trimmed)
+        found[run, entry.donor] = count
+    return found
+
+
+def table(study: Study, found: Seen) -> str:
+    """The same for the page; empty where no run has such a donor."""
+    if not found:
+        return ""
+    condition = {run: name for name, one in study.conditions.items() for run in one.runs}
+    rows = []
+    for (run, donor), count in found.items():
+        said = "not known" if count is None else f"{count:,}"
+        rows.append(table_row(escape(condition[run]), [escape(run), escape(donor), said]))
+    caption = (
+        "Training rows of the trimmed classes that the donor of a run's text tower had: such a "
+        "tower may know classes of which the run's own split has no row."
+    )
+    head = ["training data", "run", "donor", "its rows of the trimmed classes"]
+    title = f"What the donors of {len(found)} runs had seen of the trimmed classes"
+    return details(title, data_table(caption, head, rows))
+
+
+def _training(study: Study, donor: str) -> tuple[Split, bool] | None:
+    """The pool rows that a donor learnt from, and whether it saw the reference; None: not known."""
+    if donor in study.runs:
+        card, own = study.cards[donor], study.runs[donor].split
+        rows = study.splits[own] if own != NONE else split.from_rows([])
+        if own != NONE and dict(card["split"]) != dict(rows.card):
+            where = layout.model(donor)
+            raise ValueError(f"{where}: trained on another split than {own}; train it again")
+    else:
+        path = layout.model(ENCODER) / checkpoint.CARD
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: not found; `dvc repro encoder` makes it")
+        card, rows = atomic.read_json(path), split.everything(len(study.pool))
+        if "source" in card["training"]:
+            return None
+    return rows, card["training"].get("reference", NONE) != NONE
+
+
+def _members(study: Study, by: str) -> Members:
+    """The classes of all rows of the pool."""
+    every_N = np.ones(len(study.pool), bool)
+    if by == "label":
+        return members.by_label(study.pool.folder, every_N)
+    folder = layout.frequency(str(read(FILE)["classes"]))
+    return members.by_mention(folder, every_N, study.pool.sha256)
+
+
+def _rows(found: Members, chosen_N: np.ndarray, classes: list[str]) -> int:
+    """The chosen rows that are of one of the classes; a row of several counts once."""
+    at = [place for place, key in enumerate(found.classes) if key in set(classes)]
+    row_M = found.row_M[np.isin(found.class_M, at)]
+    return len(np.unique(row_M[chosen_N[row_M]]))

@@ -1,0 +1,62 @@
+"""By what a split's rows were measured: the study's encoder and reference, or a yardstick."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipcause.config import layout, yardsticks
+from clipcause.config.splits import Rule, Scored
+from clipcause.config.yardsticks import MAIN, NONE, Yardstick
+from clipcause.embed import embeddings
+from clipcause.embed.embeddings import Embeddings
+from clipcause.report.study import Study, stage
+from clipcause.search import scores
+from clipcause.search.scores import Scores
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Scores by test set, and the folder of the embeddings that they were made from."""
+
+    scores: dict[str, Scores]
+    folder: Path
+
+    def store(self, name: str, role: str, test: str) -> Embeddings:
+        """The embeddings of a data set, the very ones that the scores of ``test`` are of."""
+        folder = self.folder / name
+        if not folder.exists():
+            how = stage("embed", name)
+            if self.folder.parent.name == "by":
+                how = f"yardstick@{self.folder.name}"
+            raise FileNotFoundError(f"{folder}: not found; `dvc repro {how}` makes it")
+        card = self.scores[test].card
+        return embeddings.read(folder, encoder=card["encoder"], dataset=card[role])
+
+
+def yardstick(rule: Rule) -> str:
+    """The name of the yardstick that a rule looks at, or ``none``: the study's own, or nothing."""
+    return rule.scores if isinstance(rule, Scored) else NONE
+
+
+def by(study: Study, rule: Scored) -> Measured:
+    """What a rule's rows were measured by. Raises ``FileNotFoundError`` where it was not made."""
+    main = layout.embeddings(study.encoder, "")
+    if rule.scores == NONE:
+        return Measured(study.scores, main)
+    root = layout.yardstick(rule.scores)
+    for test in rule.tests:
+        if not (root / test / scores.CARD).exists():
+            raise FileNotFoundError(
+                f"{root / test}: not found; `dvc repro yardstick@{rule.scores}` makes it"
+            )
+    found = scores.read_all(root, rule.tests, pool=study.pool.sha256)
+    own = yardsticks.load(rule.scores).encoder != MAIN
+    return Measured(found, layout.embeddings_by(rule.scores) if own else main)
+
+
+def said(one: Yardstick, encoder: str) -> str:
+    """A yardstick's encoder in words; ``encoder`` is the name of the study's own."""
+    if one.encoder == MAIN:
+        return f"the encoder {encoder}"
+    if one.encoder == "run":
+        return f"the image tower of {one.run}"
+    return f"pixels ({one.side} x {one.side}, projected to {one.dim} dimensions)"

@@ -1,0 +1,68 @@
+"""The published study's numbers and which of our conditions stand beside them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from clipcause.config import Strict, parse
+from clipcause.config.splits import NONE, Everything, Hull
+from clipcause.report.conditions import Condition
+from clipcause.report.study import Study
+
+FILE = Path(__file__).parent / "published.yaml"
+SUPERVISED = "supervised"
+ALL = "all"
+UNPRUNED = "none"
+
+
+class Row(Strict):
+    """One published condition: top-1 in % by test set, as printed."""
+
+    name: str
+    ours: str | list[str]
+    removed: str
+    accuracy: dict[str, str]
+
+
+class Published(Strict):
+    """The study, its rows, and Spearman's coefficient by test set."""
+
+    title: str
+    venue: str
+    arxiv: str
+    note: str
+    rows: list[Row]
+    spearman: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A published row and our condition that corresponds to it, if there is one."""
+
+    row: Row
+    ours: Condition | None
+
+
+def load() -> Published:
+    """The data file of this package."""
+    return parse(yaml.safe_load(FILE.read_text(encoding="utf-8")), Published, FILE.name)
+
+
+def beside(study: Study, one: Published) -> list[Beside]:
+    """Every published row with our first condition of that kind."""
+    return [Beside(row, counterpart(study, row.ours)) for row in one.rows]
+
+
+def counterpart(study: Study, kind: str | list[str]) -> Condition | None:
+    """Our first condition of a kind: unpruned, hull-pruned for just these test sets, supervised."""
+    wanted = set(study.tests) if kind == ALL else set(kind)
+    for condition in study.conditions.values():
+        rule = study.rules.get(condition.split)
+        if kind in (SUPERVISED, UNPRUNED):
+            found = condition.is_supervised if kind == SUPERVISED else isinstance(rule, Everything)
+        else:
+            found = isinstance(rule, Hull) and set(rule.tests) == wanted and rule.scores == NONE
+        if found:
+            return condition
+    return None

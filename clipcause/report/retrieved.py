@@ -1,0 +1,73 @@
+"""Test sets of captions as the report reads them: every run's ranks, in both directions.
+
+Shapes: S runs of a condition, Q images, T distinct captions.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int32, Int64
+
+from clipcause.config import layout
+from clipcause.data.manifest import Manifest
+from clipcause.evaluate import ranks as retrieval
+from clipcause.report.conditions import Condition
+from clipcause.search.scores import Scores
+
+DIRECTIONS = {"image_to_text": "image to text", "text_to_image": "text to image"}
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Ranks of the nearest right item by every run of a condition."""
+
+    image_to_text: Int32[np.ndarray, "S Q"]
+    text_to_image: Int32[np.ndarray, "S T"]
+    row_T: Int64[np.ndarray, " T"]  # the first image of every caption
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """A test set of captions, and the ranks of the conditions that were asked for them."""
+
+    manifest: Manifest
+    ranks: Mapping[str, Ranks]
+
+
+def load(
+    manifest: Manifest, test: str, conditions: Iterable[Condition], against: Scores
+) -> Retrieved:
+    """Read the ranks of all conditions of CLIP.
+
+    Raises ``FileNotFoundError`` with the file and the stage that makes it, and ``ValueError`` where
+    it is of another test set.
+    """
+    found = {}
+    for one in conditions:
+        if one.objective != "clip":
+            continue
+        tables = [_read(run, test, against) for run in one.runs]
+        row_Q, caption_Q = tables[0]["row"].to_numpy(), tables[0]["caption"].to_numpy()
+        is_first_Q = row_Q == caption_Q
+        found[one.name] = Ranks(
+            np.stack([table["image_to_text"].to_numpy() for table in tables]),
+            np.stack([table["text_to_image"].to_numpy()[is_first_Q] for table in tables]),
+            row_Q[is_first_Q],
+        )
+    return Retrieved(manifest, found)
+
+
+def _read(run: str, test: str, against: Scores) -> pa.Table:
+    folder = layout.predictions(run)
+    path = folder / f"{test}{retrieval.ENDING}"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: not found; `dvc repro evaluate@{run}` makes it")
+    table = retrieval.read(folder, test)
+    if not np.array_equal(table["row"].to_numpy(), against.test.row):
+        raise ValueError(
+            f"{path}: its {table.num_rows} rows are not the {len(against.test.row)} images of "
+            f"{against.folder}; one of them is of an older test set"
+        )
+    return table

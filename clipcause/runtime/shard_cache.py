@@ -1,0 +1,129 @@
+"""Where finished parts of long work are kept between runs of a stage.
+
+The folder lies beside DVC's cache, so that experiments in temporary folders share it, and outside
+every stage's outputs, which DVC deletes before it runs the stage. Its entries are named by a hash
+of all that decides them; deleting the folder costs time and nothing else.
+"""
+
+import ast
+import configparser
+import functools
+import hashlib
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import safetensors.numpy
+
+from clipcause.runtime import atomic
+
+ENVIRONMENT = "CLIPCAUSE_SHARDS"
+DIGEST = hashlib.sha256().digest_size
+
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class Store(Generic[Out]):
+    """How one kind of result is kept: ``save`` is atomic, ``load`` gives None where the entry is
+    absent or damaged. ``suffix`` ends the entry's file name."""
+
+    save: Callable[[Path, Out], None]
+    load: Callable[[Path], Out | None]
+    suffix: str = ""
+
+
+def folder() -> Path:
+    """The shard cache: `$CLIPCAUSE_SHARDS`, or `shards` beside DVC's cache directory."""
+    if given := os.environ.get(ENVIRONMENT):
+        return Path(given)
+    parser = configparser.ConfigParser(strict=False)
+    # the local file overrides the committed one; DVC writes it into temporary experiment folders
+    parser.read([".dvc/config", ".dvc/config.local"])
+    directory = parser.get("cache", "dir", fallback="cache").strip('"')
+    return (Path(".dvc") / directory).parent / "shards"
+
+
+def key(*parts: object) -> str:
+    """A name for what ``parts`` decide: the hash of their JSON."""
+    return hashlib.sha256(atomic.encode_json(list(parts))).hexdigest()
+
+
+def entry(name: str, suffix: str = "") -> Path:
+    """Where a kept result of that key lies. In 256 folders: one of 100,000 files is slow."""
+    return folder() / name[:2] / f"{name}{suffix}"
+
+
+@functools.cache
+def code(*modules: str) -> str:
+    """What the modules of these dotted names do: the hash of their source.
+
+    Comments, docstrings and layout do not count. The modules are read, not imported. Raises
+    ``ValueError`` for a name that is no module with a source.
+    """
+    return hashlib.sha256("\0".join(_bare(module) for module in modules).encode()).hexdigest()
+
+
+def _bare(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"{module}: no module with a source")
+    tree = ast.parse(Path(spec.origin).read_text())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return ast.unparse(tree)
+
+
+def _keep(path: Path, content: bytes | pa.Buffer) -> None:
+    """Write an entry: the content, then its SHA-256, by which damage is found."""
+    with atomic.file(path) as temporary, temporary.open("wb") as stream:
+        stream.write(content)
+        stream.write(hashlib.sha256(content).digest())
+
+
+def _kept(path: Path) -> bytes | None:
+    """The content of an entry, None where it is absent or damaged."""
+    try:
+        entry = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    content = entry[:-DIGEST]
+    return content if hashlib.sha256(content).digest() == entry[-DIGEST:] else None
+
+
+def _keep_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    whole = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    _keep(path, safetensors.numpy.save(whole))
+
+
+def _kept_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    content = _kept(path)
+    if content is None:
+        return None
+    # copies: arrays on a read-only buffer would differ from those that were just computed
+    return {name: array.copy() for name, array in safetensors.numpy.load(content).items()}
+
+
+def _keep_table(path: Path, table: pa.Table) -> None:
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_file(stream, table.schema) as writer:
+        writer.write_table(table)
+    _keep(path, stream.getvalue())
+
+
+def _kept_table(path: Path) -> pa.Table | None:
+    content = _kept(path)
+    return None if content is None else pa.ipc.open_file(pa.py_buffer(content)).read_all()
+
+
+# arrays by name: safetensors, for no pickle is ever read
+ARRAYS: Store[dict[str, np.ndarray]] = Store(_keep_arrays, _kept_arrays, ".arrays")
+# a table with its schema's metadata: Arrow's own file format
+TABLE: Store[pa.Table] = Store(_keep_table, _kept_table, ".table")

@@ -1,0 +1,277 @@
+"""One run from data sets to a checkpoint: what `train` and `encoder` have in common.
+
+Both make a run by these functions, so that the encoder of the default study, trained on the whole
+pool, is bit for bit the model that a run on the same rows with the same seed would be.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+
+from clipcause.config.runs import ALL
+from clipcause.embed import checkpoint, models
+from clipcause.embed.checkpoint import Checkpoint
+from clipcause.embed.models import Clip
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime import versions
+from clipcause.train import dino, loop, step, texts, training_set, vocabulary
+from clipcause.train import locked_text as donor
+from clipcause.train.dino import Dino
+from clipcause.train.distributed import ALONE, World
+from clipcause.train.loop import Line
+from clipcause.train.objectives import Contrastive, Objective, Supervised
+from clipcause.train.training_set import Plan, Sources
+from clipcause.train.vocabulary import Sampled
+
+__all__ = ["Plan", "Sources", "adopt", "check", "differences", "fit", "recipe"]
+
+CODE = (  # decides weights; tracked by the shard cache and by `reuse`, beside what DVC tracks
+    "clipcause.train.augment",
+    "clipcause.train.dino",
+    "clipcause.train.distributed",
+    "clipcause.train.locked_text",
+    "clipcause.train.feed",
+    "clipcause.train.loop",
+    "clipcause.embed.models",
+    "clipcause.train.objectives",
+    "clipcause.train.order",
+    "clipcause.embed.pixels",
+    "clipcause.embed.positions",
+    "clipcause.train.reading",
+    "clipcause.train.runs",
+    "clipcause.train.state",
+    "clipcause.train.step",
+    "clipcause.train.streams",
+    "clipcause.train.texts",
+    "clipcause.embed.tokens",
+    "clipcause.train.training_set",
+    "clipcause.train.views",
+    "clipcause.train.vocabulary",
+    "clipcause.evaluate.zeroshot",
+    "clipcause.runtime.splitmix64",
+)
+
+
+def recipe(sources: Sources, plan: Plan) -> dict[str, Any]:
+    """All that decides a run's weights on one machine, as JSON; the card of its checkpoint has it.
+
+    Two runs with equal recipes are the same model, whatever their names. What a run does not use
+    is left out, so that a parameter that is new changes no recipe of an earlier model.
+    """
+    content = {
+        "pool": sources.pool.sha256,
+        "rows": len(plan.rows),
+        "rows_sha256": training_set.rows_sha256(plan.rows, len(sources.pool)),
+        "reference": sources.reference.sha256 if plan.add_reference else "none",
+        "reference_captions": training_set.captions_key(sources, plan),
+        "objective": plan.objective,
+        "seed": plan.seed,
+        "parameters": plan.train.deciding(),
+        "optimiser": plan.optimiser.model_dump(exclude_none=True),
+        **_own(sources, plan),
+        "code": cache.code(*CODE),
+        "versions": versions.used(*packages(plan.objective)),
+    }
+    return json.loads(json.dumps(content))
+
+
+def packages(objective: str) -> tuple[str, ...]:
+    """The packages that decide the weights of runs of an objective."""
+    return versions.LEARNING + (versions.SELF_SUPERVISION if objective == "dino" else ())
+
+
+def _own(sources: Sources, plan: Plan) -> dict[str, Any]:
+    """What the run has of its own: captions, another's text tower, a vocabulary, prototypes."""
+    own: dict[str, Any] = {}
+    if stated := plan.captions.stated():
+        own["captions"] = stated
+    if plan.donor is not None:
+        own |= {"text": plan.text, "donor": plan.donor.fingerprint}
+    if plan.captions.of_class or (plan.donor is not None and plan.objective == "supervised"):
+        own["class_names"] = cache.key(texts.named(plan.captions, sources.classes))
+    if stated := plan.vocabulary.stated():
+        own["vocabulary"] = stated
+    if plan.prototypes != ALL:
+        own["prototypes"] = plan.prototypes
+    return own
+
+
+def check(sources: Sources, plan: Plan) -> list[str]:
+    """What is to be said of a run's data before it learns: what some rows or classes lack, counted.
+
+    Raises ``ValueError`` for a run that cannot be: nothing to learn from, or no labels. What every
+    row needs (a class, a piece of its caption) is looked for in all of them.
+    """
+    if not len(plan.rows) and not plan.add_reference:
+        raise ValueError("the split is empty and the reference is not added: nothing to train on")
+    if len(plan.rows) and plan.rows.bitmap.max() >= len(sources.pool):
+        raise ValueError(
+            f"the split has row {plan.rows.bitmap.max()}, {sources.pool.folder} has "
+            f"{len(sources.pool)} rows; the split is of another pool"
+        )
+    if plan.donor is not None:
+        donor.check(plan.donor, plan.objective, plan.train.model.config())
+    if plan.objective == "dino":
+        dino.check(plan.train, plan.prototypes)
+    if plan.objective == "supervised":
+        return _check_classes(sources, plan)
+    if (made := training_set.captions(sources, plan)) is not None:
+        return texts.check(made, sources.pool, plan.rows)
+    return []
+
+
+def _check_classes(sources: Sources, plan: Plan) -> list[str]:
+    """What is to be said of a supervised run's classes."""
+    texts.check_labels(sources.pool, plan.rows)
+    if plan.donor is not None:
+        donor.check_names(training_set.classes(sources, plan), sources.classes)
+    chosen = plan.vocabulary
+    counts = training_set.class_counts(sources, plan)
+    if chosen.size != ALL and chosen.size > len(counts):
+        raise ValueError(
+            f"vocabulary.size is {chosen.size}, and there are {len(counts)} classes; take "
+            f"{len(counts)} at most, or all"
+        )
+    none = int((counts == 0).sum())
+    if not none:
+        return []
+    said = f"classes: {none:,} of {len(counts):,} have no row to learn from"
+    if chosen.size != ALL and chosen.weights != "uniform":
+        said += f", and drawn by {chosen.weights} no vocabulary has them"
+    return [said]
+
+
+def fit(
+    folder: Path,
+    sources: Sources,
+    plan: Plan,
+    split_card: Mapping[str, Any],
+    watch: Callable[[Line], None] = lambda _: None,
+    world: World = ALONE,
+    loaders: int = 0,
+) -> str:
+    """Train a run, write its checkpoint to ``folder`` and return the fingerprint.
+
+    ``loaders`` processes read for each process that trains; with 0 it reads for itself. In several
+    processes the first one writes; the others return an empty string.
+    """
+    remarks = check(sources, plan)
+    if world.first:
+        for remark in remarks:
+            print(remark, file=sys.stderr)
+    train = plan.train
+    device = models.settle(train.threads, train.device, world.local)
+    decided = recipe(sources, plan)
+    clip = training_set.model(sources, plan)
+    step.prepare(clip, train, world)
+    objective, classes = _objective(sources, plan, clip, world, device)
+    # the code is in the state and not in its name: a state of other code is found and replaced
+    code = decided["code"]
+    named = {name: value for name, value in decided.items() if name != "code"}
+    state = cache.folder() / f"{cache.key('training', named)}.state"
+    curve = loop.train(
+        objective,
+        clip,
+        training_set.feed(sources, plan, clip, loaders),
+        loop.Run(
+            optimiser=plan.optimiser,
+            seed=plan.seed,
+            precision=train.precision,
+            device=device,
+            world=world,
+            accumulate=train.accumulate,
+        ),
+        state=state,
+        code=code,
+        label=folder.name,
+        watch=watch,
+    )
+    if not world.first:
+        return ""
+    fingerprint = checkpoint.write(
+        folder,
+        models.weights(clip.model),
+        model_config=clip.config,
+        preprocess=clip.preprocess,
+        training=decided,
+        split=split_card,
+        log=curve,
+        files={**clip.files, **_classifier(objective, classes)},
+    )
+    state.unlink(missing_ok=True)
+    return fingerprint
+
+
+def adopt(
+    folder: Path,
+    stored: Checkpoint,
+    split_card: Mapping[str, Any],
+    watch: Callable[[Line], None] = lambda _: None,
+) -> str:
+    """Write a checkpoint that another stage trained as that of this run, under its own split."""
+    curve: list[Line] = [
+        {**line, "step": int(line["step"]), "samples": int(line["samples"])}
+        for line in stored.log()
+    ]
+    for line in curve:
+        watch(line)
+    return checkpoint.write(
+        folder,
+        stored.weights_path.read_bytes(),
+        model_config=stored.model_config,
+        preprocess=stored.preprocess,
+        training=stored.card["training"],
+        split=split_card,
+        log=curve,
+        files={name: stored.file(name) for name in stored.card["files"]},
+    )
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The entries in which two recipes differ."""
+    return sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
+
+
+def _objective(
+    sources: Sources, plan: Plan, clip: Clip, world: World, device: torch.device
+) -> tuple[Objective, list[str]]:
+    """The objective of a run, and its classes where it has any."""
+    dim = clip.config["embed_dim"]
+    if plan.objective == "clip":
+        return Contrastive(clip.model, world), []
+    if plan.objective == "dino":
+        settings = plan.train.dino
+        assert settings is not None  # checked
+        return Dino(clip.model, dim, settings, plan.prototypes, world, seed=plan.seed), []
+    classes = training_set.classes(sources, plan)
+    weight_CD = None
+    if plan.donor is not None:
+        found_CD = donor.prototypes(plan.donor, classes, sources.classes, plan.captions, device)
+        weight_CD = torch.from_numpy(found_CD.astype(np.float32))
+    chosen = plan.vocabulary
+    sampled = None
+    if chosen.size != ALL:
+        weight_C = vocabulary.weights(training_set.class_counts(sources, plan), chosen.weights)
+        sampled = Sampled(weight_C, chosen.size, plan.seed, chosen.scope, world)
+    frozen = plan.text == "frozen"
+    supervised = Supervised(
+        clip.model, len(classes), dim, weight_CD=weight_CD, frozen=frozen, vocabulary=sampled
+    )
+    return supervised, classes
+
+
+def _classifier(objective: Objective, classes: list[str]) -> dict[str, bytes]:
+    """The further files of a supervised run: class weights, and the classes in their order."""
+    if not isinstance(objective, Supervised):
+        return {}
+    weight = objective.classifier.detach().cpu().numpy()
+    return {
+        models.CLASSIFIER: safetensors.numpy.save({"weight": np.ascontiguousarray(weight)}),
+        models.CLASSES: json.dumps(classes).encode(),
+    }

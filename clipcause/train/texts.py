@@ -1,0 +1,205 @@
+"""The text of every row of the pool that a run learns: from its pieces, or from its class's name.
+
+What is drawn (a template, one of the class's names) is drawn once per row, from seed and row
+alone, so that data in memory and data that are streamed have the same captions. Pieces beside the
+manifest's caption are read from the samples' JSON, once, and kept shard by shard in the shard
+cache.
+
+Shapes: M rows of a shard.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool
+
+from clipcause.captions.classes import ClassNames
+from clipcause.config import nearest
+from clipcause.config.captions import CAPTION, Captions
+from clipcause.data.manifest import Manifest
+from clipcause.data.samples import originals
+from clipcause.evaluate import zeroshot
+from clipcause.prune.split import Split
+from clipcause.runtime import shard_cache as cache
+from clipcause.train import order
+
+TURN = 1 << 62  # no pass of a run: these numbers are not those by which images are moved
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Makes the captions of a run; it can be sent to a loader process.
+
+    ``names`` are those of every class from which one is drawn: one where there are no synonyms.
+    """
+
+    captions: Captions
+    seed: int
+    templates: tuple[str, ...]
+    names: Mapping[str, tuple[str, ...]]
+
+    def shard(self, manifest: Manifest, position: int) -> list[str]:
+        """The text of every row of a shard; empty where it has none, or needs a class and has none
+        of the list's."""
+        start, stop = manifest.starts[position : position + 2]
+        natural = self.captions.kind == "natural"
+        texts = self._natural(manifest, position) if natural else [""] * (stop - start)
+        if not self.captions.of_class:
+            return texts
+        random_M2 = order.uniform(self.seed, np.full(stop - start, TURN), np.arange(start, stop), 2)
+        labels = manifest.shard_table(position, ["label"])["label"].to_pylist()
+        made = []
+        for label, text, (first, second) in zip(labels, texts, random_M2.tolist(), strict=True):
+            names = self.names.get(label)
+            if names is None:
+                made.append("")
+                continue
+            name = names[first % len(names)]
+            if natural:
+                made.append(f"{name} {text}".strip())
+            else:
+                template = self.templates[second % len(self.templates)]
+                made.append(template.replace("{name}", name))
+        return made
+
+    def _natural(self, manifest: Manifest, position: int) -> list[str]:
+        pieces = pieces_of(manifest, position, self.captions)
+        columns = [pieces[piece] for piece in self.captions.pieces]
+        return [" ".join(part for part in parts if part) for parts in zip(*columns, strict=True)]
+
+
+def make(captions: Captions, seed: int, classes: Mapping[str, ClassNames]) -> Texts | None:
+    """What makes a run's captions; None where they are the manifest's own."""
+    if not captions.stated():
+        return None
+    return Texts(
+        captions, seed, tuple(zeroshot.named(captions.templates)), named(captions, classes)
+    )
+
+
+def named(captions: Captions, classes: Mapping[str, ClassNames]) -> dict[str, tuple[str, ...]]:
+    """The names of every class of a list from which captions draw."""
+    return {
+        key: (captions.synonyms and tuple(entry.names)) or (entry.name,)
+        for key, entry in classes.items()
+    }
+
+
+def pieces_of(manifest: Manifest, position: int, captions: Captions) -> dict[str, list[str]]:
+    """The pieces of a shard's rows by name, empty where a row has none; lists are joined."""
+    found: dict[str, list[str]] = {}
+    if CAPTION in captions.pieces:
+        column = manifest.shard_table(position, [CAPTION])[CAPTION]
+        found[CAPTION] = [text or "" for text in column.to_pylist()]
+    if keys := captions.facts:
+        table = _facts(manifest, position, keys)
+        found |= {key: table[key].to_pylist() for key in keys}
+    return found
+
+
+def check(texts: Texts, manifest: Manifest, rows: Split) -> list[str]:
+    """What is to be said of the captions of a split's rows: pieces that some do without, counted.
+
+    Raises ``ValueError`` with counts for a piece that no row has, for rows that need a class and
+    have none, or one that is not in the list, and for rows without any text.
+    """
+    captions = texts.captions
+    if captions.of_class:
+        check_labels(manifest, rows, texts.names)
+    if captions.kind == "template":
+        return []
+    missing: Counter[str] = Counter()
+    empty = 0
+    for position, inside_M in shards(manifest, rows):
+        for piece, values in pieces_of(manifest, position, captions).items():
+            missing[piece] += _without(values, inside_M)
+        empty += _without(texts.shard(manifest, position), inside_M)
+    for piece in captions.facts:
+        if len(rows) and missing[piece] == len(rows):
+            raise ValueError(
+                f"captions.pieces: none of the {len(rows):,} rows has {piece!r} in its JSON; "
+                f"{nearest(piece, [CAPTION, *_keys(manifest)])}"
+            )
+    if empty:
+        raise ValueError(
+            f"captions.pieces: {empty:,} of {len(rows):,} rows have none of "
+            f"{', '.join(captions.pieces)}; add a piece that every row has, such as {CAPTION}"
+        )
+    return [
+        f"captions: {missing[piece]:,} of {len(rows):,} rows have no {piece}, and do without"
+        for piece in captions.pieces
+        if missing[piece]
+    ]
+
+
+def check_labels(manifest: Manifest, rows: Split, classes: Mapping[str, Any] | None = None) -> None:
+    """Raise ``ValueError`` where rows have no class, or one that is not among ``classes``."""
+    null = 0
+    for position, inside_M in shards(manifest, rows):
+        labels = manifest.shard_table(position, ["label"])["label"].filter(pa.array(inside_M))
+        null += labels.null_count
+        for label in labels.unique().drop_null().to_pylist() if classes is not None else ():
+            if classes is not None and label not in classes:
+                raise ValueError(
+                    f"{manifest.folder}: label {label!r} is not in the list of classes; "
+                    f"{nearest(label, classes)}"
+                )
+    if null:
+        raise ValueError(
+            f"{null:,} of the split's {len(rows):,} rows have no class, and the run needs one of "
+            "each; take a split by rule classes, by label"
+        )
+
+
+def of_rows(texts: Texts, manifest: Manifest, rows: Split) -> list[str]:
+    """The captions of a split's rows in their order."""
+    made: list[str] = []
+    for position, inside_M in shards(manifest, rows):
+        whole = texts.shard(manifest, position)
+        made += [whole[index] for index in np.flatnonzero(inside_M)]
+    return made
+
+
+def shards(manifest: Manifest, rows: Split) -> Iterator[tuple[int, Bool[np.ndarray, " M"]]]:
+    """The shards that have rows of a split, and which."""
+    for position in range(len(manifest.shards)):
+        start, stop = manifest.starts[position : position + 2]
+        if rows.bitmap.range_cardinality(start, stop):
+            yield position, rows.within(start, stop)
+
+
+def _without(values: Sequence[str], inside_M: Bool[np.ndarray, " M"]) -> int:
+    return int((inside_M & ~np.array([bool(text) for text in values])).sum())
+
+
+def _facts(manifest: Manifest, position: int, keys: Sequence[str]) -> pa.Table:
+    """Texts from the JSON of a shard's rows, a column a key; from the cache where it has them."""
+    entry = manifest.shards[position]
+    made_by = cache.code("clipcause.train.texts", "clipcause.data.samples")
+    shard = entry.sha256, entry.samples, entry.rows
+    path = cache.entry(cache.key(made_by, list(keys), *shard), cache.TABLE.suffix)
+    if (kept := cache.TABLE.load(path)) is not None:
+        return kept
+    facts = [one.facts or {} for one in originals(manifest, position, np.ones(shard[1], bool))]
+    table = pa.table({key: [_words(one.get(key)) for one in facts] for key in keys})
+    cache.TABLE.save(path, table)
+    return table
+
+
+def _words(value: Any) -> str:
+    """A piece as text; what is neither text nor number, nor a list of such, is none."""
+    if isinstance(value, list):
+        return " ".join(word for word in map(_words, value) if word)
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _keys(manifest: Manifest) -> list[str]:
+    """The keys of the JSON of the first shard's samples."""
+    first = originals(manifest, 0, np.ones(manifest.shards[0].samples, bool))
+    return sorted({key for one in first for key in one.facts or {}})
