@@ -219,8 +219,9 @@ def main(name: str) -> str:
     """Evaluate the run ``name`` on the test sets of the section `tests`."""
     versions.check(*versions.LEARNING)
     entry, settings = item("runs", name, Run), section("evaluate", Evaluate)
-    if entry.frequency is not None:
-        settings = settings.model_copy(update={"frequency": entry.frequency})
+    frequency_by = "none" if entry.is_published else entry.frequency
+    if frequency_by is not None:
+        settings = settings.model_copy(update={"frequency": frequency_by})
     known = classes.read(layout.classes(study.name("classes")))
     tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.to_classify()}
     owned = {test: own_classes(manifest) for test, manifest in tests.items()}
@@ -267,7 +268,7 @@ def main(name: str) -> str:
                 kept.add(test, manifest.sha256, said.feature_QD, *rows)
         first: dict[str, float] = {}
         for test in study.to_retrieve():
-            if entry.objective != "clip":
+            if not entry.has_text:
                 what = f"{name} is a {entry.objective} run, which learns no captions"
                 print(f"{test}: {what}: no R@k", file=sys.stderr)
                 continue

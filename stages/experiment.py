@@ -24,10 +24,10 @@ import yaml
 
 from clipcause.check import graph
 from clipcause.check.paths import MISSING
+from clipcause.check.presets import check as check_preset
 from clipcause.config import FILE, unknown
 from clipcause.runtime import atomic
 from clipcause.runtime.entry import run
-from stages.check import check_preset
 
 PRESETS = Path("presets")
 RESULTS = Path("results")

@@ -21,8 +21,7 @@ import numpy as np
 from jaxtyping import Float16, Float64, Int64
 
 from clipcause.captions import classes, frequency
-from clipcause.config import item, layout, section, study
-from clipcause.config.encoder import Encoder
+from clipcause.config import item, layout, study
 from clipcause.config.intraclass import NONE, Intraclass
 from clipcause.data import manifest
 from clipcause.data.manifest import Manifest
@@ -181,7 +180,7 @@ def main(name: str) -> str:
         chosen = split.everything(len(pool))
     else:
         chosen = split.read_for(layout.split(wanted.split), pool.sha256)
-    encoder = section("encoder", Encoder).name
+    encoder, _ = study.encoder()
     store = embeddings.read(layout.embeddings(encoder, layout.POOL), dataset=pool.sha256)
     known = classes.read(layout.classes(listing))
     if wanted.by == "mention":

@@ -246,14 +246,12 @@ def read_split(name: str, pool: Manifest) -> Split:
 
 def read_scores(rule: splits.Scored, pool: Manifest, path: Path) -> dict[str, Scores]:
     """The scores of the rule's tests for this pool, under the parameters' encoder and reference or
-    by the yardstick that the rule names."""
+    by the entry of `scores` that the rule names."""
     content = read(path)
     if rule.scores != splits.NONE:
-        root = layout.yardstick(rule.scores)
+        root = layout.scores(rule.scores)
         if not root.exists():
-            raise FileNotFoundError(
-                f"{root}: not found; `dvc repro yardstick@{rule.scores}` makes it"
-            )
+            raise FileNotFoundError(f"{root}: not found; `dvc repro scores@{rule.scores}` makes it")
     else:
         try:
             root = layout.similarities(content["encoder"]["name"], content["reference"])

@@ -1,6 +1,6 @@
 """relevance: how similar every caption is to the definition of each class that it mentions.
 
-In: the pool's manifest, `frequency/<list>`, the class list, WordNet, `models/encoder`. Out:
+In: the pool's manifest, `frequency/<list>`, the class list, WordNet, the encoder's checkpoint. Out:
 `relevance/<list>`, a cosine for every match, and `metrics/relevance.json`; without definitions, an
 artifact that is empty.
 
@@ -242,7 +242,7 @@ def main() -> str:
     versions.check(*versions.LEARNING)
     source = Path(section("frequency", Frequency).wordnet)
     texts = class_texts(name, settings, source)
-    stored = checkpoint.read(layout.model("encoder"))
+    stored = checkpoint.read(layout.model(study.encoder()[1]))
     card |= {
         "encoder": stored.fingerprint,
         "wordnet": wordnet.fingerprint(source, glosses.FILES),

@@ -15,9 +15,7 @@ from clipcause.data.place import is_url
 
 NONE = "none"
 HERE, MISSING, UNSEEN = "here", "missing", "not looked at"
-# sections of data sets, and the keys of an item that name a path or a URL
-DATA = ("datasets", "tests")
-KEYS = ("raw", "place", "embeddings")
+KEYS = ("raw", "place", "embeddings")  # of a data set, that name a path or a URL
 LOCAL = ("file", "local")
 
 
@@ -50,17 +48,15 @@ def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, package in content["fetch"].items():
         yield f"fetch.{name}.archive", package.get("archive", NONE)
     yield "frequency.wordnet", content["frequency"].get("wordnet", str(layout.RAW_WORDNET))
-    for section in DATA:
-        for name, entry in content[section].items():
-            for key in KEYS:
-                yield f"{section}.{name}.{key}", str(entry.get(key, NONE))
-    encoder = content["encoder"]
-    if encoder["source"] == "checkpoint":
-        yield "encoder.path", encoder.get("path", NONE)
-    if encoder["source"] == "pretrained":
-        weights = encoder.get("pretrained", NONE)
-        # a file of weights, or a tag that open_clip fetches the weights of
-        yield "encoder.pretrained", weights if "/" in weights else f"open_clip://{weights}"
+    for name, entry in content["datasets"].items():
+        for key in KEYS:
+            yield f"datasets.{name}.{key}", str(entry.get(key, NONE))
+    for name, entry in content["runs"].items():
+        yield f"runs.{name}.path", entry.get("path", NONE)
+        if (weights := entry.get("pretrained", NONE)) != NONE:
+            # a file of weights, or a tag that open_clip fetches the weights of
+            where = weights if "/" in weights else f"open_clip://{weights}"
+            yield f"runs.{name}.pretrained", where
 
 
 def state(path: str) -> str:

@@ -7,7 +7,7 @@ parameters re-runs that stage and no other.
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +20,8 @@ class Strict(BaseModel):
 
     # strict: "3" is not 3, and true is not 1; YAML has types, so nothing needs coercing
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # names that parameters had, and what takes their place: said where one is still used
+    renamed: ClassVar[dict[str, str]] = {}
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -82,6 +84,8 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
     key = ".".join([where, *location]) if location else where
     if problem["type"] == "extra_forbidden":
         owner = _owner(model, problem["loc"][:-1])
+        if owner and (now := owner.renamed.get(str(location[-1]))):
+            return f"{key}: {now}"
         known = owner.model_fields if owner else ()
         return f"{key}: unknown parameter; {nearest(location[-1], known)}"
     if problem["type"] == "missing":

@@ -1,10 +1,15 @@
-"""Parameters of `prepare` and the entries of `datasets` and `tests`."""
+"""Parameters of `prepare` and the entries of `datasets` and `tests`.
 
-from typing import Annotated, Any, Literal
+A test set is a data set too: its images are those of the data set ``tests/NAME``, and the entry
+``NAME`` of `tests` says what models are asked about them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from clipcause.config import Strict, item, parse
+from clipcause.config import Strict, item, layout, nearest, parse
 from clipcause.config.sources import Embeddings, ImageFolder, Table, WebDataset
 
 NONE = "none"
@@ -57,31 +62,6 @@ class Dataset(Strict):
         return parse(values, OPTIONS.get(self.source, Strict), f"source {self.source}")
 
 
-class Test(Dataset):
-    """A test set: a data set, and what models are asked about it.
-
-    ``classify``: which class an image shows; each has one. ``retrieval``: which caption belongs to
-    an image, and which image to a caption; classes, if there are any, are not asked for.
-    """
-
-    task: Literal["classify", "retrieval"] = "classify"  # as `clipcause.config.study.TASKS`
-
-    @model_validator(mode="after")
-    def _has_captions(self) -> "Test":
-        if self.task == "retrieval" and self.source not in CAPTIONED:
-            raise ValueError(
-                f"task retrieval needs images with captions of their own, which source "
-                f"{self.source} does not have; sources that have: {', '.join(CAPTIONED)}"
-            )
-        return self
-
-
-def entry(name: str) -> Dataset:
-    """The entry of the data set ``name``: of the section `datasets`, or ``tests/…`` of `tests`."""
-    kind, _, key = name.rpartition("/")
-    return item(kind or "datasets", key, Test if kind else Dataset)
-
-
 CAPTIONED = ("icons", "folder", "webdataset")
 OPTIONS: dict[str, type[Strict]] = {
     "webdataset": WebDataset,
@@ -89,3 +69,55 @@ OPTIONS: dict[str, type[Strict]] = {
     "embeddings": Embeddings,
     "table": Table,
 }
+OF_A_SOURCE = [name for options in OPTIONS.values() for name in options.model_fields]
+
+
+class Test(Strict):
+    """What models are asked about a test set.
+
+    ``classify``: which class an image shows; each has one. ``retrieval``: which caption belongs to
+    an image, and which image to a caption; classes, if there are any, are not asked for.
+    """
+
+    task: Literal["classify", "retrieval"] = "classify"  # as `clipcause.config.study.TASKS`
+
+    renamed: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("source", "raw", "place", "embeddings", *OF_A_SOURCE),
+        "a test set is a data set now: say in datasets, under tests/NAME, where it comes from, and "
+        "leave its task here",
+    )
+
+
+def entry(name: str) -> Dataset:
+    """The entry of the data set ``name``; test sets are those whose names begin with ``tests/``."""
+    return item("datasets", name, Dataset)
+
+
+def check_tests(content: Mapping[str, Any], where: str) -> None:
+    """Raise ``ValueError`` for a test set without a data set, for one of those that is no test
+    set, and for a task that its source has nothing for."""
+    datasets, tests = content["datasets"], content["tests"]
+    named = {layout.test(test): test for test in tests}
+    for name, test in named.items():
+        if name not in datasets:
+            known = [one for one in datasets if layout.is_test(one)]
+            raise ValueError(
+                f"{where}: tests.{test}: its images are those of the data set {name!r}, which "
+                f"datasets does not have; {nearest(name, known)}"
+            )
+        source = datasets[name]["source"]
+        if tests[test].get("task") == "retrieval" and source not in CAPTIONED:
+            raise ValueError(
+                f"{where}: tests.{test}: task retrieval needs images with captions of their own, "
+                f"which source {source} does not have; sources that have: {', '.join(CAPTIONED)}"
+            )
+    for name in datasets:
+        if "/" in name.removeprefix(layout.test("")):
+            raise ValueError(
+                f"{where}: datasets.{name}: a name has no slash, but for the test sets' {layout.TESTS}/"
+            )
+        if layout.is_test(name) and name not in named:
+            raise ValueError(
+                f"{where}: datasets.{name}: no entry of tests says what models are asked about it; "
+                f"{nearest(name.partition('/')[2], tests)}"
+            )

@@ -1,25 +1,23 @@
 """Parameters of `encoder`: by which model similarity is measured."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import ClassVar
 
 from clipcause.config import Strict
 
-NONE = "none"
+A_RUN = "the encoder is a run now: name it in encoder.run, and state its {} in runs"
 
 
 class Encoder(Strict):
-    """The similarity encoder.
+    """The similarity encoder: the image tower of a run.
 
-    `train`: the CLIP of the full pool with the reference added, trained here once.
-    `pretrained`: the open_clip model `model` with the weights `pretrained` (a tag or a file).
-    `checkpoint`: the folder `path`, with an `open_clip_config.json` and weights.
+    By default that is CLIP on the split `all`, the whole pool with the reference added. A model
+    that others trained is a run too, of objective `pretrained` or `checkpoint`.
     """
 
     name: str  # the folder of the embeddings
-    source: Literal["train", "pretrained", "checkpoint"]
-    seed: Annotated[int, Field(ge=0)] = 0
-    model: str = "none"
-    pretrained: str = "none"
-    path: str = "none"
+    run: str
+
+    renamed: ClassVar[dict[str, str]] = {
+        "source": A_RUN.format("objective (clip, pretrained or checkpoint)"),
+        **{name: A_RUN.format(name) for name in ("seed", "model", "pretrained", "path")},
+    }

@@ -5,6 +5,8 @@ from pathlib import Path
 RAW_ICONS = Path("data/raw/icons.tgz")  # packages, as npm brings them
 RAW_WORDNET = Path("data/raw/wordnet.tgz")
 POOL = "pool"  # the data set that a study prunes; a study has one
+SPLITS = Path("splits")
+TESTS = "tests"  # the folder of the data sets that models are tested on
 
 
 def raw(name: str) -> Path:
@@ -15,7 +17,12 @@ def raw(name: str) -> Path:
 def test(name: str) -> str:
     """The data set of a test set: test sets have a folder of their own, so that a stage can
     depend on all of them, however many there are."""
-    return f"tests/{name}"
+    return f"{TESTS}/{name}"
+
+
+def is_test(dataset: str) -> bool:
+    """Whether a data set is one of the test sets."""
+    return dataset.startswith(f"{TESTS}/")
 
 
 def dataset(name: str) -> Path:
@@ -53,14 +60,14 @@ def similarity(encoder: str, reference: str, test: str) -> Path:
     return similarities(encoder, reference) / test
 
 
-def yardstick(name: str) -> Path:
+def scores(name: str) -> Path:
     """The folder that holds the scores of every test set by another encoder or reference."""
-    return Path("yardsticks") / name
+    return Path("scores") / name
 
 
-def embeddings_by(yardstick: str) -> Path:
-    """The folder of the embedding stores that a yardstick made."""
-    return Path("embeddings/by") / yardstick
+def embeddings_by(scores: str) -> Path:
+    """The folder of the embedding stores that an entry of `scores` made."""
+    return Path("embeddings/by") / scores
 
 
 def density(encoder: str, reference: str, test: str) -> Path:
@@ -68,9 +75,13 @@ def density(encoder: str, reference: str, test: str) -> Path:
     return Path("density") / encoder / reference / test
 
 
-def split(name: str) -> Path:
-    """A split of the pool: a bitmap and its card."""
-    return Path("splits") / name
+def split(name: str, dataset: str = POOL) -> Path:
+    """A split: a bitmap over the rows of a data set, and its card.
+
+    Rules make splits of the pool alone. The split `all` is there for every data set: what makes
+    the pool's makes those of others too, and what depends on the pool's depends on no other.
+    """
+    return SPLITS / name / dataset
 
 
 def domains(name: str) -> Path:

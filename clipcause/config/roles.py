@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clipcause.config import domains, layout, splits, yardsticks
+from clipcause.config import domains, layout, other_scores, splits
 
 ALIKE = (
     "then every threshold is the similarity to the pool's own nearest image, and hull pruning "
@@ -18,8 +18,8 @@ LABELLED = (
 def check_pool(content: Mapping[str, Any], where: str) -> None:
     """Raise ``ValueError`` where the pool, which is pruned, is what its rows are judged by."""
     found = {"reference": (content["reference"], ALIKE)}
-    for name, entry in yardsticks.items(content).items():
-        found[f"{yardsticks.SECTION}.{name}.reference"] = (entry["reference"], ALIKE)
+    for name, entry in other_scores.items(content).items():
+        found[f"{other_scores.SECTION}.{name}.reference"] = (entry["reference"], ALIKE)
     for name, entry in (content.get(domains.SECTION) or {}).items():
         for slot in ("first", "second"):
             found[f"{domains.SECTION}.{name}.{slot}"] = (entry[slot], LABELLED)

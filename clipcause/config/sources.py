@@ -1,4 +1,4 @@
-"""Parameters of single sources: further keys of an entry of `datasets` or `tests`.
+"""Parameters of single sources: further keys of an entry of `datasets`.
 
 Every entry has the slots of `clipcause.config.datasets`; these groups hold what one source alone
 understands.

@@ -15,12 +15,13 @@ from pydantic import (
     model_validator,
 )
 
-from clipcause.config import FILE, domain_rule, parse, read, unknown, yardsticks
+from clipcause.config import FILE, domain_rule, other_scores, parse, read, unknown
 from clipcause.config.domain_rule import ByDomain
 from clipcause.config.slots import NONE, Rows, Seed, Slots, Sourceless, Unused
 
 SECTION = "splits"
-BASES = ("all", "dedup")  # written by de-duplication, not by a rule
+ALL = "all"
+BASES = (ALL, "dedup")  # written by `prepare` and `deduplicate`, not by a rule
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Keep = Rows | Share
@@ -30,7 +31,7 @@ Names = Annotated[list[str], Field(min_length=1)]
 
 class Scored(Sourceless):
     """A rule that reads the scores of some test sets: those of the study's encoder and reference,
-    or those of the yardstick ``scores``."""
+    or those of the entry ``scores`` of the section of that name."""
 
     tests: Names
     scores: str = NONE
@@ -43,7 +44,7 @@ class Scored(Sourceless):
 
     @model_serializer(mode="wrap")
     def _stated(self, dump: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        # a card of a split without a yardstick is what it was before there were any
+        # a card of a split by the study's own scores is what it was before there were others
         values = dump(self)
         return {key: value for key, value in values.items() if (key, value) != ("scores", NONE)}
 
@@ -238,9 +239,9 @@ def load(name: str, path: Path = FILE) -> Rule:
     check_names(rule, name, items, content.get("tests") or (), f"{path}: {SECTION}.{name}")
     if isinstance(rule, Scored) and rule.scores not in (
         NONE,
-        *(known := yardsticks.items(content)),
+        *(known := other_scores.items(content)),
     ):
-        raise unknown("yardstick", rule.scores, known, f"{path}: {SECTION}.{name}.scores")
+        raise unknown("scores", rule.scores, known, f"{path}: {SECTION}.{name}.scores")
     if isinstance(rule, ByDomain):
         domain_rule.check(rule, content, f"{path}: {SECTION}.{name}", str(path))
     return rule

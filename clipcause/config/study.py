@@ -15,6 +15,23 @@ def name(key: str, path: Path = FILE) -> str:
     return value
 
 
+def encoder(path: Path = FILE) -> tuple[str, str]:
+    """The folder name of the similarity encoder, ``encoder.name``, and its run."""
+    found = _value("encoder", path)
+    for key in ("name", "run"):
+        if not isinstance(found, dict) or not isinstance(found.get(key), str):
+            raise ValueError(f"{path}: encoder.{key} is missing")
+    return found["name"], found["run"]
+
+
+def other_run(given: str, name: str, path: Path = FILE) -> str:
+    """``given``, the run whose text tower the run ``name`` takes, if it is another that exists."""
+    known = [run for run in read(path)["runs"] if run != name]
+    if given not in known:
+        raise unknown("run", given, known, f"{path}: runs.{name}.text_from")
+    return given
+
+
 def suite(path: Path = FILE) -> list[str]:
     """The names of the test sets, which are data sets, in the order of the file."""
     value = _value("tests", path)
@@ -33,16 +50,20 @@ def to_retrieve(path: Path = FILE) -> list[str]:
     return _of_task("retrieval", path)
 
 
-def _of_task(task: str, path: Path) -> list[str]:
+def task(test: str, path: Path = FILE) -> str:
+    """What models are asked about a test set. Raises ``ValueError`` for one that there is not."""
     # by hand: training reads names here too, and shall not depend on what data sets are made of
-    entries, found = read(path)["tests"], []
-    for test in suite(path):
-        given = entries[test].get("task", TASKS[0]) if isinstance(entries[test], dict) else None
-        if given not in TASKS:
-            raise unknown("task", str(given), TASKS, f"{path}: tests.{test}.task")
-        if given == task:
-            found.append(test)
-    return found
+    entries = read(path)["tests"]
+    if test not in entries:
+        raise unknown("test set", test, entries, f"{path}: tests")
+    given = entries[test].get("task", TASKS[0]) if isinstance(entries[test], dict) else None
+    if given not in TASKS:
+        raise unknown("task", str(given), TASKS, f"{path}: tests.{test}.task")
+    return given
+
+
+def _of_task(wanted: str, path: Path) -> list[str]:
+    return [test for test in suite(path) if task(test, path) == wanted]
 
 
 def _value(key: str, path: Path) -> object:

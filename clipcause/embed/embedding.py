@@ -28,7 +28,7 @@ from clipcause.runtime.engine import shardwise
 from clipcause.runtime.parallel import cores
 
 # decides rows
-CODE = tuple(f"clipcause.train.{name}" for name in ("ahead", "embedding", "models", "pixels"))
+CODE = tuple(f"clipcause.embed.{name}" for name in ("ahead", "embedding", "models", "pixels"))
 LENGTH_TOLERANCE = 1e-3
 ROWS = "rows"  # of a part in the shard cache
 

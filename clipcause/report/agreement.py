@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt
 
-from clipcause.config import FILE, read, yardsticks
+from clipcause.config import FILE, other_scores, read
+from clipcause.config.other_scores import MAIN, OtherScores
 from clipcause.config.splits import NONE, Hull, Ranked, Rule, Scored
-from clipcause.config.yardsticks import MAIN, Yardstick
 from clipcause.prune import split
 from clipcause.prune.selection import BLOCK, ascending, smallest
 from clipcause.prune.split import Split
@@ -144,8 +144,8 @@ class _Descending:
 
 def _member(study: Study, name: str, reference: str) -> Member:
     used = measured.yardstick(study.rules[name])
-    own = Yardstick(encoder=MAIN, run=NONE, reference=reference)
-    found = own if used == NONE else yardsticks.load(used)
+    own = OtherScores(encoder=MAIN, run=NONE, reference=reference)
+    found = own if used == NONE else other_scores.load(used)
     gone = split.difference(study.base_of(name), study.splits[name])
     return Member(name, used, measured.said(found, study.encoder), found.reference, gone)
 

@@ -25,11 +25,11 @@ from jaxtyping import Bool
 
 from clipcause.config import FILE, layout, nearest, parse, section, splits, study, unknown
 from clipcause.config.report import Report
-from clipcause.config.runs import NONE, Run
+from clipcause.config.runs import NONE, Run, of_today
 from clipcause.data import manifest
 from clipcause.evaluate import predictions
 from clipcause.report import comparisons
-from clipcause.report.conditions import Condition, group
+from clipcause.report.conditions import Condition, group, on_splits
 from clipcause.report.table import points
 from clipcause.runtime import revisions
 from clipcause.runtime.columns import aligned
@@ -69,7 +69,8 @@ class Place:
         """The entries of `runs`."""
         entries = self.content["runs"].items()
         return {
-            str(name): parse(entry, Run, f"{self.where}: runs.{name}") for name, entry in entries
+            str(name): parse(of_today(entry), Run, f"{self.where}: runs.{name}")
+            for name, entry in entries
         }
 
     @cached_property
@@ -87,7 +88,9 @@ class Place:
             if run.split != NONE and not (adds if run.add_reference is None else run.add_reference)
         }
         # sizes say which random split belongs to which, which is not asked here
-        return group(self.runs, rules, {name: row for row, name in enumerate(rules)}, without)
+        encoder = str((self.content.get("encoder") or {}).get("run"))
+        runs = on_splits(self.runs, rules, encoder)
+        return group(runs, rules, {name: row for row, name in enumerate(rules)}, without)
 
     @property
     def tests(self) -> list[str]:

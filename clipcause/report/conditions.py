@@ -30,8 +30,9 @@ class Condition:
 
     @property
     def answers(self) -> bool:
-        """Whether its models name a class; what learnt without names or captions does not."""
-        return self.objective != "dino"
+        """Whether its models name a class, and how near what they learnt is to a test image is
+        known: what learnt without names or captions names none, what others trained is not known."""
+        return self.objective in ("clip", "supervised")
 
 
 def group(
@@ -45,7 +46,6 @@ def group(
     ``sizes`` are the splits' numbers of rows, ``without`` the runs that saw no reference; names say
     so only where others on a split did see it.
     """
-    rules = with_bases(rules, runs)
     members: dict[tuple[str, str, bool, str], list[str]] = {}
     for name, run in runs.items():
         if run.split != NONE and run.split not in rules:
@@ -79,18 +79,25 @@ def group(
     return conditions
 
 
-def with_bases(rules: Mapping[str, Rule], runs: Mapping[str, Run]) -> dict[str, Rule]:
-    """The rules of the splits, and of the bases that runs learn from: nothing is removed."""
-    learnt = {run.split for run in runs.values()}
-    whole = {"rule": "none", "of": NONE, "with": NONE}
-    return {
-        **rules,
-        **{
-            base: splits.Everything.model_validate({**whole, "base": base})
-            for base in splits.BASES
-            if base in learnt
-        },
-    }
+def on_splits(runs: Mapping[str, Run], rules: Mapping[str, Rule], encoder: str) -> dict[str, Run]:
+    """The runs; one on a base is on the split that is all of it: the same rows have one name, and
+    how near they are to the test images is measured for entries of `splits`.
+
+    Where there is no such split, the run ``encoder`` is left out, which a study may have for that
+    alone; for another it is an error.
+    """
+    found = {}
+    for name, run in runs.items():
+        if run.split not in splits.BASES:
+            found[name] = run
+        elif name != encoder or any(is_whole(rule, run.split) for rule in rules.values()):
+            found[name] = run.model_copy(update={"split": same_rows(run.split, rules)})
+    return found
+
+
+def is_whole(rule: Rule, base: str) -> bool:
+    """Whether a split is all of a base."""
+    return isinstance(rule, splits.Everything) and rule.base == base
 
 
 def same_rows(base: str, rules: Mapping[str, Rule]) -> str:
@@ -99,7 +106,7 @@ def same_rows(base: str, rules: Mapping[str, Rule]) -> str:
     Raises ``ValueError`` where there is none, with the entry to add.
     """
     for name, rule in rules.items():
-        if isinstance(rule, splits.Everything) and rule.base == base and name != base:
+        if is_whole(rule, base):
             return name
     raise ValueError(
         f"params.yaml: runs learn from {base}, and no split is all of it; add `full: {{rule: none, "

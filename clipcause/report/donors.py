@@ -10,6 +10,7 @@ import numpy as np
 
 from clipcause.config import FILE, layout, read
 from clipcause.config.runs import NONE
+from clipcause.config.splits import Everything
 from clipcause.embed import checkpoint
 from clipcause.prune import members, split
 from clipcause.prune.members import Members
@@ -19,7 +20,6 @@ from clipcause.report.markup import data_table, details, table_row
 from clipcause.report.study import Study
 from clipcause.runtime import atomic
 
-ENCODER = "encoder"
 Seen = dict[tuple[str, str], int | None]  # run and donor to rows; None: not known
 
 
@@ -28,19 +28,18 @@ def seen(study: Study) -> Seen:
 
     Of runs that have a donor and whose split's card says what was trimmed. They are the rows of the
     donor's split that are of such a class as the trimming rule takes it, by label or by mention,
-    and those of the reference, by label, where it was added. The encoder has all rows of the pool;
-    what a published one saw is not known. Raises ``ValueError`` where a donor's checkpoint is of
+    and those of the reference, by label, where it was added; what a published one saw is not known. Raises ``ValueError`` where a donor's checkpoint is of
     another split than the stored one.
     """
     found: Seen = {}
     members_of: dict[str, Members] = {}
     for run, entry in study.runs.items():
         trimmed = study.splits[entry.split].card.get("trimmed") if entry.split != NONE else None
-        if entry.donor == NONE or not trimmed:
+        if entry.text_from == NONE or not trimmed:
             continue
-        data = _training(study, entry.donor)
+        data = _training(study, entry.text_from)
         if data is None:
-            found[run, entry.donor] = None
+            found[run, entry.text_from] = None
             continue
         by = classwise.by(study.rules[entry.split])
         if by not in members_of:
@@ -51,7 +50,7 @@ def seen(study: Study) -> Seen:
             every_N = np.ones(len(study.reference), bool)
             added = members.by_label(study.reference.folder, every_N)
             count += _rows(added, every_N, trimmed)
-        found[run, entry.donor] = count
+        found[run, entry.text_from] = count
     return found
 
 
@@ -75,19 +74,24 @@ def table(study: Study, found: Seen) -> str:
 
 def _training(study: Study, donor: str) -> tuple[Split, bool] | None:
     """The pool rows that a donor learnt from, and whether it saw the reference; None: not known."""
-    if donor in study.runs:
-        card, own = study.cards[donor], study.runs[donor].split
-        rows = study.splits[own] if own != NONE else split.from_rows([])
-        if own != NONE and dict(card["split"]) != dict(rows.card):
+    if donor not in study.runs:  # the encoder, where no entry of `splits` has its rows: all
+        path = layout.model(donor) / checkpoint.CARD
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: not found; `dvc repro train@{donor}` makes it")
+        training = atomic.read_json(path)["training"]
+        return split.everything(len(study.pool)), training["reference"] != NONE
+    card, entry = study.cards[donor], study.runs[donor]
+    if entry.is_published:
+        return None
+    own, rows = entry.split, split.from_rows([])
+    if own != NONE:
+        rows = study.splits[own]
+        # it may have learnt from the base that the split is all of
+        whole = isinstance(study.rules[own], Everything)
+        known = [rows.card, *([study.base_of(own).card] if whole else [])]
+        if dict(card["split"]) not in map(dict, known):
             where = layout.model(donor)
             raise ValueError(f"{where}: trained on another split than {own}; train it again")
-    else:
-        path = layout.model(ENCODER) / checkpoint.CARD
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: not found; `dvc repro encoder` makes it")
-        card, rows = atomic.read_json(path), split.everything(len(study.pool))
-        if "source" in card["training"]:
-            return None
     return rows, card["training"].get("reference", NONE) != NONE
 
 

@@ -14,10 +14,17 @@ from clipcause.config.runs import NONE, Run
 
 Values = dict[str, Any]
 
+NAMED = ("model", "pretrained", "path")  # of models that others trained, which they are
 # which data, which draw, and how it is looked at: no factor of a model
-NOT_FACTORS = ("split", "objective", "seed", "reuse", "add_reference", "frequency")
+NOT_FACTORS = ("split", "objective", "seed", "add_reference", "frequency", *NAMED)
 LENGTH = ("epochs", "samples_seen")
-OBJECTIVES = {"clip": "CLIP", "supervised": "supervised", "dino": "DINO"}
+OBJECTIVES = {
+    "clip": "CLIP",
+    "supervised": "supervised",
+    "dino": "DINO",
+    "pretrained": "pretrained",
+    "checkpoint": "checkpoint",
+}
 HEADS = {"clip": "text tower", "supervised": "head"}
 
 
@@ -44,8 +51,8 @@ def name(run: Run, *, in_full: bool = True) -> str:
     if captions := values.pop("captions", None):
         said += _captions(captions, "prompts" if run.objective == "supervised" else "captions")
     if text := values.pop("text", None):
-        donor = values.pop("donor", None)
-        of = f" of {donor}" if donor and donor != NONE and in_full else ""
+        given = values.pop("text_from", None)
+        of = f" of {given}" if given and given != NONE and in_full else ""
         said.append(f"{text} {HEADS.get(run.objective, 'text tower')}{of}")
     if vocabulary := values.pop("vocabulary", None):
         said.append(_vocabulary(vocabulary))
@@ -55,14 +62,16 @@ def name(run: Run, *, in_full: bool = True) -> str:
         count = values.pop(length, None)
         if count is not None and in_full:
             said.append(f"{count:,g} {unit}" if isinstance(count, float) else f"{count:,} {unit}")
-    values.pop("donor", None)
+    values.pop("text_from", None)
     said += [f"{one} {_text(value)}" for one, value in values.items()]
     return ", ".join(said)
 
 
 def title(run: Run, *, without: bool = False) -> str:
     """The name of a condition: its split, then what else is not as by default."""
-    objective = OBJECTIVES[run.objective]
+    objective = " ".join(
+        [OBJECTIVES[run.objective], *(one for key in NAMED if (one := getattr(run, key)) != NONE)]
+    )
     if run.split == NONE:
         start = objective
     else:

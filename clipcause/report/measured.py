@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcause.config import layout, yardsticks
+from clipcause.config import layout, other_scores
+from clipcause.config.other_scores import MAIN, NONE, OtherScores
 from clipcause.config.splits import Rule, Scored
-from clipcause.config.yardsticks import MAIN, NONE, Yardstick
 from clipcause.embed import embeddings
 from clipcause.embed.embeddings import Embeddings
-from clipcause.report.study import Study, stage
+from clipcause.report.study import Study
 from clipcause.search import scores
 from clipcause.search.scores import Scores
 
@@ -24,9 +24,9 @@ class Measured:
         """The embeddings of a data set, the very ones that the scores of ``test`` are of."""
         folder = self.folder / name
         if not folder.exists():
-            how = stage("embed", name)
+            how = f"embed@{name}"
             if self.folder.parent.name == "by":
-                how = f"yardstick@{self.folder.name}"
+                how = f"scores@{self.folder.name}"
             raise FileNotFoundError(f"{folder}: not found; `dvc repro {how}` makes it")
         card = self.scores[test].card
         return embeddings.read(folder, encoder=card["encoder"], dataset=card[role])
@@ -42,18 +42,18 @@ def by(study: Study, rule: Scored) -> Measured:
     main = layout.embeddings(study.encoder, "")
     if rule.scores == NONE:
         return Measured(study.scores, main)
-    root = layout.yardstick(rule.scores)
+    root = layout.scores(rule.scores)
     for test in rule.tests:
         if not (root / test / scores.CARD).exists():
             raise FileNotFoundError(
-                f"{root / test}: not found; `dvc repro yardstick@{rule.scores}` makes it"
+                f"{root / test}: not found; `dvc repro scores@{rule.scores}` makes it"
             )
     found = scores.read_all(root, rule.tests, pool=study.pool.sha256)
-    own = yardsticks.load(rule.scores).encoder != MAIN
+    own = other_scores.load(rule.scores).encoder != MAIN
     return Measured(found, layout.embeddings_by(rule.scores) if own else main)
 
 
-def said(one: Yardstick, encoder: str) -> str:
+def said(one: OtherScores, encoder: str) -> str:
     """A yardstick's encoder in words; ``encoder`` is the name of the study's own."""
     if one.encoder == MAIN:
         return f"the encoder {encoder}"

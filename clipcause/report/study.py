@@ -24,13 +24,14 @@ from clipcause.evaluate import predictions
 from clipcause.prune import split
 from clipcause.prune.split import Split
 from clipcause.report import retrieved
-from clipcause.report.conditions import Condition, group, same_rows, twins, with_bases
+from clipcause.report.conditions import Condition, group, on_splits, twins
 from clipcause.report.retrieved import Retrieved
 from clipcause.runtime import atomic
 from clipcause.search import gap, scores
 from clipcause.search.scores import Scores
 
 TOP = 5
+MADE_BY = {splits.ALL: f"prepare@{layout.POOL}", "dedup": "deduplicate"}  # splits without a rule
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ class Study:
     reference: Manifest
     rules: dict[str, Rule]
     splits: dict[str, Split]
-    runs: dict[str, Run]
+    runs: dict[str, Run]  # one on a base is on the split that is all of it
     conditions: dict[str, Condition]  # whose models name a class
-    unnamed: dict[str, Condition]  # whose models do not: self-supervised ones
+    unnamed: dict[str, Condition]  # self-supervised ones, which do not, and published ones
     outcomes: dict[tuple[str, str], Outcome]  # by condition and test set
     scores: dict[str, Scores]
     gaps: dict[tuple[str, str], Gap]  # by split and test set
@@ -119,9 +120,9 @@ def load(path: Path = FILE) -> Study:
     Raises ``FileNotFoundError`` with the file and the stage that makes it, and ``ValueError`` where
     artifacts do not fit each other.
     """
-    names, runs = study.suite(path), load_runs(path)
-    rules = with_bases(splits.load_all(path), runs)
-    encoder = _encoder(path)
+    names, rules = study.suite(path), splits.load_all(path)
+    encoder, trained = study.encoder(path)
+    runs = on_splits(load_runs(path), rules, trained)
     pool, reference = _manifest(layout.POOL), _manifest(study.name("reference", path))
     tests = {test: _manifest(layout.test(test)) for test in study.to_classify(path)}
     # what nothing was trained on or evaluated for is no part of the report's tables
@@ -136,7 +137,8 @@ def load(path: Path = FILE) -> Study:
         run: atomic.read_json(_need(layout.model(run) / checkpoint.CARD, f"train@{run}"))
         for run in runs
     }
-    without = {run for run, card in cards.items() if card["training"]["reference"] == NONE}
+    # a published model's card does not say what it saw
+    without = {run for run, card in cards.items() if card["training"].get("reference") == NONE}
     sizes = {name: len(one) for name, one in stored.items()}
     grouped = group(runs, rules, sizes, without)
     conditions = {name: one for name, one in grouped.items() if one.answers}
@@ -150,23 +152,11 @@ def load(path: Path = FILE) -> Study:
         test: retrieved.load(_manifest(layout.test(test)), test, conditions.values(), found[test])
         for test in study.to_retrieve(path)
     }
-    # a base that runs learn from has no gap of its own, but that of the split of its rows
-    measured = {name: same_rows(name, rules) if name in splits.BASES else name for name in rules}
-    gaps = {
-        (name, test): _gap(own, test, found[test])
-        for name, own in measured.items()
-        for test in names
-    }
+    gaps = {(name, test): _gap(name, test, found[test]) for name in rules for test in names}
     return Study(
         encoder, tests, of_captions, pool, reference, rules, stored, runs, conditions, unnamed,
         outcomes, found, gaps, cards,
     )  # fmt: skip
-
-
-def stage(verb: str, name: str) -> str:
-    """The stage that prepares or embeds a data set, as DVC calls it: test sets have their own."""
-    folder, slash, base = name.rpartition("/")
-    return f"{verb}-test@{base}" if slash and folder == "tests" else f"{verb}@{name}"
 
 
 def load_runs(path: Path = FILE) -> dict[str, Run]:
@@ -177,14 +167,6 @@ def load_runs(path: Path = FILE) -> dict[str, Run]:
     return {str(name): parse(entry, Run, f"{path}: runs.{name}") for name, entry in content.items()}
 
 
-def _encoder(path: Path) -> str:
-    content = read(path).get("encoder")
-    name = content.get("name") if isinstance(content, dict) else None
-    if not isinstance(name, str):
-        raise ValueError(f"{path}: encoder.name is missing")  # noqa: TRY004 - a user's error
-    return name
-
-
 def _need(path: Path, stage: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; `dvc repro {stage}` makes it")
@@ -192,12 +174,12 @@ def _need(path: Path, stage: str) -> Path:
 
 
 def _manifest(name: str) -> Manifest:
-    _need(layout.manifest(name), stage("prepare", name))
+    _need(layout.manifest(name), f"prepare@{name}")
     return manifest.read(layout.dataset(name), shards=False)
 
 
 def _split(name: str, pool: Manifest) -> Split:
-    stage = "deduplicate" if name in splits.BASES else f"prune@{name}"
+    stage = MADE_BY.get(name, f"prune@{name}")
     _need(layout.split(name) / split.CARD, stage)
     found = split.read(layout.split(name))
     if found.card.get("pool") != pool.sha256:

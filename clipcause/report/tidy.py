@@ -31,13 +31,13 @@ def lines(study: Study, found: Mapping[str, Evaluated], seen: donors.Seen) -> li
         shared = {
             "condition": one.name,
             "kind": kinds[one.name],
-            **factors.columns(entry, skip=("reuse", "add_reference")),
+            **factors.columns(entry, skip=("add_reference", *factors.NAMED)),
             "rows": str(len(study.splits[entry.split]) if has_split else 0),
             "base_rows": str(len(study.base_of(entry.split))) if has_split else "",
             "reference_rows": str(0 if one.without_reference else len(study.reference)),
             **factors.columns(study.rules.get(entry.split), "split."),
         }
-        if (count := seen.get((run, entry.donor))) is not None:
+        if (count := seen.get((run, entry.text_from))) is not None:
             shared["donor_rows_of_trimmed"] = str(count)
         for test in study.tests:
             numbers: Mapping[str, int | float] = found.get(run, {}).get(test, {})

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from clipcause.config.yardsticks import MAIN, NONE
+from clipcause.config.other_scores import MAIN, NONE
 from clipcause.report import charts, series, words, yardstick_chart
 from clipcause.report.agreement import Agreement, Family, Member
 from clipcause.report.content import Content

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clipcause.config import FILE, layout, read
+from clipcause.config import FILE, layout, study
 from clipcause.embed import checkpoint, embeddings
 from clipcause.embed.embeddings import Embeddings
 from clipcause.runtime import atomic
@@ -10,20 +10,17 @@ from clipcause.runtime import atomic
 
 def encoder_name(path: Path = FILE) -> str:
     """The folder name of the similarity encoder, ``encoder.name``."""
-    encoder = read(path).get("encoder")
-    name = encoder.get("name") if isinstance(encoder, dict) else None
-    if not isinstance(name, str):
-        raise ValueError(f"{path}: encoder.name is missing")  # noqa: TRY004 - a user's error
-    return name
+    return study.encoder(path)[0]
 
 
 def load(encoder: str, *datasets: str) -> list[Embeddings]:
     """The stores of the data sets under the encoder with that folder name.
 
     Raises ``FileNotFoundError`` for a store that does not exist, ``ValueError`` for an empty one,
-    for stores that different encoders made, and for one that another than ``models/encoder`` made.
+    for stores that different encoders made, and for one that another than the run ``encoder.run``
+    made.
     """
-    current = fingerprint(layout.model("encoder"))
+    current = fingerprint(layout.model(study.encoder()[1]))
     found = [_open(layout.embeddings(encoder, name), current) for name in datasets]
     first = found[0]
     for store in found:
@@ -45,7 +42,7 @@ def fingerprint(folder: Path) -> str | None:
         return None
     found = atomic.read_json(card).get("fingerprint")
     if not isinstance(found, str):
-        raise ValueError(f"{card}: 'fingerprint' is missing; make the encoder again")  # noqa: TRY004
+        raise ValueError(f"{card}: 'fingerprint' is missing; train the run again")  # noqa: TRY004
     return found
 
 

@@ -1,8 +1,8 @@
 """What a run takes from a model that was trained before: its text tower, or what that tower says.
 
 The controlled factor "language head" of the imbalance study: a text tower that is random, starts
-from a donor's or stays the donor's; and a classifier of class prototypes in place of learnt class
-weights. A donor's text tower comes with its vocabulary of tokens.
+from another run's or stays it; and a classifier of class prototypes in place of learnt class
+weights. Another run's text tower comes with its vocabulary of tokens.
 
 Shapes: C classes, P prompts of all of them, D dimensions.
 """
@@ -19,12 +19,14 @@ from open_clip.model import CLIPTextCfg
 from clipcause.captions.classes import ClassNames
 from clipcause.config import nearest
 from clipcause.config.captions import Captions
+from clipcause.config.runs import PUBLISHED
 from clipcause.embed import models
 from clipcause.embed.checkpoint import Checkpoint
 from clipcause.embed.models import FOREIGN, Clip
 from clipcause.evaluate import zeroshot
 from clipcause.train import texts
 
+TAUGHT = ("clip", *PUBLISHED)  # the objectives whose text towers have learnt
 PROMPTS = 4096  # texts that are encoded at once
 IMAGE_SIDE = ("visual.", "logit_scale", "logit_bias")  # of an open_clip model's weights
 # what the vocabulary decides, which is taken over
@@ -32,27 +34,27 @@ TOKENS = frozenset({"vocab_size", "tokenizer_kwargs", "tokenizer_mode"})
 
 
 def check(stored: Checkpoint, objective: str, config: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` for a donor that a run cannot take from, with what is wrong.
+    """Raise ``ValueError`` for a model that a run cannot take from, with what is wrong.
 
     Its text tower must have learnt and be CLIP's. A clip run takes that tower, so all of its shape
     must be that of the run's configuration ``config``; of a supervised run only the dimensions.
     """
-    given = stored.card["training"].get("objective", "clip")  # published: no run of ours
-    if given != "clip":
+    given = stored.card["training"]["objective"]
+    if given not in TAUGHT:
         raise ValueError(
-            f"{stored.folder}: the donor is a {given} run, whose text tower is untrained; take a "
-            "clip run, or the encoder"
+            f"{stored.folder}: it is a {given} run, whose text tower is untrained; take one of "
+            f"objective {' or '.join(TAUGHT)}"
         )
     theirs = stored.model_config
     if foreign := sorted(FOREIGN & {*theirs, *theirs.get("text_cfg", {})}):
-        raise ValueError(f"{stored.folder}: the donor has {foreign[0]}: not a text tower of CLIP's")
+        raise ValueError(f"{stored.folder}: it has {foreign[0]}: not a text tower of CLIP's")
     own, other = _shape(config), _shape(theirs)
     needed = own if objective == "clip" else ["embed_dim"]
     if different := [key for key in needed if own[key] != other[key]]:
         what = ", ".join(f"{key} {other[key]} (here {own[key]})" for key in different)
         raise ValueError(
-            f"{stored.folder}: the donor's text tower has {what}; make train.model fit it, or take "
-            "another donor"
+            f"{stored.folder}: its text tower has {what}; make train.model fit it, or take that of "
+            "another run"
         )
 
 
@@ -67,7 +69,7 @@ def check_names(ids: Sequence[str], classes: Mapping[str, ClassNames]) -> None:
 
 
 def take_text(clip: Clip, stored: Checkpoint, *, frozen: bool) -> None:
-    """Put the donor's text tower into a model, in place; ``frozen``: it learns no more.
+    """Put the text tower of ``stored`` into a model, in place; ``frozen``: it learns no more.
 
     Raises ``ValueError`` where their weights have different names or shapes.
     """
@@ -77,8 +79,8 @@ def take_text(clip: Clip, stored: Checkpoint, *, frozen: bool) -> None:
     for name in names:
         if name not in weights or weights[name].shape != tuple(state[name].shape):
             raise ValueError(
-                f"{stored.folder}: the donor's {name} does not fit the model's text tower; make "
-                "train.model fit it, or take another donor"
+                f"{stored.folder}: its {name} does not fit the model's text tower; make "
+                "train.model fit it, or take that of another run"
             )
         with torch.no_grad():
             state[name].copy_(torch.from_numpy(weights[name]))
@@ -95,7 +97,7 @@ def prototypes(
     captions: Captions,
     device: torch.device,
 ) -> Float[np.ndarray, "C D"]:
-    """The donor's class prototypes, of length one, from the templates (and synonyms) of captions.
+    """The class prototypes of ``stored``, of length one, from the templates (and synonyms) of captions.
 
     Raises ``ValueError`` for a class that is not in the list.
     """

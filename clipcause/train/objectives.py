@@ -135,7 +135,7 @@ class Supervised(nn.Module):
         elif weight_CD.shape != (classes, dim):
             raise ValueError(
                 f"class prototypes have shape {tuple(weight_CD.shape)}, and the classifier "
-                f"{(classes, dim)}: take a donor with embed_dim {dim}"
+                f"{(classes, dim)}: take a text tower with embed_dim {dim}"
             )
         self.classifier = nn.Parameter(functional.normalize(weight_CD, dim=-1))
         self.classifier.requires_grad_(not frozen)

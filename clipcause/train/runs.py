@@ -1,8 +1,4 @@
-"""One run from data sets to a checkpoint: what `train` and `encoder` have in common.
-
-Both make a run by these functions, so that the encoder of the default study, trained on the whole
-pool, is bit for bit the model that a run on the same rows with the same seed would be.
-"""
+"""One run from data sets to a checkpoint."""
 
 import json
 import sys
@@ -16,12 +12,10 @@ import torch
 
 from clipcause.config.runs import ALL
 from clipcause.embed import checkpoint, models
-from clipcause.embed.checkpoint import Checkpoint
 from clipcause.embed.models import Clip
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime import versions
-from clipcause.train import dino, loop, step, texts, training_set, vocabulary
-from clipcause.train import locked_text as donor
+from clipcause.train import dino, locked_text, loop, step, texts, training_set, vocabulary
 from clipcause.train.dino import Dino
 from clipcause.train.distributed import ALONE, World
 from clipcause.train.loop import Line
@@ -29,9 +23,9 @@ from clipcause.train.objectives import Contrastive, Objective, Supervised
 from clipcause.train.training_set import Plan, Sources
 from clipcause.train.vocabulary import Sampled
 
-__all__ = ["Plan", "Sources", "adopt", "check", "differences", "fit", "recipe"]
+__all__ = ["Plan", "Sources", "check", "fit", "recipe"]
 
-CODE = (  # decides weights; tracked by the shard cache and by `reuse`, beside what DVC tracks
+CODE = (  # decides weights; the shard cache keeps no half-trained state of other code
     "clipcause.train.augment",
     "clipcause.train.dino",
     "clipcause.train.distributed",
@@ -59,7 +53,8 @@ CODE = (  # decides weights; tracked by the shard cache and by `reuse`, beside w
 
 
 def recipe(sources: Sources, plan: Plan) -> dict[str, Any]:
-    """All that decides a run's weights on one machine, as JSON; the card of its checkpoint has it.
+    """All but code that decides a run's weights on one machine, as JSON; its checkpoint's card has
+    it.
 
     Two runs with equal recipes are the same model, whatever their names. What a run does not use
     is left out, so that a parameter that is new changes no recipe of an earlier model.
@@ -75,7 +70,6 @@ def recipe(sources: Sources, plan: Plan) -> dict[str, Any]:
         "parameters": plan.train.deciding(),
         "optimiser": plan.optimiser.model_dump(exclude_none=True),
         **_own(sources, plan),
-        "code": cache.code(*CODE),
         "versions": versions.used(*packages(plan.objective)),
     }
     return json.loads(json.dumps(content))
@@ -91,9 +85,9 @@ def _own(sources: Sources, plan: Plan) -> dict[str, Any]:
     own: dict[str, Any] = {}
     if stated := plan.captions.stated():
         own["captions"] = stated
-    if plan.donor is not None:
-        own |= {"text": plan.text, "donor": plan.donor.fingerprint}
-    if plan.captions.of_class or (plan.donor is not None and plan.objective == "supervised"):
+    if plan.text_from is not None:
+        own |= {"text": plan.text, "text_from": plan.text_from.fingerprint}
+    if plan.captions.of_class or (plan.text_from is not None and plan.objective == "supervised"):
         own["class_names"] = cache.key(texts.named(plan.captions, sources.classes))
     if stated := plan.vocabulary.stated():
         own["vocabulary"] = stated
@@ -115,8 +109,8 @@ def check(sources: Sources, plan: Plan) -> list[str]:
             f"the split has row {plan.rows.bitmap.max()}, {sources.pool.folder} has "
             f"{len(sources.pool)} rows; the split is of another pool"
         )
-    if plan.donor is not None:
-        donor.check(plan.donor, plan.objective, plan.train.model.config())
+    if plan.text_from is not None:
+        locked_text.check(plan.text_from, plan.objective, plan.train.model.config())
     if plan.objective == "dino":
         dino.check(plan.train, plan.prototypes)
     if plan.objective == "supervised":
@@ -129,8 +123,8 @@ def check(sources: Sources, plan: Plan) -> list[str]:
 def _check_classes(sources: Sources, plan: Plan) -> list[str]:
     """What is to be said of a supervised run's classes."""
     texts.check_labels(sources.pool, plan.rows)
-    if plan.donor is not None:
-        donor.check_names(training_set.classes(sources, plan), sources.classes)
+    if plan.text_from is not None:
+        locked_text.check_names(training_set.classes(sources, plan), sources.classes)
     chosen = plan.vocabulary
     counts = training_set.class_counts(sources, plan)
     if chosen.size != ALL and chosen.size > len(counts):
@@ -171,10 +165,7 @@ def fit(
     clip = training_set.model(sources, plan)
     step.prepare(clip, train, world)
     objective, classes = _objective(sources, plan, clip, world, device)
-    # the code is in the state and not in its name: a state of other code is found and replaced
-    code = decided["code"]
-    named = {name: value for name, value in decided.items() if name != "code"}
-    state = cache.folder() / f"{cache.key('training', named)}.state"
+    state = cache.folder() / f"{cache.key('training', decided)}.state"
     curve = loop.train(
         objective,
         clip,
@@ -188,7 +179,7 @@ def fit(
             accumulate=train.accumulate,
         ),
         state=state,
-        code=code,
+        code=cache.code(*CODE),  # in the state and not in its name: one of other code is replaced
         label=folder.name,
         watch=watch,
     )
@@ -208,36 +199,6 @@ def fit(
     return fingerprint
 
 
-def adopt(
-    folder: Path,
-    stored: Checkpoint,
-    split_card: Mapping[str, Any],
-    watch: Callable[[Line], None] = lambda _: None,
-) -> str:
-    """Write a checkpoint that another stage trained as that of this run, under its own split."""
-    curve: list[Line] = [
-        {**line, "step": int(line["step"]), "samples": int(line["samples"])}
-        for line in stored.log()
-    ]
-    for line in curve:
-        watch(line)
-    return checkpoint.write(
-        folder,
-        stored.weights_path.read_bytes(),
-        model_config=stored.model_config,
-        preprocess=stored.preprocess,
-        training=stored.card["training"],
-        split=split_card,
-        log=curve,
-        files={name: stored.file(name) for name in stored.card["files"]},
-    )
-
-
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """The entries in which two recipes differ."""
-    return sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
-
-
 def _objective(
     sources: Sources, plan: Plan, clip: Clip, world: World, device: torch.device
 ) -> tuple[Objective, list[str]]:
@@ -251,8 +212,10 @@ def _objective(
         return Dino(clip.model, dim, settings, plan.prototypes, world, seed=plan.seed), []
     classes = training_set.classes(sources, plan)
     weight_CD = None
-    if plan.donor is not None:
-        found_CD = donor.prototypes(plan.donor, classes, sources.classes, plan.captions, device)
+    if plan.text_from is not None:
+        found_CD = locked_text.prototypes(
+            plan.text_from, classes, sources.classes, plan.captions, device
+        )
         weight_CD = torch.from_numpy(found_CD.astype(np.float32))
     chosen = plan.vocabulary
     sampled = None

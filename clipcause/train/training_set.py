@@ -83,7 +83,7 @@ class Plan:
     train: Train
     captions: Captions = field(default_factory=Captions)
     text: Text = "random"
-    donor: Checkpoint | None = None  # whose text tower it is, where that is not random
+    text_from: Checkpoint | None = None  # whose text tower it is, where that is not random
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     prototypes: Literal["all"] | int = ALL
 
@@ -171,15 +171,15 @@ def captions(sources: Sources, plan: Plan) -> Texts | None:
 def model(sources: Sources, plan: Plan) -> Clip:
     """A new model. Its vocabulary comes from the whole pool: runs on any split share it.
 
-    Where it has a donor's text tower it has the donor's vocabulary too.
+    Where it has another's text tower it has that one's vocabulary too.
     """
     train = plan.train
-    donor = plan.donor if plan.objective == CLIP else None
+    given = plan.text_from if plan.objective == CLIP else None
     with tempfile.TemporaryDirectory() as folder:
         merges = Path(folder, tokens.MERGES)
-        if donor is not None:
-            if tokens.MERGES in donor.card["files"]:
-                merges.write_bytes(donor.file(tokens.MERGES))
+        if given is not None:
+            if tokens.MERGES in given.card["files"]:
+                merges.write_bytes(given.file(tokens.MERGES))
         elif train.merges != "clip":
             alone = plan.objective == SUPERVISED and not len(plan.rows)
             source = sources.reference if alone else sources.pool
@@ -191,8 +191,8 @@ def model(sources: Sources, plan: Plan) -> Clip:
             seed=plan.seed,
             published=train.model.named,
         )
-    if donor is not None:
-        take_text(made, donor, frozen=plan.text == "frozen")
+    if given is not None:
+        take_text(made, given, frozen=plan.text == "frozen")
     return made
 
 

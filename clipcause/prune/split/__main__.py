@@ -44,8 +44,9 @@ def load(words: str) -> split.Split:
         return load_revision(revision, name)
     folder = layout.split(name)
     if not (folder / split.ROWS).exists():
-        known = [path.parent.name for path in folder.parent.glob(f"*/{split.ROWS}")]
-        raise unknown("split", name, known, f"{folder.parent}/")
+        made = layout.SPLITS.glob(f"*/{layout.POOL}/{split.ROWS}")
+        known = [path.parent.parent.name for path in made]
+        raise unknown("split", name, known, f"{layout.SPLITS}/")
     return split.read(folder)
 
 

@@ -1,4 +1,4 @@
-"""The entries of `yardsticks`: other ways to measure similarity than the encoder and the reference.
+"""The entries of `scores`: other ways to measure similarity than the encoder and the reference.
 
 Every item has the slots ``run`` and ``reference``, because the DAG turns them into dependencies.
 """
@@ -9,16 +9,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from clipcause.config import FILE, Strict, parse, read, unknown
+from clipcause.config import FILE, Strict, layout, parse, read, unknown
+from clipcause.config.runs import learns_beyond
 
-SECTION = "yardsticks"
+SECTION = "scores"
 NONE = "none"
 MAIN = "main"
 PIXELS = "pixels"
 UNPRUNED = (NONE, "all", "dedup")  # splits that no rule chose
 
 
-class Yardstick(Strict):
+class OtherScores(Strict):
     """An encoder and a reference.
 
     ``main``: the study's own encoder. ``run``: the image tower of the trained run ``run``.
@@ -49,49 +50,39 @@ class Yardstick(Strict):
         return self
 
 
-def load(name: str, path: Path = FILE) -> Yardstick:
+def load(name: str, path: Path = FILE) -> OtherScores:
     """One entry. Raises ``ValueError`` for a name that is none, with the nearest that is one."""
     found = items(read(path))
     if name not in found:
-        raise unknown("yardstick", name, found, f"{path}: {SECTION}")
-    return parse(found[name], Yardstick, f"{path}: {SECTION}.{name}")
+        raise unknown("scores", name, found, f"{path}: {SECTION}")
+    return parse(found[name], OtherScores, f"{path}: {SECTION}.{name}")
 
 
 def items(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The section as it is written; a study without one has no yardsticks."""
+    """The section as it is written; a study may have none."""
     found = content.get(SECTION)
     return found if isinstance(found, Mapping) else {}
 
 
 def check_names(content: Mapping[str, Any], where: str) -> None:
-    """Every yardstick's run and reference exist, and the run depends on no split.
+    """The run and the reference of every entry exist, and the run depends on no split.
 
-    Splits depend on the yardsticks, so a run on a split that a rule chose would close a circle.
+    Splits depend on these scores, so a run on a split that a rule chose would close a circle.
     """
+    data = [name for name in content["datasets"] if not layout.is_test(name)]
     for name, values in items(content).items():
         here = f"{where}: {SECTION}.{name}"
-        one = parse(values, Yardstick, here)
-        if one.reference not in content["datasets"]:
-            raise unknown("data set", one.reference, content["datasets"], f"{here}.reference")
+        one = parse(values, OtherScores, here)
+        if one.reference not in data:
+            raise unknown("data set", one.reference, data, f"{here}.reference")
         if one.run == NONE:
             continue
         if one.run not in content["runs"]:
             raise unknown("run", one.run, content["runs"], f"{here}.run")
-        if (chosen := _behind(one.run, content["runs"])) is not None:
+        if (chosen := learns_beyond(one.run, content["runs"], UNPRUNED)) is not None:
             run, split = chosen
             raise ValueError(
                 f"{here}.run: {run} learns from the split {split}, and every split may depend on "
-                "the yardsticks, which would be a circle; take a run whose split is none (a "
+                "these scores, which would be a circle; take a run whose split is none (a "
                 "supervised one, on the reference alone), all or dedup"
             )
-
-
-def _behind(run: str, runs: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The run, of this one and its donors, that has a split which a rule chose; and that split."""
-    seen: list[str] = []
-    while run in runs and run not in seen:
-        seen.append(run)
-        if runs[run]["split"] not in UNPRUNED:
-            return run, runs[run]["split"]
-        run = runs[run].get("donor", NONE)
-    return None

@@ -1,11 +1,11 @@
-"""yardstick NAME: the scores of all test sets by another encoder, another reference, or both.
+"""scores@NAME: the scores of all test sets by another encoder, another reference, or both.
 
-In: pool, the yardstick's reference and the test sets, and what its encoder needs: the main
-embeddings, or the checkpoint of a run. Out: ``yardsticks/<name>/<test>/``, scores as `similarity`
+In: pool, the entry's reference and the test sets, and what its encoder needs: the main
+embeddings, or the checkpoint of a run. Out: ``scores/<name>/<test>/``, scores as `similarity`
 writes them; ``embeddings/by/<name>/``, the stores that they were made from and a card that says
-how, which is alone there where the encoder is the main one; ``metrics/yardstick/<name>.json``.
+how, which is alone there where the encoder is the main one; ``metrics/scores/<name>.json``.
 
-Hull, near, far and core rules read these scores where they name the yardstick. What `gap`,
+Hull, near, far and core rules read these scores where they name the entry. What `gap`,
 `density` and the report's plots over similarity show stays measured by the main encoder.
 """
 
@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from clipcause.config import engine, layout, section, study, yardsticks
+from clipcause.config import engine, layout, other_scores, section, study
 from clipcause.config.embed import Embed
 from clipcause.config.engine import Engine
+from clipcause.config.other_scores import MAIN, PIXELS, OtherScores
 from clipcause.config.similarity import Similarity
-from clipcause.config.yardsticks import MAIN, PIXELS, Yardstick
 from clipcause.data import dataset
 from clipcause.data.manifest import Manifest
 from clipcause.embed import checkpoint, embedding, embeddings, projection
@@ -65,9 +65,9 @@ def by_run(folder: Path, name: str, datasets: list[str], settings: Embed, where:
 
 
 def by_pixels(
-    folder: Path, one: Yardstick, datasets: list[str], settings: Embed, where: Engine
+    folder: Path, one: OtherScores, datasets: list[str], settings: Embed, where: Engine
 ) -> Made:
-    """Every data set by the projection of its pixels, centred on the yardstick's reference."""
+    """Every data set by the projection of its pixels, centred on the entry's reference."""
     where = where.without_gpu()
     decoders = 1 if where.kind == "ray" else max(1, cores() // where.workers)
     keep = settings.keep_pixels
@@ -94,8 +94,8 @@ def by_pixels(
     return Made(made, by.fingerprint, {"without_direction": alike})
 
 
-def stores_of(name: str, one: Yardstick, tests: list[str], where: Engine) -> Made:
-    """The stores of reference, pool and test sets by the yardstick, and their card."""
+def stores_of(name: str, one: OtherScores, tests: list[str], where: Engine) -> Made:
+    """The stores of reference, pool and test sets by the entry, and their card."""
     folder, settings = layout.embeddings_by(name), section("embed", Embed)
     datasets = list(dict.fromkeys([one.reference, layout.POOL, *map(layout.test, tests)]))
     if one.encoder == MAIN:
@@ -105,21 +105,21 @@ def stores_of(name: str, one: Yardstick, tests: list[str], where: Engine) -> Mad
     else:
         made = by_pixels(folder, one, datasets, settings, where)
     unused = None if one.encoder == PIXELS else {"side", "dim", "seed"}
-    stated = {"yardstick": one.model_dump(exclude=unused), "encoder": made.encoder, **made.facts}
+    stated = {"scores": one.model_dump(exclude=unused), "encoder": made.encoder, **made.facts}
     atomic.write_json(folder / embeddings.CARD, stated)
     return made
 
 
 def main(name: str) -> str:
-    """Score the pool against every test set by the yardstick ``name``."""
-    one, settings = yardsticks.load(name), section("similarity", Similarity)
+    """Score the pool against every test set as the entry ``name`` says."""
+    one, settings = other_scores.load(name), section("similarity", Similarity)
     versions.check(*versions.LEARNING)
     where, tests = engine.current(), study.suite()
     made = stores_of(name, one, tests, where)
     pool, reference = made.stores[layout.POOL], made.stores[one.reference]
     inside = {
         test: scoring.write(
-            layout.yardstick(name) / test,
+            layout.scores(name) / test,
             pool,
             reference,
             made.stores[layout.test(test)],
@@ -128,11 +128,11 @@ def main(name: str) -> str:
         )
         for test in tests
     }
-    metrics.write(layout.metrics("yardstick", name), {"in_hull": inside, **alike_of(made)})
+    metrics.write(layout.metrics("scores", name), {"in_hull": inside, **alike_of(made)})
     told = ", ".join(f"{test} {count:,}" for test, count in inside.items())
     without = sum(alike_of(made).get("without_direction", {}).values())
     more = f"; {without:,} images equal the mean image and have no direction" if without else ""
-    return f"{layout.yardstick(name)}, of {len(pool):,} pool rows in the hulls: {told}{more}"
+    return f"{layout.scores(name)}, of {len(pool):,} pool rows in the hulls: {told}{more}"
 
 
 def alike_of(made: Made) -> dict[str, dict[str, int]]:

@@ -1,0 +1,30 @@
+"""What lies in the folders of items and is no item any more."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clipcause.config import other_scores, splits
+
+# folders of items; what lies in them without being in params.yaml is a leftover
+FOLDERS = {
+    "tests": ("data/tests",),
+    "splits": ("splits", "gap"),
+    "runs": ("models", "predictions", "features"),
+    "probes": ("probes",),
+    "intraclass": ("intraclass",),
+    "domains": ("domains",),
+    other_scores.SECTION: ("scores", "embeddings/by"),
+}
+
+
+def find(content: Mapping[str, Any]) -> list[Path]:
+    """Folders of items that the parameters no longer name; stages that read all would see them."""
+    named = {kind: {*content.get(kind, ()), splits.NONE, *splits.BASES} for kind in FOLDERS}
+    return [
+        folder
+        for kind, parents in FOLDERS.items()
+        for parent in parents
+        for folder in sorted(Path(parent).glob("*/"))
+        if folder.name not in named[kind] and not folder.name.startswith(".")
+    ]

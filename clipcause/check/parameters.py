@@ -1,0 +1,125 @@
+"""A parameter file against what every stage takes: each section and each item, by its own model."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clipcause.check import names
+from clipcause.config import (
+    Strict,
+    exports,
+    layout,
+    nearest,
+    other_scores,
+    parse,
+    read,
+    splits,
+    unknown,
+)
+from clipcause.config.datasets import Dataset, Prepare, Test, check_tests
+from clipcause.config.deduplicate import Deduplicate
+from clipcause.config.density import Density
+from clipcause.config.domains import Domain
+from clipcause.config.embed import Embed
+from clipcause.config.encoder import Encoder
+from clipcause.config.engine import SECTION, Engine
+from clipcause.config.evaluate import Evaluate
+from clipcause.config.fetch import Fetch
+from clipcause.config.frequency import Frequency
+from clipcause.config.icons import Icons
+from clipcause.config.intraclass import Intraclass
+from clipcause.config.other_scores import OtherScores
+from clipcause.config.probes import Probe
+from clipcause.config.relevance import Relevance
+from clipcause.config.report import Report
+from clipcause.config.runs import Run
+from clipcause.config.similarity import Similarity
+from clipcause.config.train import Train, divided
+from clipcause.config.versions import Versions
+
+SECTIONS: dict[str, type[Strict]] = {
+    "versions": Versions,
+    "icons": Icons,
+    "prepare": Prepare,
+    "encoder": Encoder,
+    "embed": Embed,
+    "deduplicate": Deduplicate,
+    "frequency": Frequency,
+    "relevance": Relevance,
+    "similarity": Similarity,
+    "density": Density,
+    "train": Train,
+    "evaluate": Evaluate,
+    "report": Report,
+}
+ITEMS: dict[str, type[Strict]] = {
+    "fetch": Fetch,
+    "datasets": Dataset,
+    "tests": Test,
+    "runs": Run,
+}
+# items of which a study may have none
+FREE: dict[str, type[Strict]] = {
+    "probes": Probe,
+    "intraclass": Intraclass,
+    "domains": Domain,
+    other_scores.SECTION: OtherScores,
+}
+NAMES = ("reference", "classes")
+# sections that may be absent
+OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
+NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, splits.SECTION)
+KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION)
+# names that sections had, and what takes their place
+RENAMED = {"yardsticks": "this section is called scores now"}
+
+
+def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
+    """Read and validate a whole parameter file; the content, or a ValueError that names the key.
+
+    The class list of a preset may be missing, as its data may: ``presets`` lists them.
+    """
+    content = read(path)
+    for name in content:
+        if name in RENAMED:
+            raise ValueError(f"{path}: {name}: {RENAMED[name]}")
+        if name not in KNOWN:
+            raise unknown("section", name, KNOWN, str(path))
+    for name in NEEDED:
+        if name not in content:
+            raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
+    for name, model in {**SECTIONS, **OPTIONAL}.items():
+        if name in content:
+            parse(content[name], model, f"{path}: {name}")
+    for name, model in {**ITEMS, **FREE}.items():
+        items = content.get(name, {})
+        if not isinstance(items, dict) or not (items or name in FREE):
+            raise ValueError(f"{path}: {name}: expected a mapping of named items")
+        for key, values in items.items():
+            parse(values, model, f"{path}: {name}.{key}")
+    check_tests(content, str(path))
+    check_loaders(content, path)
+    splits.load_all(path)
+    exports.load_all(path)
+    if not preset:
+        check_classes(content, path)
+    names.check(content, path)
+    return content
+
+
+def check_loaders(content: Mapping[str, Any], path: Path) -> None:
+    """Processes and their loaders share out the streams of the training data."""
+    where = parse(content.get(SECTION, {}), Engine, f"{path}: {SECTION}")
+    train = parse(content["train"], Train, f"{path}: train")
+    try:
+        divided(train, where.loaders)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def check_classes(content: Mapping[str, Any], path: Path) -> None:
+    """The list of classes is here."""
+    classes = layout.classes(content["classes"])
+    if not classes.exists():
+        lists = [file.stem for file in classes.parent.glob("*.yaml")]
+        raise unknown("class list", content["classes"], lists, f"{path}: classes")

@@ -1,0 +1,31 @@
+"""An embedding store that clip-retrieval made, taken as that of a data set under the encoder."""
+
+from pathlib import Path
+
+from clipcause.config.embed import Embed
+from clipcause.data.dataset import Manifest
+from clipcause.data.sources import published_embeddings as published
+from clipcause.embed import embeddings
+from clipcause.embed.checkpoint import Checkpoint
+from clipcause.embed.embeddings import Embeddings
+from clipcause.runtime.progress import progress
+
+
+def adopt(
+    folder: Path, place: Path, manifest: Manifest, stored: Checkpoint, settings: Embed
+) -> Embeddings:
+    """A published store, checked against manifest and encoder, to be read where it lies.
+
+    That it was made by this encoder is the word of whoever wrote the parameters; its dimensions
+    are compared. Rows that are not float16 of length one are an error, or a copy is made of them
+    all with ``normalise``. Raises ``ValueError`` or ``FileNotFoundError`` with file and counts.
+    """
+    dim = stored.model_config.get("embed_dim")
+    facts = published.adopt(place, manifest, dim=dim, normalise=settings.normalise)
+    if all(one.unit for one in facts):
+        digests = [one.sha256 for one in facts]
+        return embeddings.adopt(folder, place, digests, manifest, stored.fingerprint)
+    blocks = (block_ND for one in facts for block_ND in published.rescaled(place, one.name))
+    sizes = [shard.samples for shard in manifest.shards]
+    made = embeddings.cut(progress(blocks, label=f"rescale {place.name}", unit="blocks"), sizes)
+    return embeddings.write(folder, made, manifest, stored.fingerprint)
