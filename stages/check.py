@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.check import graph, paths
+from clipcause.check import graph, paths, studies
 from clipcause.check.paths import HERE, Place
 from clipcause.config import (
     FILE,
@@ -109,7 +109,7 @@ NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
 NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, splits.SECTION)
-KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION)
+KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, studies.PARENT)
 
 
 def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
