@@ -12,13 +12,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # against the random split of its size, and of the parameters those that are varied most
 TABLE := Experiment$$|.*accuracy\.full-0\.val$$|.*drop\.hull-(?P<own>\w+)\.(?P=own)$$|deduplicate\.threshold$$|KEEP
 
-.PHONY: repro test table plots browser check-lock lock clean help
+.PHONY: repro study test table plots browser check-lock lock clean help
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
-repro: $(VENV)/.main ## run whatever of the default study is not up to date; PRESET=x: presets/x.yaml, into results/x/
-	$(if $(PRESET),python -m stages.experiment $(PRESET),dvc repro)
+repro: $(VENV)/.main ## run whatever of the default study is not up to date, or of STUDY=x in studies/x
+	@$(if $(PRESET),echo "PRESET is STUDY now: make repro STUDY=$(PRESET)" >&2; false)
+	python -m clipcause check $(STUDY)
+	cd $(if $(STUDY),studies/$(STUDY),.) && dvc repro
+
+study: $(VENV)/.main ## a study of your own: NAME=mine, FROM=own or another, DATA=the folder of your pictures
+	@python -m clipcause study $(NAME) $(if $(FROM),--from $(FROM)) $(if $(DATA),--data "$(DATA)") --stand "$(PWD)"
 
 table: $(VENV)/.main ## experiments, a line each, a few columns; KEEP='regex' adds columns, REV='-n 3' or '-A' commits
 	dvc exp show --no-pager --precision 3 --drop '.*' --keep '$(subst KEEP,$(or $(KEEP),Experiment),$(TABLE))' $(REV)

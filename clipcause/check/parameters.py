@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcause.check import names
+from clipcause.check.studies import PARENT
 from clipcause.config import (
     Strict,
     exports,
@@ -69,7 +70,7 @@ NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
 NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, splits.SECTION)
-KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION)
+KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 # names that sections had, and what takes their place
 RENAMED = {"yardsticks": "this section is called scores now"}
 

@@ -1,0 +1,222 @@
+"""Studies: one folder each below ``studies/``, a DVC project of its own inside the repository.
+
+A study has its own ``params.yaml``, ``dvc.lock``, ``metrics/`` and ``report/``; code, class lists
+and plots' templates are links to the repository's, so that every command and path of `dvc.yaml`
+reads the same in all of them: DVC's run cache then gives one study what another has made.
+
+``dvc.yaml`` is a copy and not a link: DVC cannot read a linked one in a git revision, and then
+`dvc metrics diff`, `dvc params diff` and `dvc exp show` fail for the whole repository
+(``findings/dvc_linked_dvcyaml.sh``). And a study is a DVC project of its own (`dvc init --subdir`),
+for else one study with an invalid ``params.yaml`` would stop all others, and every command would
+load and list all of them.
+"""
+
+import argparse
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipcause.config import FILE, read, unknown
+
+FOLDER = Path("studies")
+DEFAULT = "default"  # the study at the root of the repository
+NONE = "none"
+PARENT = "parent"  # the key that names the study that this one was made from
+PIPELINE = Path("dvc.yaml")
+# what a study shares with the repository: committed code and inputs, never anything that is made
+SHARED = ("stages", "clipcause", "code", "data/classes", "data/icons", ".dvc/plots")
+CONFIG = """\
+[core]
+    analytics = false
+    check_update = false
+    autostage = true
+[cache]
+    dir = ../../../.dvc/cache
+"""
+IGNORED = "/config.local\n/tmp\n/cache\n"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+DATA = re.compile(r"\bDATA(?=/)")  # stands for the folder of a user's data in a template
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key that a study and its parent have unlike values of; None where one lacks it."""
+
+    key: str
+    own: Any
+    parent: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {_said(self.own)} (parent: {_said(self.parent)})"
+
+
+def names(root: Path = Path()) -> list[str]:
+    """The studies of the repository, the default first."""
+    return [DEFAULT, *sorted(path.parent.name for path in (root / FOLDER).glob(f"*/{FILE}"))]
+
+
+def folder(name: str, root: Path = Path()) -> Path:
+    """Where a study lies. Raises ``ValueError`` with the nearest name where there is none."""
+    if name not in names(root):
+        raise unknown("study", name, names(root), str(FOLDER))
+    return root if name == DEFAULT else root / FOLDER / name
+
+
+def repository() -> Path:
+    """The root of the repository, seen from the folder of any of its studies."""
+    return Path("stages").resolve().parent
+
+
+def create(name: str, source: str, data: Path | None = None, root: Path = Path()) -> Path:
+    """Make the folder of a new study with the parameters of ``source``, its parent.
+
+    ``data``, absolute or relative to the current folder, takes the place of ``DATA`` in the paths
+    of the parameters. Raises ``ValueError`` for a name that a folder or DVC cannot have, an unknown
+    parent, and data that is not there; ``FileExistsError`` for a study that exists.
+    """
+    if not NAME.fullmatch(name) or name in (DEFAULT, NONE):
+        raise ValueError(f"{name!r}: a study's name has letters, digits, - and _, no others")
+    target = root / FOLDER / name
+    if target.exists():
+        raise FileExistsError(f"{target}: it exists; choose another name")
+    text = (folder(source, root) / FILE).read_text()
+    if data is not None:
+        if not data.is_dir():
+            raise ValueError(f"{data.absolute()}: no such folder; DATA is where your pictures lie")
+        if not DATA.search(text):
+            raise ValueError(f"study {source!r} has no place for data of yours; take FROM=own")
+        where = placed(data, target)
+        text = DATA.sub(lambda _: where, text)
+    target.mkdir(parents=True)
+    (target / FILE).write_text(with_parent(text, source))
+    renew(target)
+    return target
+
+
+def placed(data: Path, study: Path) -> str:
+    """How a study's parameters name a path: relative where it lies in the repository, which copies
+    of the repository have too, else absolute."""
+    whole, top = data.resolve(), study.resolve().parents[1]
+    return os.path.relpath(whole, study.resolve()) if whole.is_relative_to(top) else str(whole)
+
+
+def with_parent(text: str, parent: str) -> str:
+    """A parameter file whose first key names its parent; comments and layout stay."""
+    line = f"{PARENT}: {parent}"
+    found = re.compile(rf"^{PARENT}:.*$", re.MULTILINE)
+    if found.search(text):
+        return found.sub(line, text, count=1)
+    # below the comment at the head of the file
+    head = re.match(r"(?:#.*\n)*", text)
+    assert head is not None
+    return f"{text[: head.end()]}{line}\n{text[head.end() :]}"
+
+
+def renew(study: Path) -> list[str]:
+    """Bring what a study shares up to the repository's: links, ``dvc.yaml``, DVC's own files.
+
+    The paths that were written; none where all was right. ``params.yaml`` is never touched.
+    """
+    files = {
+        str(PIPELINE): (study / "../.." / PIPELINE).read_text(),
+        ".dvc/config": CONFIG,
+        ".dvc/.gitignore": IGNORED,
+    }
+    written = []
+    for path, content in files.items():
+        target = study / path
+        # a person's remote stands in the configuration too: what is there stays
+        kept = path == ".dvc/config" and target.exists()
+        if not kept and (not target.is_file() or target.read_text() != content):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content)
+            written.append(path)
+    for path in SHARED:
+        link, up = study / path, Path(*[".."] * (2 + path.count("/")))
+        if not link.is_symlink() or link.readlink() != up / path:
+            if link.is_dir() and not link.is_symlink():
+                raise ValueError(f"{link}: a folder where a link to {up / path} belongs; move it")
+            link.unlink(missing_ok=True)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(up / path)
+            written.append(path)
+    return written
+
+
+def parent(content: Mapping[str, Any], where: str, root: Path) -> str:
+    """The name of a study's parent, or ``none``."""
+    name = content.get(PARENT, NONE)
+    known = names(root)
+    if name != NONE and name not in known:
+        raise unknown("study", str(name), known, f"{where}: {PARENT}")
+    return str(name)
+
+
+def differences(content: Mapping[str, Any], parent: Mapping[str, Any]) -> Iterator[Difference]:
+    """The keys whose values are unlike, in the study's order; then what only its parent has."""
+    own, other = dict(_leaves(content)), dict(_leaves(parent))
+    for key in [*own, *(key for key in other if key not in own)]:
+        mine, theirs = own.get(key, _ABSENT), other.get(key, _ABSENT)
+        if key != PARENT and mine != theirs:
+            yield Difference(key, mine, theirs)
+
+
+def told(path: Path = FILE) -> list[str]:
+    """What a study has otherwise than its parent, a line each; none where it has no parent."""
+    content, root = read(path), repository()
+    if (name := parent(content, str(path), root)) == NONE:
+        return []
+    found = differences(content, read(folder(name, root) / FILE))
+    return [str(one) for one in found]
+
+
+class _Absent:
+    def __repr__(self) -> str:
+        return "not there"
+
+
+_ABSENT = _Absent()
+
+
+def _leaves(content: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys with dots, and values. Mappings that DVC tracks whole, items, are shown key by key too:
+    a reader wants to know which of an item's slots is another."""
+    if isinstance(content, Mapping) and (content or not above):
+        for key, value in content.items():
+            yield from _leaves(value, f"{above}.{key}" if above else str(key))
+    else:
+        yield above, content
+
+
+def _said(value: Any) -> str:
+    return repr(value) if isinstance(value, _Absent | str) and value != "" else str(value)
+
+
+def main(words: Sequence[str]) -> None:
+    """``study NAME [--from STUDY] [--data FOLDER]`` makes one; ``study --renew`` brings all up to
+    the repository's ``dvc.yaml``; ``study`` lists them."""
+    parser = argparse.ArgumentParser(prog="python -m clipcause study", description=__doc__)
+    parser.add_argument("name", nargs="?", help="of the new study: a folder below studies/")
+    parser.add_argument("--from", dest="source", default=DEFAULT, help="whose parameters it takes")
+    parser.add_argument("--data", help="the folder of your data; its place in a template is DATA")
+    parser.add_argument("--stand", default=".", help="the folder that --data is relative to")
+    parser.add_argument("--renew", action="store_true", help="write what studies share anew")
+    said = parser.parse_args(words)
+    root = repository()
+    if said.renew:
+        for name in names(root)[1:]:
+            for path in renew(folder(name, root)):
+                print(f"{FOLDER / name / path}: written")
+        return
+    if said.name is None:
+        print(*names(root), sep="\n")
+        return
+    data = Path(said.stand, said.data) if said.data else None
+    try:
+        target = create(said.name, said.source, data, root)
+    except OSError as error:
+        raise ValueError(str(error)) from None
+    print(f"{target.relative_to(root)}: made from {said.source}; `make repro STUDY={said.name}`")
