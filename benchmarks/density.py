@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from benchmarks.score_pool import machine, world
+from clipcause.search import nearest
 from clipcause.search.counts import count_above
 from clipcause.search.engine import choose
-from stages.similarity import nearest
 
 TABLE = Path(__file__).with_suffix(".md")
 BLOCK = 4096

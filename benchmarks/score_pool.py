@@ -25,8 +25,8 @@ import torch
 
 from benchmarks.machine import extensions, processor
 from clipcause.runtime.parallel import cores
+from clipcause.search import nearest, score_pool
 from clipcause.search.engine import choose
-from stages.similarity import nearest, score_pool
 
 TABLE = Path(__file__).with_suffix(".md")
 BLOCK = 4096

@@ -7,16 +7,16 @@ in D. The threshold of i is s_i(reference); the hull margin of a pool row x is
 max_i [s(t_i, x) - s_i(reference)], and hull pruning removes x iff it is positive.
 """
 
+from clipcause import lazy
 from clipcause.config import FILE, engine, layout, section, study, unknown
 from clipcause.config.similarity import Similarity
 from clipcause.runtime import versions
 from clipcause.runtime.entry import run
 from clipcause.search import scoring, stores
-from clipcause.search.neighbour import nearest
-from clipcause.search.pool import score_pool
-from clipcause.search.scoring import measure
 
-__all__ = ["measure", "nearest", "score_pool"]
+__getattr__ = lazy.names(  # what notebooks imported from here
+    __name__, nearest="clipcause.search.neighbour", score_pool="clipcause.search.pool"
+)
 
 
 def main(name: str) -> str:

@@ -16,7 +16,7 @@ from clipcause.config.density import Density
 from clipcause.config.engine import Engine
 from clipcause.prune import split
 from clipcause.runtime import shard_cache as cache
-from clipcause.search import counts, device_counts, scores, stores
+from clipcause.search import counts, device_counts, measure_density, scores, stores
 from clipcause.search import density as artifact
 from clipcause.search.counting import Counting
 from clipcause.search.counts import count_above
@@ -110,7 +110,7 @@ def measured(block_rows, where=None):
     base = split.from_rows(KEPT)
     threshold_Q = found.test.reference_sim
     where = where or Engine()
-    both = density.measure(pool, val, threshold_Q, BANDS, base, block_rows, where)
+    both = measure_density.measure(pool, val, threshold_Q, BANDS, base, block_rows, where)
     return [one[name].tolist() for one in both for name in artifact.columns(BANDS)]
 
 

@@ -2,12 +2,17 @@
 
 import errno
 import re
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from clipcause.runtime import entry
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "numpy", "pyarrow", "pydantic"}
 
 
 @pytest.fixture
@@ -62,3 +67,37 @@ def test_a_wrong_number_of_words_is_exit_2(call, capsys):
         call(lambda name: name)
     assert stop.value.code == 2
     assert capsys.readouterr().err == "usage: python -m stages.some NAME\n"
+
+
+def started(*words):
+    """How the interpreter ends, what it says, and which modules it imported."""
+    command = [sys.executable, "-X", "importtime", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    lines = done.stderr.splitlines()
+    imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time")}
+    said = [line for line in lines if not line.startswith("import time")]
+    return done.returncode, done.stdout, said, imported
+
+
+@pytest.mark.parametrize(
+    ("stage", "words", "shown"),
+    [("train", [], " NAME"), ("evaluate", ["a", "b"], " NAME"), ("deduplicate", ["a"], "")],
+)
+def test_the_usage_is_said_before_anything_slow_is_imported(stage, words, shown):
+    code, _, said, imported = started("-m", f"stages.{stage}", *words)
+    assert code == 2
+    assert said == [f"usage: python -m stages.{stage}{shown}"]
+    assert "clipcause.runtime.entry" in imported
+    assert not HEAVY & imported
+
+
+def test_a_stage_says_what_it_does():
+    code, out, _, imported = started("-mstages.similarity", "--help")
+    assert code == 0
+    assert out.startswith("usage: python -m stages.similarity NAME\n\nsimilarity TEST: how similar")
+    assert not HEAVY & imported
+
+
+def test_other_programs_import_stages_whatever_their_words():
+    code, out, _, _ = started("-c", "import stages; print('here')", "a", "b")
+    assert (code, out) == (0, "here\n")

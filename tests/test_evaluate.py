@@ -11,7 +11,14 @@ from clipcause.captions import frequency
 from clipcause.config import layout
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
-from clipcause.evaluate import features, predictions, zeroshot
+from clipcause.evaluate import (
+    examination,
+    features,
+    imbalance,
+    neural_collapse,
+    predictions,
+    zeroshot,
+)
 from clipcause.prune import split
 from clipcause.runtime import atomic, metrics
 from clipcause.runtime import shard_cache as cache
@@ -166,7 +173,7 @@ def test_an_unknown_run(here):
 
 def test_accuracy_by_hand():
     table = pa.table({"rank": pa.array([1, 1, 2, 5, 6, 1], pa.int32())})
-    numbers = evaluate.accuracy(table, 9)
+    numbers = examination.accuracy(table, 9)
     assert numbers["top1"] == 0.5
     assert numbers["top5"] == pytest.approx(5 / 6)
     assert (numbers["n"], numbers["classes"]) == (6, 9)
@@ -199,7 +206,7 @@ def test_bias_and_neural_collapse_follow_from_what_is_stored(here, capsys):
     frequency_C = np.array([37, 18, 11])
     counts_CC = np.zeros((3, 3), int)
     np.add.at(counts_CC, (label_Q, said_Q), 1)
-    bias = evaluate.imbalance(counts_CC, frequency_C, resamples=100)
+    bias = imbalance(counts_CC, frequency_C, resamples=100)
     metrics.write(here / "expected.json", bias.numbers())
     assert numbers["imbalance"] == metrics.read(here / "expected.json")
     stored = features.read(layout.features("full-0"), "val")
@@ -210,7 +217,7 @@ def test_bias_and_neural_collapse_follow_from_what_is_stored(here, capsys):
     assert stored.prototype_ED is not None
     nearest = (stored.feature_QD @ stored.prototype_ED.T).argmax(axis=1)
     assert nearest.tolist() == said_Q.tolist()
-    collapse = evaluate.neural_collapse(stored.feature_QD, label_Q, stored.prototype_ED)
+    collapse = neural_collapse(stored.feature_QD, label_Q, stored.prototype_ED)
     assert set(collapse.numbers()) == {"nc1", "nc2_m", "nc2nn_m", "nc2_w", "nc2nn_w"}
     for name, value in collapse.numbers().items():
         assert numbers["neural_collapse"][name] == pytest.approx(value, abs=1e-5)

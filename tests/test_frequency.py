@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clipcause.captions import classes, frequency, lemmas, wordnet, words
+from clipcause.captions import classes, count_classes, frequency, lemmas, mentions, wordnet, words
 from clipcause.captions.frequency import Frequency
 from clipcause.config import layout
 from clipcause.data import dataset
@@ -72,7 +72,7 @@ def test_the_same_bytes_on_processes_and_nothing_is_counted_twice(repository, mo
 
     stage.main()
     first = content()
-    monkeypatch.setattr(stage.Mentions, "__call__", None)  # every shard is in the cache
+    monkeypatch.setattr(mentions.Mentions, "__call__", None)  # every shard is in the cache
     stage.main()
     assert content() == first
     monkeypatch.undo()
@@ -91,7 +91,7 @@ def test_the_stage_counts_as_the_function_does(repository):
     for matcher in ("bag", "phrase", "substring"):
         write(repository, matcher=matcher)
         stage.main()
-        count_C = stage.count_classes(iter(CAPTIONS), listed, matcher, wordnet=WORDNET)
+        count_C = count_classes(iter(CAPTIONS), listed, matcher, wordnet=WORDNET)
         assert np.array_equal(frequency.read(layout.frequency("icons")).of(list(known)), count_C)
         assert count_C.sum() > 0
 
@@ -99,7 +99,7 @@ def test_the_stage_counts_as_the_function_does(repository):
 def test_names_that_match_nothing_have_a_count_of_zero(capsys):
     listed = {"a": {"names": ["cat"]}, "b": {"names": ["zebra finch"], "negatives": ["cat"]}}
     captions = ["cats", None, b"a cat", b"\xff"]
-    assert stage.count_classes(captions, listed, wordnet=WORDNET).tolist() == [2, 0]
+    assert count_classes(captions, listed, wordnet=WORDNET).tolist() == [2, 0]
     said = capsys.readouterr().err
     assert said == (
         "frequency: of the captions 1 is null and 1 is not UTF-8: they mention no class\n"

@@ -12,9 +12,8 @@ from clipcause.config.engine import Engine
 from clipcause.prune import split
 from clipcause.runtime import atomic
 from clipcause.search import gap as artifact
-from clipcause.search import scores, stores
+from clipcause.search import nearest, scores, stores
 from stages import gap, similarity
-from stages.similarity import nearest
 from tests.test_similarity import split_store, world
 
 __all__ = ["world"]  # a fixture

@@ -31,6 +31,15 @@ def test_imports_are_followed_into_packages_and_functions(project):
     assert found == {"stages/a.py", "stages/deep/__init__.py", "stages/deep/c.py", "stages/late.py"}
 
 
+def test_what_type_checkers_alone_import_is_no_code_of_a_stage(project):
+    path = project / "stages/typed.py"
+    path.write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import stages.late\n"
+        "else:\n    import stages.deep\n"
+    )
+    assert direct(path, project) == {"stages.deep"}
+
+
 def test_running_a_package_runs_its_main(project):
     assert Path("stages/room/__main__.py") in transitive("stages.room", project)
     assert Path("stages/deep/c.py") in transitive("stages.room", project)

@@ -15,6 +15,7 @@ from clipcause.captions.frequency import Frequency
 from clipcause.config import layout
 from clipcause.embed import embeddings
 from clipcause.prune import split
+from clipcause.search import intraclass
 from stages import intraclass as stage
 from tests.artifacts_samples import contents, make_dataset, unit_vectors
 
@@ -35,8 +36,8 @@ def by_pairs(image_ND, rows):
 def test_the_sums_give_the_mean_over_pairs(owners, seed, block):
     image_ND = unit_vectors(len(owners), seed=seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "BLOCK", block)
-        found = stage.similarity(image_ND, np.array(owners, np.int64), 5)
+        patch.setattr(intraclass, "BLOCK", block)
+        found = intraclass.similarity(image_ND, np.array(owners, np.int64), 5)
     for number in range(5):
         rows = [row for row, owner in enumerate(owners) if owner == number]
         assert found.rows_C[number] == len(rows)
@@ -48,7 +49,7 @@ def test_the_sums_give_the_mean_over_pairs(owners, seed, block):
 
 def test_copies_are_exactly_alike_and_opposites_are_not():
     image_ND = np.array([[3, 4], [3, 4], [0, 1], [0, -1]], np.float16) / 5
-    found = stage.similarity(image_ND, np.array([0, 0, 1, 1]), 2)
+    found = intraclass.similarity(image_ND, np.array([0, 0, 1, 1]), 2)
     assert found.similarity_C.tolist() == pytest.approx([1.0, -1.0])
 
 
@@ -99,7 +100,7 @@ def repository(tmp_path, monkeypatch):
 def test_the_stage_measures_the_rows_of_its_split(
     repository, name, rows, block, monkeypatch, capsys
 ):
-    monkeypatch.setattr(stage, "BLOCK", block)
+    monkeypatch.setattr(intraclass, "BLOCK", block)
     stage.main(name)
     expected = {key: by_pairs(repository, own) for key, own in rows.items() if len(own) > 1}
     alone = [key for key, own in rows.items() if len(own) == 1]

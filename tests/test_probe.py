@@ -9,7 +9,7 @@ import yaml
 from clipcause.config import layout
 from clipcause.data import dataset
 from clipcause.embed import checkpoint, models
-from clipcause.evaluate import predictions, probes
+from clipcause.evaluate import linear_probes, predictions, probes
 from clipcause.evaluate.probing import Linear
 from clipcause.prune import split
 from clipcause.runtime import metrics
@@ -94,13 +94,13 @@ def test_a_class_of_which_a_part_was_not_learnt_is_left_out(here, capsys):
 
 
 def test_a_test_set_of_other_classes_is_counted_and_skipped(here, capsys, monkeypatch):
-    encoded, original = [], probe.features
+    encoded, original = [], linear_probes.features
 
     def watched(*arguments):
         encoded.append(arguments[-1])
         return original(*arguments)
 
-    monkeypatch.setattr(probe, "features", watched)
+    monkeypatch.setattr(linear_probes, "features", watched)
     numbers = stated(here, {"foreign": {}})
     assert numbers["foreign"] == {"n": 0, "left_out": 15}
     assert numbers["val"]["n"] == 15
@@ -114,7 +114,7 @@ def test_a_test_set_of_other_classes_is_counted_and_skipped(here, capsys, monkey
 
 
 def test_no_test_set_that_can_be_answered_is_an_error_before_encoding(here, monkeypatch):
-    monkeypatch.delattr(probe, "features")
+    monkeypatch.delattr(linear_probes, "features")
     content = yaml.safe_load((here / "params.yaml").read_text())
     del content["tests"]["val"]
     (here / "params.yaml").write_text(yaml.safe_dump(content))
@@ -125,9 +125,9 @@ def test_no_test_set_that_can_be_answered_is_an_error_before_encoding(here, monk
 def test_the_nearest_of_the_covered_classes_counts():
     linear = Linear(np.diag([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 0.0]), 0.1, 0)
     feature_QD = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [2.0, 0.1, 0.5]], np.float32)
-    images = probe.Labelled(np.array([2, 5, 7]), ["both", "both", "mid"], feature_QD)
-    test = probe.Test(images, {"both": ["low", "high"], "mid": ["mid"]})
-    table = probe.answers(linear, ["high", "low", "mid"], test)
+    images = linear_probes.Labelled(np.array([2, 5, 7]), ["both", "both", "mid"], feature_QD)
+    test = linear_probes.Test(images, {"both": ["low", "high"], "mid": ["mid"]})
+    table = linear_probes.answers(linear, ["high", "low", "mid"], test)
     # scores of high, low, mid: 1 0.5 0; 0 0.5 3; 2 0.7 1.5
     assert table["predicted"].to_pylist() == ["both", "mid", "both"]
     assert table["rank"].to_pylist() == [1, 2, 2]

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from clipcause.config import layout, parse
+from clipcause.config.evaluate import Evaluate
 from clipcause.config.probes import Probe
 from clipcause.data import dataset
 from clipcause.embed import checkpoint, models
-from clipcause.evaluate import predictions, probes, probing
+from clipcause.evaluate import linear_probes, predictions, probes, probing
 from clipcause.prune import split
 from clipcause.runtime import metrics
 from stages import probe
@@ -243,21 +244,21 @@ def test_rows_without_labels(here, capsys):
     where = here / "data/other"
     dataset.write(where, bare, shard_size=8, max_drop_fraction=0.0)
     manifest = dataset.read(where)
-    rows, labels = probe.labelled(manifest, None)
+    rows, labels = linear_probes.labelled(manifest, None)
     assert rows.tolist() == list(range(12))
     assert labels == [str(label) for label in kept.labels[:12]]
     assert "9 of 21 rows have no label" in capsys.readouterr().err
     with pytest.raises(ValueError, match="none of 9 rows has a label"):
-        probe.labelled(manifest, np.arange(12, 21))
+        linear_probes.labelled(manifest, np.arange(12, 21))
 
 
 def test_features_are_those_before_normalisation(here):
     clip = models.load(layout.model("any"))
     manifest = dataset.read(layout.dataset("pool"))
-    settings = parse(learning_study.PARAMS["evaluate"], probe.Evaluate, "evaluate")
+    settings = parse(learning_study.PARAMS["evaluate"], Evaluate, "evaluate")
     device = models.settle(1, "cpu")
     row_N = np.array([1, 7, 8, 20])
-    found_ND = probe.features(clip, manifest, row_N, settings, device, "pool")
-    every_ND = probe.features(clip, manifest, np.arange(21), settings, device, "pool")
+    found_ND = linear_probes.features(clip, manifest, row_N, settings, device, "pool")
+    every_ND = linear_probes.features(clip, manifest, np.arange(21), settings, device, "pool")
     assert found_ND == pytest.approx(every_ND[row_N], abs=1e-5)
     assert abs(np.linalg.norm(found_ND, axis=1) - 1.0).min() > 1e-3

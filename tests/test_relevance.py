@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from clipcause.captions import frequency, glosses, relevance
+from clipcause.captions import definition_similarity, frequency, glosses, relevance
 from clipcause.captions.classes import ClassNames
 from clipcause.captions.relevance import Part
 from clipcause.config import layout
@@ -167,9 +167,11 @@ def test_repeated_and_resumed_runs_give_the_same_bytes(here, monkeypatch):
     stage.main()
     first = contents(FOLDER)
     calls = []
-    call = stage.Similarities.__call__
+    call = definition_similarity.Similarities.__call__
     monkeypatch.setattr(
-        stage.Similarities, "__call__", lambda self, at: calls.append(at) or call(self, at)
+        definition_similarity.Similarities,
+        "__call__",
+        lambda self, at: calls.append(at) or call(self, at),
     )
     stage.main()
     assert calls == []
@@ -184,9 +186,9 @@ def test_repeated_and_resumed_runs_give_the_same_bytes(here, monkeypatch):
 
 def test_a_task_that_was_sent_to_a_process_gives_the_same(here, monkeypatch):
     tasks = []
-    shardwise = stage.shardwise
+    shardwise = definition_similarity.shardwise
     monkeypatch.setattr(
-        stage,
+        definition_similarity,
         "shardwise",
         lambda task, *given, **by: tasks.append(task) or shardwise(task, *given, **by),
     )
@@ -257,13 +259,17 @@ def test_parameters_that_are_wrong(here, changed, message):
 
 def test_a_list_without_any_definition(here, monkeypatch):
     monkeypatch.setattr(
-        stage.classes, "own", lambda known: {"sky": ClassNames(name="sky", names=["sky"])}
+        definition_similarity.classes,
+        "own",
+        lambda known: {"sky": ClassNames(name="sky", names=["sky"])},
     )
     with pytest.raises(ValueError, match=r"shapes\.yaml: no class has a synset or a definition"):
         stage.main()
 
 
 def test_the_frequency_of_another_pool(here, monkeypatch):
-    monkeypatch.setattr(stage.frequency, "read_card", lambda folder: {"pool": "other"})
+    monkeypatch.setattr(
+        definition_similarity.frequency, "read_card", lambda folder: {"pool": "other"}
+    )
     with pytest.raises(ValueError, match=r"made from another pool \(other\)"):
         stage.main()

@@ -10,13 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipcause.search import decide, device, engine, reverse
+from clipcause.search import decide, device, engine, nearest, reverse, score_pool
 from clipcause.search.decide import Best, Columns
 from clipcause.search.engine import accumulation, choose, half_ulp, workers
 from clipcause.search.neighbour import Nearest
 from clipcause.search.pool import Scan, queries
 from clipcause.search.vectors import dot, prepare
-from stages.similarity import nearest, score_pool
 
 ENGINES = ("bfloat16", "float32")
 

@@ -14,10 +14,10 @@ from clipcause.config import layout
 from clipcause.config.engine import Engine
 from clipcause.embed import embeddings
 from clipcause.runtime import shard_cache as cache
-from clipcause.search import scores, stores
+from clipcause.search import nearest, score_pool, scores, stores
+from clipcause.search.scoring import measure
 from clipcause.search.tasks import Scoring, portions
 from stages import similarity
-from stages.similarity import measure, nearest, score_pool
 from tests.test_deduplicate import on_circle, store
 from tests.test_search import unit
 

@@ -28,9 +28,10 @@ def module_file(name: str, root: Path = Path()) -> Path | None:
 
 
 def direct(path: Path, root: Path = Path()) -> set[str]:
-    """The project modules that the file at ``path`` names in import statements, anywhere in it."""
+    """The project modules that the file at ``path`` names in import statements, anywhere in it
+    but where only type checkers look: what is under `if TYPE_CHECKING` is never run."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _run_nodes(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -41,6 +42,18 @@ def direct(path: Path, root: Path = Path()) -> set[str]:
             # `from package import module` imports the module as well
             found |= {f"{module}.{alias.name}" for alias in node.names}
     return {name for name in found if name.split(".")[0] in PACKAGES and module_file(name, root)}
+
+
+def _run_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """A tree's nodes without those of a body that type checkers alone read."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            for other in child.orelse:
+                yield other
+                yield from _run_nodes(other)
+        else:
+            yield child
+            yield from _run_nodes(child)
 
 
 def transitive(module: str, root: Path = Path()) -> set[Path]:

@@ -4,15 +4,48 @@ A failure that a person can mend (a wrong name, a damaged file) is one line on s
 status 1; anything else is a defect of ours and keeps its traceback.
 """
 
+import ast
 import errno
 import inspect
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 EXPECTED = (ValueError, OSError)
+STARTED = "if __name__ == '__main__':\n    run(main)"  # the end of a stage's file
+
+
+def check_words(folder: Path) -> None:
+    """End with the usage where the stage that is started was given too many words, or too few.
+
+    The package of stages calls this with its ``folder``: Python imports it before the stage, whose
+    own imports take seconds. The file is read and not run. Where no stage is being started as
+    `python -m stages.x`, nothing happens; ``run`` looks at the words again.
+    """
+    # while Python looks for the module, argv[0] is "-m", and its name is in the whole line alone
+    if sys.argv[0] != "-m":
+        return
+    name = sys.orig_argv[-len(sys.argv)].removeprefix("-m")
+    path = folder / f"{name.rpartition('.')[2]}.py"
+    if name.rpartition(".")[0] != folder.name or not path.is_file():
+        return
+    tree = ast.parse(path.read_bytes())
+    mains = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"
+    ]
+    if mains and ast.unparse(tree.body[-1]) == STARTED:
+        expected, words = [argument.arg for argument in mains[0].args.args], sys.argv[1:]
+        if words in (["-h"], ["--help"]):
+            print(f"{usage(name, expected)}\n\n{ast.get_docstring(tree)}")
+            raise SystemExit(0)
+        _count(name, expected, words)
+
+
+def usage(name: str, expected: Sequence[str]) -> str:
+    """How the module ``name`` is called, whose main has the parameters ``expected``."""
+    return " ".join(["usage: python -m", name, *(word.upper() for word in expected)])
 
 
 def run(main: Callable[..., str]) -> None:
@@ -26,10 +59,7 @@ def run(main: Callable[..., str]) -> None:
     name = (spec.name if spec else Path(sys.argv[0]).stem).removesuffix(".__main__")
     words = sys.argv[1:]
     expected = list(inspect.signature(main).parameters)
-    if len(words) != len(expected):
-        usage = " ".join(word.upper() for word in expected)
-        print(f"usage: python -m {name} {usage}".rstrip(), file=sys.stderr)
-        raise SystemExit(2)
+    _count(name, expected, words)
     label = " ".join([name.removeprefix("stages."), *words])
     start = time.monotonic()
     try:
@@ -40,6 +70,12 @@ def run(main: Callable[..., str]) -> None:
         print(f"{label}: error: {error}{advice(error)}", file=sys.stderr)
         raise SystemExit(1) from None
     print(f"{label}: {done} ({time.monotonic() - start:.1f} s)")
+
+
+def _count(name: str, expected: Sequence[str], words: Sequence[str]) -> None:
+    if len(words) != len(expected):
+        print(usage(name, expected), file=sys.stderr)
+        raise SystemExit(2)
 
 
 def advice(error: BaseException) -> str:

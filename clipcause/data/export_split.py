@@ -1,0 +1,131 @@
+"""Exporting a split: its rows as ordinary WebDataset shards, on the engine's workers.
+
+Shard k holds the split's rows k * shard_size to (k + 1) * shard_size - 1, in the pool's order, so
+its bytes are the same for any number of workers. The rows of a shard are consecutive in the split:
+a pool shard is read once for every exported shard that it has rows for, hence no more often than
+its samples fill shards, plus one.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clipcause.config.engine import Engine
+from clipcause.data import exports, manifest, samples
+from clipcause.data.exports import Stats
+from clipcause.data.manifest import Manifest, uid
+from clipcause.data.shards import digest
+from clipcause.prune import split
+from clipcause.prune.split import Split
+from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.engine import mapped
+from clipcause.runtime.progress import progress
+
+# what decides the bytes of a shard: an earlier run's are not gone on with when it changes
+CODE = (
+    *(f"clipcause.data.{name}" for name in ("export_split", "exports", "samples", "shards", "tar")),
+    "clipcause.prune.split",
+)
+
+
+class Part(NamedTuple):
+    """One shard to write: its number and the first and last of its rows."""
+
+    number: int
+    first: int
+    last: int
+
+
+@dataclass
+class Exporting:
+    """Writes shards of a split below ``folder``; each worker opens pool and split for itself."""
+
+    pool: Path
+    split: Path
+    folder: Path
+    opened: tuple[Manifest, Split] | None = None
+
+    def start(self) -> None:
+        pool = manifest.read(self.pool, shards=False)
+        self.opened = pool, split.read_for(self.split, pool.sha256)
+
+    def __call__(self, part: Part) -> Stats:
+        if self.opened is None:
+            raise RuntimeError("the worker was not started")
+        pool, chosen = self.opened
+        path = exports.shard(self.folder, part.number)
+        return exports.write_shard(path, of_part(pool, chosen, part))
+
+    def name(self, part: Part) -> str:
+        return str(exports.shard(self.folder, part.number))
+
+
+def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sample]:
+    """The samples of one shard, in order."""
+    for position in range(bisect_right(pool.starts, part.first) - 1, len(pool.shards)):
+        start, stop = pool.starts[position : position + 2]
+        if part.last < start:
+            return
+        wanted_M = chosen.within(start, stop)
+        wanted_M[: max(0, part.first - start)] = False
+        wanted_M[part.last + 1 - start :] = False
+        if not wanted_M.any():
+            continue
+        rows = pool.shard_table(position).filter(wanted_M).to_pylist()
+        found = samples.originals(pool, position, wanted_M)
+        for row, one in zip(rows, found, strict=True):
+            origin = {"source_id": row["source_id"], "shard": pool.shards[position].name}
+            yield exports.Sample(
+                row=one.row,
+                extension=one.extension,
+                image=one.image,
+                caption=row["caption"],
+                label=row["label"],
+                original=one.facts,
+                origin={**origin, "key": row["key"], "uid": row["uid"] or uid(one.image)},
+            )
+
+
+def parts(chosen: Split, shard_size: int) -> list[Part]:
+    """The shards of a split: ``shard_size`` rows each, the last one fewer."""
+    starts = range(0, len(chosen), shard_size)
+    ends = (min(start + shard_size, len(chosen)) - 1 for start in starts)
+    rank = chosen.bitmap.__getitem__
+    return [Part(n, rank(a), rank(z)) for n, (a, z) in enumerate(zip(starts, ends, strict=True))]
+
+
+def write(task: Exporting, todo: list[Part], where: Engine) -> list[Stats]:
+    """Write the shards that no earlier run finished; the statistics of all."""
+    paths = [exports.shard(task.folder, part.number) for part in todo]
+    found = [exports.finished(path) for path in paths]
+    missing = [part for part, stats in zip(todo, found, strict=True) if stats is None]
+    written = mapped(task, missing, where)
+    for index, stats in progress(written, label="export", unit="shards", total=len(missing)):
+        found[missing[index].number] = stats
+    return [stats for stats in found if stats is not None]
+
+
+def export(
+    target: Path, pool: Manifest, folder: Path, shard_size: int, where: Engine
+) -> dict[str, Any]:
+    """Write the pool's split in ``folder`` to ``target``; the card.
+
+    Raises ``ValueError`` for a split of another pool, or without rows.
+    """
+    chosen = split.read_for(folder, pool.sha256)
+    if not len(chosen):
+        raise ValueError(f"exports.{target.name}: {folder} has no rows")
+    rows = digest(folder / split.ROWS)
+    identity = cache.code(*CODE), pool.sha256, rows, shard_size
+    part = exports.partial(target, cache.key(*identity))
+    shards = write(Exporting(pool.folder, folder, part), parts(chosen, shard_size), where)
+    card = {
+        "pool": pool.sha256,
+        "split": folder.name,
+        "split_card": dict(chosen.card),
+        "split_sha256": rows,
+        "shard_size": shard_size,
+    }
+    return exports.finish(part, target, shards, card)
