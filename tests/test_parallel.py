@@ -2,10 +2,11 @@
 
 import os
 import signal
+import time
 
 import pytest
 
-from clipcause.runtime.parallel import ordered_map
+from clipcause.runtime.parallel import AHEAD, CHUNK, ordered_map
 
 
 def double(number: int) -> int:
@@ -15,6 +16,12 @@ def double(number: int) -> int:
 def fail_at_seventy(number: int) -> int:
     if number == 70:
         raise ValueError("seventy is too much")
+    return number
+
+
+def late_first(number: int) -> int:
+    if number == 0:
+        time.sleep(2.0)
     return number
 
 
@@ -33,6 +40,19 @@ def test_results_come_in_order(workers):
 def test_an_exception_of_a_worker_is_raised_here(workers):
     with pytest.raises(ValueError, match="seventy"):
         list(ordered_map(fail_at_seventy, range(200), workers))
+
+
+def test_what_waits_for_an_earlier_item_is_bounded():
+    taken = []
+
+    def numbers():
+        for number in range(100 * CHUNK * AHEAD):
+            taken.append(number)
+            yield number
+
+    results = ordered_map(late_first, numbers(), 2)
+    assert next(results) == 0
+    assert len(taken) <= (2 * AHEAD + 1) * CHUNK
 
 
 def test_a_worker_that_dies_is_an_error_and_not_a_wait():

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from clipcause.runtime import notices
+
 EXPECTED = (ValueError, OSError)
 STARTED = "if __name__ == '__main__':\n    run(main)"  # the end of a stage's file
 
@@ -61,6 +63,7 @@ def run(main: Callable[..., str]) -> None:
     expected = list(inspect.signature(main).parameters)
     _count(name, expected, words)
     label = " ".join([name.removeprefix("stages."), *words])
+    notices.configure()
     start = time.monotonic()
     try:
         done = main(*words)

@@ -1,21 +1,18 @@
 """Mapping a function over many small items on all cores of one machine, in order."""
 
-import multiprocessing
 import os
-import signal
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
-from multiprocessing.process import BaseProcess
-from typing import TypeVar
+from typing import Generic, TypeVar
+
+from clipcause.runtime.engine import local
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 CHUNK = 64
-AHEAD = 8  # chunks under way for each process: enough to keep it busy, few enough for memory
+AHEAD = 8  # chunks for each process that may be under way or wait for an earlier one
 
 
 def cores() -> int:
@@ -35,46 +32,32 @@ def ordered_map(
     if workers == 1:
         yield from map(function, items)
         return
-    # forkserver: forking a process that has threads (torch, Arrow) may deadlock
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, context, initializer=follow) as pool:
-        waiting: deque[Future[list[Out]]] = deque()
-        try:
-            for chunk in _chunks(items):
-                waiting.append(pool.submit(_apply, function, chunk))  # ty: ignore[invalid-argument-type]
-                if len(waiting) >= AHEAD * workers:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        except BrokenProcessPool:
-            raise OSError(
-                "a worker process died (out of memory, or a crash in a library); look at the "
-                "machine's log, and run again: finished work is kept where the stage keeps any"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    found = local.mapped(_Chunks(function), _chunks(items), workers, ahead=AHEAD * workers)
+    waiting: dict[int, list[Out]] = {}
+    following = 0
+    with closing(found):
+        for index, chunk in found:
+            waiting[index] = chunk
+            while following in waiting:
+                yield from waiting.pop(following)
+                following += 1
 
 
-def follow() -> None:
-    """In a worker: end when the process ends that started it.
+@dataclass(frozen=True)
+class _Chunks(Generic[In, Out]):
+    """A task of the engine: the function over some items, for one at a time costs more to send."""
 
-    Workers wait on a pipe of which they hold both ends: when the stage is killed, they would wait
-    for ever.
-    """
-    # Ctrl-C is for the stage, which ends its workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+    function: Callable[[In], Out]
 
+    def start(self) -> None:
+        """Nothing is loaded."""
 
-def _end_with(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
+    def __call__(self, chunk: list[In], /) -> list[Out]:
+        return [self.function(item) for item in chunk]
 
-
-def _apply(function: Callable[[In], Out], chunk: list[In]) -> list[Out]:
-    return [function(item) for item in chunk]
+    def name(self, _: list[In], /) -> str:
+        """They have none: the function's own errors say what they are about."""
+        return ""
 
 
 def _chunks(items: Iterable[In]) -> Iterator[list[In]]:

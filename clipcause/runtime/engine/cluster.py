@@ -3,6 +3,9 @@
 The repository lies at the same path on every node (a shared file system), for that is where the
 stage and its workers find shards and code. Results come back through Ray's object store, and the
 stage alone writes. Nothing of Ray's own is in a result.
+
+By hand, and not by `ray.util.ActorPool`, which does not say with which item an actor died, replaces
+none that did, and hands an actor its next item only when the stage has taken the last.
 """
 
 import io
@@ -25,6 +28,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from clipcause.config.engine import Engine
+from clipcause.runtime import notices
 from clipcause.runtime.engine.local import AHEAD
 from clipcause.runtime.engine.task import (
     Failure,
@@ -144,6 +148,7 @@ class Worker:
         except OSError as error:
             advice = "the repository must lie at the same path on every node of the cluster"
             return Failure("OSError", f"{error}; {advice}", "")
+        notices.configure()
         inherit(variables)
         self.task = _Unpickler(main, blob).load()
         return begun(self.task)
@@ -206,7 +211,7 @@ def _answer(crew: list[_Actor]) -> tuple[_Actor, Any]:
             awaited[actor.items[0][1]] = actor
     while not (done := ray.wait(list(awaited), timeout=SAY_EVERY_S)[0]):
         if all(actor.ready is not None for actor in crew):
-            print("waiting for the cluster: no worker has started yet", file=sys.stderr)
+            notices.notice("waiting for the cluster", "no worker has started yet")
     actor = awaited[done[0]]
     try:
         answer = ray.get(done[0])

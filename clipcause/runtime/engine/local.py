@@ -1,21 +1,25 @@
-"""The engine of one machine: this process, or one process for each worker.
+"""The engine of one machine, and its one pool: this process, or one process for each worker.
 
-Every worker is a pool of one process, so that the death of a process says which item killed it.
-Several workers share the machine's GPUs in turns: each sees one.
+Every worker is an executor of one process, so that the death of a process says which item killed
+it, and the others go on. Several workers share the machine's GPUs in turns: each sees one.
 """
 
 import multiprocessing
 import os
 import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from clipcause.runtime import notices
 from clipcause.runtime.engine.task import (
     Failure,
     Item,
@@ -26,7 +30,6 @@ from clipcause.runtime.engine.task import (
     inherit,
     inherited,
 )
-from clipcause.runtime.parallel import follow
 
 AHEAD = 2  # items of a worker: one under way, one waiting, so that it never waits for the stage
 
@@ -37,12 +40,16 @@ _task: Task[Any, Any] | None = None  # of this worker process
 
 
 def mapped(
-    task: Task[Item, Out], items: Iterable[Item], workers: int
+    task: Task[Item, Out], items: Iterable[Item], workers: int, *, ahead: int = sys.maxsize
 ) -> Generator[tuple[int, Out]]:
-    """As ``runtime.engine.mapped``, on ``workers`` processes; one is this process itself."""
+    """As ``runtime.engine.mapped``, on ``workers`` processes; one is this process itself.
+
+    No item is taken that is ``ahead`` or more after one still under way: as many results can have
+    to wait for an earlier one.
+    """
     if workers == 1:
         return _here(task, items)
-    return _processes(task, items, workers)
+    return _processes(task, _Source(iter(items), ahead), workers)
 
 
 def _here(task: Task[Item, Out], items: Iterable[Item]) -> Generator[tuple[int, Out]]:
@@ -66,16 +73,32 @@ class _Worker:
     items: deque[tuple[int, Any, Future[Any]]] = field(default_factory=deque)
 
 
-def _processes(
-    task: Task[Item, Out], items: Iterable[Item], workers: int
-) -> Generator[tuple[int, Out]]:
+@dataclass
+class _Source:
+    """Items that have not been handed out."""
+
+    items: Iterator[Any]
+    ahead: int
+    taken: int = 0
+
+    def take(self, crew: list[_Worker]) -> tuple[int, Any] | None:
+        """The next one and its index; None at the end, or too far after what is under way."""
+        oldest = min((worker.items[0][0] for worker in crew if worker.items), default=self.taken)
+        if self.taken - oldest >= self.ahead:
+            return None
+        for item in self.items:
+            self.taken += 1
+            return self.taken - 1, item
+        return None
+
+
+def _processes(task: Task[Item, Out], source: _Source, workers: int) -> Generator[tuple[int, Out]]:
     crew: list[_Worker] = []
-    waiting = enumerate(items)
     problem: Exception | None = None
     try:
         while True:
             if problem is None:
-                _hand_out(task, waiting, crew, workers)
+                _hand_out(task, source, crew, workers)
             busy = [worker for worker in crew if worker.items]
             if not busy:
                 break
@@ -97,15 +120,13 @@ def _processes(
             _dismiss(worker)
 
 
-def _hand_out(
-    task: Task[Item, Out], waiting: Iterator[tuple[int, Item]], crew: list[_Worker], workers: int
-) -> None:
+def _hand_out(task: Task[Any, Any], source: _Source, crew: list[_Worker], workers: int) -> None:
     """Fill the workers' queues evenly; a process is started when there is an item for it."""
     for depth in range(1, AHEAD + 1):
         for number in range(workers):
             if number < len(crew) and len(crew[number].items) >= depth:
                 continue
-            following = next(waiting, None)
+            following = source.take(crew)
             if following is None:
                 return
             if number == len(crew):
@@ -149,10 +170,11 @@ def _outcome(
             return begun_by.error()
         out = future.result()
     except BrokenProcessPool:
+        name = task.name(item)
+        what = f"{name}: the worker process that had it died" if name else "a worker process died"
         return OSError(
-            f"{task.name(item)}: the worker process that had it died (out of memory, killed, or a "
-            "crash in a library); look at the machine's log, or use fewer engine.workers; "
-            "finished shards are kept, so run again"
+            f"{what} (out of memory, killed, or a crash in a library); look at the machine's log, "
+            "or use fewer engine.workers; finished shards are kept, so run again"
         )
     return out.error() if isinstance(out, Failure) else out
 
@@ -168,10 +190,29 @@ def _dismiss(worker: _Worker) -> None:
     worker.pool.shutdown(cancel_futures=True)
 
 
+def _follow() -> None:
+    """In a worker: end when the process ends that started it.
+
+    Workers wait on a pipe of which they hold both ends: when the stage is killed, they would wait
+    for ever.
+    """
+    # Ctrl-C is for the stage, which ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=[parent], daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
 def _begin(task: Task[Any, Any], variables: dict[str, str]) -> int | Failure:
     """In the worker: take the task and start it."""
     global _task
-    follow()
+    _follow()
+    notices.configure()
     inherit(variables)
     failure = begun(task)
     _task = task if failure is None else None

@@ -1,6 +1,5 @@
 """Work over shards that survives being killed: finished shards are kept, and never done again."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from clipcause.config.engine import Engine
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine.mapping import check, mapped
 from clipcause.runtime.engine.task import Item, Out, Task
+from clipcause.runtime.notices import notice
 from clipcause.runtime.progress import progress
 from clipcause.runtime.shard_cache import Store
 
@@ -46,7 +46,7 @@ def _results(
     missing = {path: item for path, item in zip(paths, items, strict=True) if not path.exists()}
     if 0 < len(missing) < len(set(paths)):
         kept = len(set(paths)) - len(missing)
-        print(f"{label}: {kept:,} of {len(items):,} shards are kept already", file=sys.stderr)
+        notice(label, f"{kept:,} of {len(items):,} shards are kept already")
     todo = list(missing)
     computed = mapped(task, missing.values(), where)
     waiting = set(todo)
