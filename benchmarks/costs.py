@@ -123,7 +123,8 @@ def costs(name: str, content: Mapping[str, Any]) -> list[Cost]:
     """The lines of a preset's table, in the order in which stages run."""
     pool, queries = POOLS[name], sum(TESTS.values())
     pairs, base = pool.pairs, pool.base
-    encoder = Architecture(name=content["encoder"]["model"]).config()
+    entry = content["runs"][content["encoder"]["run"]]
+    encoder = Architecture(name=entry["model"]).config()
     dim = encoder["embed_dim"]
     vectors = 2.0 * dim  # bytes of a row
     images = pairs + REFERENCE + queries
@@ -136,7 +137,9 @@ def costs(name: str, content: Mapping[str, Any]) -> list[Cost]:
     model = settings.model.config()
     passes = 4 if settings.gradient_checkpointing else 3  # backward is two forward passes
     sample = passes * (image_tower(model) + text_tower(model))
-    seen = {run: samples(run, content, base) for run in content["runs"]}
+    # the published encoder is a run too, and learns nothing
+    runs = [run for run, one in content["runs"].items() if one["split"] in sizes]
+    seen = {run: samples(run, content, base) for run in runs}
     longest = max(seen, key=lambda run: seen[run])
     # a pass over a split reads all of every tar, for its hash is compared
     through = {

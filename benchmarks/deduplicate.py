@@ -27,9 +27,9 @@ import torch
 from benchmarks.machine import describe
 from benchmarks.similarity import SIDE, World, product_rate
 from clipcause.config.deduplicate import Deduplicate
+from clipcause.data import deduplicate
 from clipcause.embed import store
 from clipcause.search.engine import choose
-from stages import deduplicate
 
 TABLE = Path(__file__).with_suffix(".md")
 PARTS = 10

@@ -112,7 +112,7 @@ def generate(folder: Path, rows: int, queries: int, dim: int, reference: int) ->
         del part
     content = {
         "versions": parameters.read(ROOT / parameters.FILE)["versions"],
-        "encoder": {"name": "bench"},
+        "encoder": {"name": "bench", "run": "bench"},
         "reference": "reference",
         "tests": {"bench": {}},
         "similarity": {"block_rows": 65536},

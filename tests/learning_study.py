@@ -12,7 +12,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from clipcause.config import layout
 from clipcause.data import dataset
+from clipcause.prune import bases, split
 from clipcause.runtime import shard_cache as cache
 
 CLASSES = {"ball": "red ball", "wall": "green wall", "sky": "blue sky"}
@@ -46,9 +48,10 @@ PARAMS: dict[str, Any] = {
     "datasets": {
         "pool": {"source": "icons", "raw": "data/catalogue/pool.parquet"},
         "reference": {"source": "icons", "raw": "data/catalogue/reference.parquet"},
+        "tests/val": {"source": "icons", "raw": "data/catalogue/val.parquet"},
     },
-    "tests": {"val": {"source": "icons", "raw": "data/catalogue/val.parquet"}},
-    "encoder": {"name": "clip", "source": "train"},
+    "tests": {"val": {"task": "classify"}},
+    "encoder": {"name": "clip", "run": "full-0"},
     "embed": {"batch_size": 7, "precision": "fp32", "threads": 1, "keep_pixels": True},
     "train": {
         "model": {
@@ -66,8 +69,8 @@ PARAMS: dict[str, Any] = {
         "supervised": {**OPTIMISER, "samples_seen": 320},
     },
     "runs": {
-        "full-0": {"split": "full", "objective": "clip", "seed": 0, "reuse": "encoder"},
-        "half-0": {"split": "half", "objective": "clip", "seed": 0, "reuse": "encoder"},
+        "full-0": {"split": "all", "objective": "clip", "seed": 0},
+        "half-0": {"split": "half", "objective": "clip", "seed": 0},
         "supervised-0": {"split": "none", "objective": "supervised", "seed": 0},
     },
     "evaluate": {
@@ -125,7 +128,7 @@ def made(root: Path) -> Generator[None]:
 
 
 def build(root: Path) -> None:
-    """Write parameters, class list and data sets below ``root``."""
+    """Write parameters, class list, data sets and the split of the whole pool below ``root``."""
     (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     entries = {key: {"name": name, "names": [name]} for key, name in CLASSES.items()}
     (root / "data/classes").mkdir(parents=True)
@@ -133,7 +136,17 @@ def build(root: Path) -> None:
     parts = {"pool": (40, 0, False), "reference": (21, 100, True), "tests/val": (15, 200, True)}
     for name, (count, offset, labelled) in parts.items():
         made = samples(count, offset, labelled=labelled)
-        dataset.write(root / "data" / name, made, shard_size=16, max_drop_fraction=0.0)
+        write_dataset(root, name, made)
+
+
+def write_dataset(root: Path, name: str, made: list[dataset.Sample]) -> None:
+    """Write a data set and its split `all`, as `prepare` does, in place of one of that name."""
+    folder = root / layout.dataset(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    dataset.write(folder, made, shard_size=16, max_drop_fraction=0.0)
+    rows = dataset.read(folder, shards=False)
+    card = bases.card(rows.sha256, len(rows), len(rows), "all", {})
+    split.write(root / layout.split("all", name), split.everything(len(rows)), card=card)
 
 
 def change(root: Path, **sections: object) -> None:

@@ -32,7 +32,7 @@ SPLITS = {
 }
 TEMPLATE = {"captions": {"kind": "template"}}
 DRAWN = {"vocabulary": {"size": 8}}
-FROZEN = {"text": "frozen", "donor": "clip-0", **DRAWN}
+FROZEN = {"text": "frozen", "text_from": "clip-0", **DRAWN}
 
 
 def _runs():
@@ -106,7 +106,7 @@ def facts(entry, base, labels):
     return {"trimmed": sorted(rarest(entry, np.array([labels[row] or "" for row in base])))}
 
 
-def write(*, runs=None, splits=None, measured=True):
+def write(*, runs=None, splits=None, measured=True, encoder="full-0"):
     """Write the study below the current folder."""
     runs, splits = runs or RUNS, splits or SPLITS
     roles = {
@@ -116,7 +116,7 @@ def write(*, runs=None, splits=None, measured=True):
     }
     write_study(
         splits=splits, runs=runs, tests=("balanced",), roles=roles, has_duplicates=False,
-        add_reference=False, chosen=chosen, facts=facts, report={"duplicates": 0},
+        add_reference=False, chosen=chosen, facts=facts, report={"duplicates": 0}, encoder=encoder,
     )  # fmt: skip
     params = yaml.safe_load(Path("params.yaml").read_text())
     params |= {"classes": "c", "probes": PROBES if measured else {}}

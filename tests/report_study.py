@@ -89,15 +89,16 @@ def write_study(
     add_reference=True,
     chosen=None,
     facts=None,
+    encoder="full-0",
 ):
     """Write a study below the current folder. ``roles`` replaces the images of a role, ``chosen``
     the rows of splits by rules that are not made here: a function of entry, base and labels;
-    ``facts``, a function of the same, is what their cards have beside."""
+    ``facts``, a function of the same, is what their cards have beside; ``encoder`` is a run."""
     splits, runs = splits or SPLITS, runs or RUNS
     params = {
         "pool": "pool",
         "reference": "reference",
-        "encoder": {"name": "clip"},
+        "encoder": {"name": "clip", "run": encoder},
         "tests": {test: {} for test in tests},
         "splits": splits,
         "runs": runs,
@@ -226,7 +227,7 @@ def _runs(entries, manifests, tests, gaps, vectors, add_reference):
             "split": dict(own.card) if own else {},
             "training": {
                 "objective": entry["objective"],
-                "seed": entry["seed"],
+                "seed": entry.get("seed", 0),
                 "reference": manifests["reference"].sha256 if is_added else "none",
             },
         }

@@ -16,6 +16,7 @@ from clipcause.config import parse, read, section
 from clipcause.config.icons import Icons
 from clipcause.config.layout import RAW_ICONS
 from clipcause.icons import catalogue, further, package, sets, table
+from clipcause.icons.deal import of_classes
 from clipcause.icons.package import Icon
 from stages import catalogue as stage
 
@@ -280,9 +281,9 @@ def test_each_casting_has_its_own_parameters(changes, message):
 
 def test_a_subset_of_the_balanced_test_is_a_test_of_its_own():
     rows = [{"label": "cat", "name": "a"}, {"label": "dog", "name": "b"}]
-    assert stage.of_classes(rows, ["dog"]) == rows[1:]
+    assert of_classes(rows, ["dog"]) == rows[1:]
     with pytest.raises(ValueError, match=r"icons\.subset: unknown class 'cta'; did you mean 'cat'"):
-        stage.of_classes(rows, ["dog", "cta"])
+        of_classes(rows, ["dog", "cta"])
     with pytest.raises(ValueError, match="subset belongs to cast long-tail"):
         parse({**SIMILARITY, "subset": ["cat"]}, Icons, "icons")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipcause.check import paths
+from clipcause.check import parameters, paths, presets
 from stages import check
 
 ROOT = Path(__file__).parents[1]
@@ -37,17 +37,54 @@ def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
     study("classes", value="icons")
     assert check.main() == "6 tests, 9 splits, 10 runs"
     assert check.OUTPUT.read_text() == "parameters are valid\n"
-    assert Path("splits/none/rows.roaring").exists()
+    assert Path("splits/none/pool/rows.roaring").exists()
     assert Path("models/none/card.json").exists()
     assert Path("data/none").read_bytes() == b""
     assert capsys.readouterr().err == ""
 
 
 PROBE = {"run": "full-0", "data": "pool", "split": "full", "regularisation": [0.1]}
-RUN = {"split": "full", "objective": "clip", "seed": 0, "reuse": "none", "donor": "none"}
+RUN = {"split": "full", "objective": "clip", "seed": 0, "text_from": "none"}
+THEIRS = {"split": "none", "objective": "checkpoint", "path": "x", "text_from": "none"}
 
+ICONS = {"source": "icons", "raw": "x"}
 BROAD = {"encoder": "main", "run": "none", "reference": "pool"}
 STYLE = {"first": "reference", "second": "pool", "precision": 0.9, "regularisation": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("yardsticks",), {}, "yardsticks: this section is called scores now"),
+        (("runs", "x"), RUN | {"reuse": "none"}, r"x\.reuse: .* the run that encoder\.run"),
+        (("runs", "x"), RUN | {"donor": "none"}, r"x\.donor: this is called text_from"),
+        (("encoder", "source"), "train", r"encoder\.source: .* state its objective .* in runs"),
+        (
+            ("encoder", "seed"),
+            0,
+            r"encoder\.seed: the encoder is a run now: name it in encoder\.run",
+        ),
+        (
+            ("encoder",),
+            {"name": "x", "path": "y"},
+            r"encoder\.run: missing; .*encoder\.path: the",
+        ),
+        (("tests", "val"), ICONS, r"val\.source: .* in datasets, under tests/NAME"),
+    ],
+)
+def test_old_names_state_the_new_ones(study, path, value, message):
+    file = study(*path, value=value)
+    with pytest.raises(ValueError, match=message):
+        parameters.check(file)
+
+
+@pytest.mark.parametrize("run", ["theirs", "supervised-0"])
+def test_the_encoder_may_be_of_no_split(study, run):
+    file = study("runs", "theirs", value=THEIRS)
+    content = yaml.safe_load(file.read_text())
+    content["encoder"]["run"] = run
+    file.write_text(yaml.safe_dump(content))
+    parameters.check(file)
 
 
 @pytest.mark.parametrize(
@@ -58,27 +95,46 @@ STYLE = {"first": "reference", "second": "pool", "precision": 0.9, "regularisati
         (("classes",), "icon", r"unknown class list 'icon'; did you mean 'icons'\?"),
         (("icons", "classes"), "data/classes/other.yaml", "but classes names data/classes/icons"),
         (("reference",), "pool", "reference is pool: then every threshold"),
-        (("yardsticks",), {"x": BROAD}, r"yardsticks\.x\.reference is pool: .* removes nothing"),
+        (("scores",), {"x": BROAD}, r"scores\.x\.reference is pool: .* removes nothing"),
         (("domains",), {"x": STYLE}, r"domains\.x\.second is pool: then all its rows count"),
         (("tests", "val", "task"), "retrieval", r"unknown test set to classify 'val'"),
         (("runs", "x"), RUN | {"split": "dedup"}, r"add one .* `full: \{rule: none, base: dedup, "),
         (("reference",), "referenc", r"unknown data set 'referenc'; did you mean 'reference'\?"),
         (("datasets", "pool"), None, r"datasets\.pool is missing"),
         (("datasets", "classes"), {"source": "folder", "raw": "x"}, "the name is taken"),
-        (("runs", "encoder"), RUN, "the name is taken"),
+        (("runs", "none"), RUN, "the name is taken"),
         (("runs", "x"), RUN | {"split": "ful"}, r"unknown split 'ful'; did you mean 'full'\?"),
         (("runs", "x"), RUN | {"split": "none"}, "unknown split 'none'"),
         (("runs", "x"), RUN | {"objective": "dino"}, r"train\.dino is missing"),
-        (("runs", "x"), RUN | {"donor": "x", "text": "frozen"}, "its own donor"),
-        (("runs", "x"), {key: RUN[key] for key in RUN if key != "donor"}, "donor is missing"),
-        (("runs", "x"), RUN | {"donor": "supervised-0", "text": "frozen"}, "is a supervised run"),
-        (("runs", "x"), RUN | {"donor": "encodr", "text": "frozen"}, "did you mean 'encoder'"),
+        (("runs", "x"), RUN | {"text_from": "x", "text": "frozen"}, "cannot take its own"),
+        (("runs", "x"), {key: RUN[key] for key in RUN if key != "text_from"}, "text_from is miss"),
+        (
+            ("runs", "x"),
+            RUN | {"text_from": "supervised-0", "text": "frozen"},
+            "is a supervised run",
+        ),
+        (("runs", "x"), RUN | {"text_from": "fll-0", "text": "frozen"}, "did you mean 'full-0'"),
         (("probes",), {"p": PROBE | {"run": "full-1"}}, "did you mean 'full-0'"),
         (("probes",), {"p": PROBE | {"split": "ful"}}, "did you mean 'full'"),
         (("intraclass",), {"i": {"split": "ful", "by": "label"}}, "did you mean 'full'"),
         (("splits", "x"), {"rule": "hul"}, r"unknown rule 'hul'; did you mean 'hull'\?"),
         (("train", "clip", "batch_siz"), 3, r"batch_siz: unknown parameter; .*'batch_size'"),
         (("tests",), {}, "expected a mapping"),
+        (
+            ("encoder", "run"),
+            "full-1",
+            r"encoder\.run: unknown run 'full-1'; did you mean 'full-0'",
+        ),
+        (
+            ("encoder", "run"),
+            "core-0",
+            r"core-0 learns from the split core, .* a circle; take a run",
+        ),
+        (("runs", "full-0", "split"), "full", r"full-0 learns from the split full, .* a circle"),
+        (("datasets", "tests/skech"), ICONS, r"tests/skech: no entry of tests .*'sketch'\?"),
+        (("tests", "skech"), {}, r"tests\.skech: .* not have; did you mean 'tests/sketch'\?"),
+        (("datasets", "a/b"), ICONS, r"datasets\.a/b: only the names of test sets have a slash"),
+        (("reference",), "tests/val", "unknown data set 'tests/val'"),
         (("engine",), {"kind": "rai"}, r"engine.kind: 'rai' is not valid; did you mean 'ray'\?"),
         (("engine", "launcher"), 3, r"engine\.launcher"),
         (("train", "workers"), 3, r"train\.workers: unknown parameter"),
@@ -88,18 +144,18 @@ STYLE = {"first": "reference", "second": "pool", "precision": 0.9, "regularisati
 def test_what_does_not_fit_is_named(study, path, value, message):
     file = study(*path, value=value)
     with pytest.raises(ValueError, match=message):
-        check.check(file)
+        parameters.check(file)
 
 
 def test_loaders_divide_the_streams(study):
     file = study("engine", "loaders", value=3)
-    check.check(file)  # in memory there are none
+    parameters.check(file)  # in memory there are none
     content = yaml.safe_load(file.read_text())
     content["train"] |= {"data": "stream", "streams": 2}
     file.write_text(yaml.safe_dump(content))
     names = r"engine\.loaders is 3, train\.processes 1 and train\.streams 2"
     with pytest.raises(ValueError, match=rf"{file}: {names}"):
-        check.check(file)
+        parameters.check(file)
 
 
 def circle(content):
@@ -111,11 +167,12 @@ def circle(content):
 
 def nowhere(content):
     content["classes"] = content["icons"]["classes"] = "other"
-    content["datasets"] = {
+    content["datasets"] |= {
         "pool": {"source": "webdataset", "raw": "data/none", "place": "s3://bucket/laion"},
         "reference": {"source": "imagefolder", "raw": "data/none", "place": "/no/imagenet"},
     }
-    content["encoder"] = {"name": "b16", "source": "checkpoint", "path": "/no/model"}
+    content["runs"]["theirs"] = THEIRS | {"path": "/no/model"}
+    content["encoder"] = {"name": "b16", "run": "theirs"}
 
 
 def preset(change=lambda content: None):
@@ -128,28 +185,28 @@ def preset(change=lambda content: None):
 def test_a_preset_whose_data_is_not_here_is_valid_and_says_what_is_missing(study):
     Path("dvc.yaml").symlink_to(ROOT / "dvc.yaml")
     Path("presets").mkdir()
-    _, found = check.check_preset(preset(nowhere))
+    _, found = presets.check(preset(nowhere))
     assert {str(place) for place in found} >= {
         "missing: data/classes/other.yaml (classes)",
         "not looked at: s3://bucket/laion (datasets.pool.place)",
         "missing: /no/imagenet (datasets.reference.place)",
-        "missing: /no/model (encoder.path)",
+        "missing: /no/model (runs.theirs.path)",
     }
     # what stages make is not missing
     assert not [place for place in found if place.path.startswith("data/catalogue")]
-    _, found = check.check_preset(preset())
+    _, found = presets.check(preset())
     assert {place.state for place in found} <= {paths.HERE}
 
 
 def test_a_preset_with_a_circle_among_splits_is_refused(study):
     with pytest.raises(ValueError, match="refers to itself: a -> b -> c -> a"):
-        check.check_preset(preset(circle))
+        presets.check(preset(circle))
 
 
 def test_what_the_graph_needs_is_missed_with_the_preset_named(study):
     Path("dvc.yaml").write_text("stages: {x: {foreach: '${exprts}', do: {cmd: y}}}")
     with pytest.raises(ValueError, match=r"preset.yaml: stage x: \$\{exprts\} is not in"):
-        check.check_preset(preset())
+        presets.check(preset())
 
 
 def test_leftovers_of_removed_items_are_told(study, capsys):

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from clipcause.config import layout
 from clipcause.config.deduplicate import Deduplicate
 from clipcause.config.engine import Engine
+from clipcause.data import deduplicate
 from clipcause.data import duplicates as artifact
+from clipcause.data.deduplicate import duplicates, keep_first
 from clipcause.embed import embeddings
 from clipcause.prune import split
 from clipcause.runtime import atomic
 from clipcause.search import device, earlier
-from stages import deduplicate
-from stages.deduplicate import duplicates, keep_first
+from stages import deduplicate as stage
 from tests.test_search import ENGINES, unit
 
 
@@ -149,7 +150,7 @@ def test_a_bad_row_has_the_callers_number(monkeypatch):
 # the stage
 
 PARAMETERS = """
-encoder: {name: tiny}
+encoder: {name: tiny, run: full-0}
 similarity: {block_rows: 100}
 versions: {}
 deduplicate: {method: METHOD, threshold: 0.9, clusters: 5, seed: 0, iterations: 4}
@@ -181,10 +182,8 @@ def pool(tmp_path, monkeypatch):
 @pytest.mark.parametrize("method", ["kmeans", "exact"])
 def test_stage(pool, tmp_path, method):
     (tmp_path / "params.yaml").write_text(PARAMETERS.replace("METHOD", method))
-    done = deduplicate.main()
+    done = stage.main()
     kept = split.read(layout.split("dedup"))
-    everything = split.read(layout.split("all"))
-    assert len(everything) == 400
     assert kept.card["kept"] + kept.card["removed"] == 400
     assert kept.card["pool"] == "d" * 64
     centres = np.load("deduplicate/centres.npy")
@@ -192,7 +191,7 @@ def test_stage(pool, tmp_path, method):
     assert centres.dtype == np.float16
     table = artifact.read(layout.deduplicate())
     row, of = table["row"].to_numpy(), table["duplicate_of"].to_numpy()
-    np.testing.assert_array_equal(np.setdiff1d(everything.rows, row), kept.rows)
+    np.testing.assert_array_equal(np.setdiff1d(np.arange(400), row), kept.rows)
     # copies fall into one cluster, so every one of them goes
     assert np.isin(np.arange(200, 250), row).all()
     exact = (pool[row].astype(np.float64) * pool[of].astype(np.float64)).sum(1)
@@ -207,7 +206,7 @@ def test_stage_is_repeatable(pool, tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMETERS.replace("METHOD", "kmeans"))
     seen = []
     for _ in range(2):
-        deduplicate.main()
+        stage.main()
         files = sorted(p for p in tmp_path.rglob("*") if p.is_file() and "embeddings" not in str(p))
         seen.append([path.read_bytes() for path in files])
     assert seen[0] == seen[1]
@@ -217,7 +216,7 @@ def test_exact_has_no_clusters(pool, tmp_path):
     text, seen = PARAMETERS.replace("METHOD", "exact"), []
     for changed in (text, text.replace("clusters: 5, seed: 0, iter", "clusters: 9, seed: 3, iter")):
         (tmp_path / "params.yaml").write_text(changed)
-        deduplicate.main()
+        stage.main()
         seen.append({path.name: path.read_bytes() for path in layout.split("dedup").iterdir()})
     assert seen[0] == seen[1]
     card = split.read(layout.split("dedup")).card
@@ -272,3 +271,9 @@ def test_a_clusters_head_without_a_gpu_searches_by_itself(monkeypatch):
     assert device.here(Engine(kind="ray", device="cuda", gpus=1.0)) == "cpu"
     with pytest.raises(ValueError, match="finds no GPU here"):
         device.here(Engine(device="cuda"))
+
+
+def test_notebooks_find_it_where_it_was():
+    assert stage.keep_first is keep_first
+    with pytest.raises(AttributeError, match="keep_frist"):
+        stage.keep_frist  # noqa: B018

@@ -14,7 +14,7 @@ from clipcause.prune import split
 from clipcause.runtime import shard_cache as cache
 from clipcause.train import distributed, step
 from clipcause.train.distributed import World
-from stages import encoder
+from stages import train
 from tests import learning_processes, learning_study
 from tests.learning_processes import MEMORY, STEPS, STREAM, trained
 
@@ -177,7 +177,7 @@ def test_training_says_it_before_it_begins(here):
         with pytest.raises(ValueError, match=r"engine\.loaders is 3"):
             trained(here, "half", 1, {**STREAM, **PLAIN})
         with pytest.raises(ValueError, match=r"engine\.loaders is 3"):
-            encoder.main()
+            train.main("full-0")
     finally:
         learning_study.change(here, engine={"loaders": 0})
 

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from clipcause.captions.classes import ClassNames
+from clipcause.check import parameters
 from clipcause.config import parse, splits
 from clipcause.config import read as read_parameters
-from stages import check
 from tests.documents import ROOT, Block, blocks, exists, inline, pages
 from tests.test_docs_tutorial import PAGE as TUTORIAL
 
@@ -138,10 +138,10 @@ def test_python_is_whole_and_what_it_imports_exists(block):
 
 def groups(content: dict[str, Any], where: str) -> None:
     """Validate what a piece of a parameter file holds against the models of its sections."""
-    models = {**check.SECTIONS, **check.OPTIONAL}
-    items = {**check.ITEMS, **check.FREE}
+    models = {**parameters.SECTIONS, **parameters.OPTIONAL}
+    items = {**parameters.ITEMS, **parameters.FREE}
     for name, values in content.items():
-        assert name in check.KNOWN, f"{where}: {name}"
+        assert name in parameters.KNOWN, f"{where}: {name}"
         if name == splits.SECTION:
             for key, rule in values.items():
                 if rule["rule"] != "band":  # of the example in extend.md, which its own test tries

@@ -74,9 +74,8 @@ def put(block: Block, folder: Path) -> None:
         path.write_text(block.text)
         return
     content = merged(yaml.safe_load(path.read_text()), yaml.safe_load(block.text))
-    content["train"]["clip"]["samples_seen"] = OF_ENCODER
-    for entry in content["runs"].values():
-        entry["samples_seen"] = OF_RUNS
+    for name, entry in content["runs"].items():
+        entry["samples_seen"] = OF_ENCODER if name == content["encoder"]["run"] else OF_RUNS
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -112,7 +111,7 @@ def test_the_check_finds_nothing_missing(followed):
 
 def test_the_page_ends_with_a_split_its_card_an_export_and_a_report(followed):
     folder, printed = followed
-    card = yaml.safe_load((folder / "splits/hull/card.json").read_text())
+    card = yaml.safe_load((folder / "splits/hull/pool/card.json").read_text())
     assert card["rule"] == "hull"
     assert 0 < card["kept"] < card["base_rows"]
     exported = yaml.safe_load((folder / "export/hull/card.json").read_text())
@@ -131,7 +130,7 @@ def test_the_change_of_delta_is_told(followed):
     assert "splits.hull.delta" in changed
     second = printed["dvc repro"][1]
     assert "'prune@hull'" in second
-    for kept in ("encoder", "embed@pool", "similarity@mine", "train@full-0", "prune@full"):
+    for kept in ("train@all-0", "embed@pool", "similarity@mine", "train@full-0", "prune@full"):
         assert f"Running stage '{kept}'" not in second
-    card = yaml.safe_load((folder / "splits/hull/card.json").read_text())
+    card = yaml.safe_load((folder / "splits/hull/pool/card.json").read_text())
     assert card["parameters"]["delta"] == 0.05

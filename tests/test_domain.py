@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clipcause.check import parameters
 from clipcause.config import layout, parse, splits
 from clipcause.config.domain_rule import ByDomain
 from clipcause.config.domains import Domain
@@ -21,7 +22,6 @@ from clipcause.prune import domain_rules, domains, split
 from clipcause.report import words
 from clipcause.runtime import metrics
 from clipcause.runtime.atomic import write_json
-from stages import check as check_stage
 from stages import domain, prune
 from tests.artifacts_samples import contents, make_dataset, unit_vectors
 from tests.real_images import drawings, encoded
@@ -241,7 +241,7 @@ def write_parameters(entry=ENTRY, **rules):
         "versions": yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())[
             "versions"
         ],
-        "encoder": {"name": "clip"},
+        "encoder": {"name": "clip", "run": "full-0"},
         "tests": {"val": {}},
         "datasets": {"pool": {}, "glyphs": {}, "renditions": {}},
         "domains": {"style": entry},
@@ -456,7 +456,7 @@ def test_check_knows_the_data_sets(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     with pytest.raises(ValueError, match=r"domains\.style\.first: unknown data set 'glyps'; did"):
-        check_stage.check(path)
+        parameters.check(path)
 
 
 def test_rules_in_words():

@@ -9,7 +9,7 @@ from clipcause.config.engine import Engine
 from clipcause.data import dataset
 from clipcause.embed import ahead, checkpoint, embedding, embeddings, models, pixels
 from clipcause.runtime import shard_cache as cache
-from stages import embed, encoder
+from stages import embed, train
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -18,7 +18,7 @@ from tests.artifacts_samples import contents
 def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
-        encoder.main()
+        train.main("full-0")
     return root
 
 
@@ -33,7 +33,7 @@ FOLDER = layout.embeddings("clip", "pool")
 def test_the_store_has_a_part_per_shard(here):
     assert "40 rows of 16 dimensions" in embed.main("pool")
     manifest = dataset.read(layout.dataset("pool"))
-    stored = checkpoint.read(layout.model("encoder"))
+    stored = checkpoint.read(layout.model("full-0"))
     store = embeddings.read(FOLDER, encoder=stored.fingerprint, dataset=manifest.sha256)
     assert [part.shape for part in store.parts] == [(16, 16), (16, 16), (8, 16)]
     assert store.metadata()["uid"].to_pylist() == manifest.table["uid"].to_pylist()
@@ -41,7 +41,7 @@ def test_the_store_has_a_part_per_shard(here):
 
 def test_rows_belong_to_their_images(here):
     embed.main("pool")
-    clip = models.load(layout.model("encoder"))
+    clip = models.load(layout.model("full-0"))
     manifest = dataset.read(layout.dataset("pool"))
     one_13D = embeddings.read(FOLDER).take(np.array([0, 17, 39]))
     images = np.stack([pixels.decode(image, clip.view) for image in manifest.image([0, 17, 39])])
@@ -158,7 +158,7 @@ def test_an_image_that_cannot_be_decoded_names_shard_and_key(here, monkeypatch):
 def test_batches_do_not_cross_shards(here):
     """The rows of a shard are the same bits when the shard is embedded alone."""
     embed.main("pool")
-    clip = models.load(layout.model("encoder"))
+    clip = models.load(layout.model("full-0"))
     manifest = dataset.read(layout.dataset("pool"))
     alone = embedding.part(clip, manifest, 1, section("embed", Embed))
     assert np.array_equal(alone, embeddings.read(FOLDER).parts[1])
@@ -195,9 +195,9 @@ def test_a_data_set_that_is_not_there(here):
 
 def test_an_encoder_that_changes_while_the_stage_runs(here):
     manifest = dataset.read(layout.dataset("pool"))
-    folder = layout.model("encoder")
+    folder = layout.model("full-0")
     task = embedding.Embedding(manifest, folder, "0" * 64, section("embed", Embed), 1)
-    with pytest.raises(ValueError, match=r"models/encoder: its fingerprint is .* run it again"):
+    with pytest.raises(ValueError, match=r"models/full-0: its fingerprint is .* run it again"):
         task.start()
 
 
@@ -220,7 +220,7 @@ def test_published_embeddings_are_adopted_where_they_lie(published, calls):
     assert "40 rows of 16" in embed.main("pool")
     assert calls == []
     assert list(contents(FOLDER)) == ["card.json"]
-    store = embeddings.read(FOLDER, encoder=checkpoint.read(layout.model("encoder")).fingerprint)
+    store = embeddings.read(FOLDER, encoder=checkpoint.read(layout.model("full-0")).fingerprint)
     assert np.array_equal(store.all(), image_ND)
 
 

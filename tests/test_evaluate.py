@@ -22,7 +22,7 @@ from clipcause.evaluate import (
 from clipcause.prune import split
 from clipcause.runtime import atomic, metrics
 from clipcause.runtime import shard_cache as cache
-from stages import encoder, evaluate, train
+from stages import evaluate, train
 from tests import learning_study
 from tests.artifacts_samples import contents, make_dataset
 
@@ -31,7 +31,7 @@ from tests.artifacts_samples import contents, make_dataset
 def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
-        encoder.main()
+        train.main("full-0")
         card = {"pool": dataset.read(layout.dataset("pool")).sha256}
         split.write(layout.split("full"), np.arange(40), card=card)
         train.main("full-0")

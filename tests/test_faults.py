@@ -10,7 +10,7 @@ import pytest
 from clipcause.config import layout
 from clipcause.embed import embedding
 from clipcause.runtime import shard_cache as cache
-from stages import embed, encoder
+from stages import embed, train
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -21,7 +21,7 @@ FOLDER = layout.embeddings("clip", "pool")
 def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
-        encoder.main()
+        train.main("full-0")
         embed.main("pool")
     return root
 
@@ -94,8 +94,8 @@ def test_a_shard_that_vanishes_or_changes_in_mid_run_is_named(here, after_first,
 
 def test_an_encoder_that_vanishes_is_named(here):
     before = contents(FOLDER)
-    (layout.model("encoder") / "model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"models/encoder/model\.safetensors: not found"):
+    (layout.model("full-0") / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"models/full-0/model\.safetensors: not found"):
         embed.main("pool")
     assert contents(FOLDER) == before
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from clipcause.config.layout import RAW_ICONS
+from clipcause.data import npm_package
 from stages import fetch
 
 FIXTURE = Path(__file__).parent / "fixtures" / "icons.tgz"
@@ -38,7 +39,7 @@ def fake_npm(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_fixture_is_what_the_tests_state():
-    assert fetch.integrity(FIXTURE) == INTEGRITY
+    assert npm_package.integrity(FIXTURE) == INTEGRITY
 
 
 def test_a_tarball_that_is_here_is_checked_and_taken(repository):
@@ -96,7 +97,7 @@ def test_no_network_is_one_clear_sentence(repository, monkeypatch):
 
 def test_no_npm_is_one_clear_sentence(repository, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(npm_package.importlib.util, "find_spec", lambda _: None)
     write(repository)
     with pytest.raises(FileNotFoundError, match=r"npm is not installed.*set its archive"):
         fetch.main("icons")

@@ -10,6 +10,7 @@ from clipcause.check import graph
 from clipcause.config import read
 
 ROOT = Path(__file__).parents[1]
+PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 LOOP = {
     "do": {
         "cmd": "run ${key}",
@@ -30,6 +31,25 @@ def test_items_are_resolved_as_dvc_does():
     order = graph.check(found)
     assert sorted(order) == sorted(found)
     assert order.index("prune@core") < order.index("prune@random-core") < order.index("report")
+
+
+@pytest.mark.parametrize("file", ["params.yaml", *(f"presets/{one}.yaml" for one in PRESETS)])
+def test_the_encoder_is_made_before_anything_is_embedded(file):
+    content = read(ROOT / file)
+    found = graph.expand(graph.read(ROOT / "dvc.yaml"), content)
+    assert graph.check(found)  # no circle
+    read_by, encoder = graph.before(found), f"train@{content['encoder']['run']}"
+    waiting, behind = [encoder], set()
+    while waiting:
+        name = waiting.pop()
+        behind.add(name)
+        waiting += read_by[name] - behind
+    assert {name.split("@")[0] for name in behind} <= {
+        "check", "fetch", "catalogue", "prepare", "train"
+    }  # fmt: skip
+    assert encoder in read_by["embed@pool"]
+    # a new test set makes no new encoder
+    assert not [name for name in behind if name.startswith("prepare@tests/")]
 
 
 def test_an_item():

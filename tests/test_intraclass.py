@@ -82,7 +82,7 @@ def repository(tmp_path, monkeypatch):
         "mentions": {"split": "few", "by": "mention"},
         "alone": {"split": "alone", "by": "label"},
     }
-    content = {"classes": "pets", "encoder": {"name": "clip", "source": "train"}}
+    content = {"classes": "pets", "encoder": {"name": "clip", "run": "full-0"}}
     Path("params.yaml").write_text(yaml.safe_dump(content | {"intraclass": items}))
     return np.concatenate(parts)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import embed, encoder
+from stages import embed, train
 from tests import killing, learning_study, web_tars
 from tests.artifacts_samples import contents
 
@@ -21,7 +21,7 @@ def study(tmp_path_factory):
     """A pool of img2dataset's tars, an encoder, and what the pool is compared with."""
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
-        encoder.main()
+        train.main("full-0")
         embed.main("reference")
         embed.main("tests/val")
     sizes = {f"{number:05d}.tar": 3 + number % 3 for number in range(24)}

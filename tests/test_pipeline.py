@@ -136,9 +136,21 @@ def test_what_the_study_left(study):
     assert study.metrics("gap/full.json")["sketch"]["pool"]["mean"] > gap["reference"]["mean"]
 
 
-def test_the_encoder_is_the_model_of_the_full_run(study):
-    weights = [study.folder / "models" / run / "model.safetensors" for run in ("encoder", "full-0")]
-    assert weights[0].read_bytes() == weights[1].read_bytes()
+def test_the_encoder_is_the_full_run(study):
+    card = json.loads((study.folder / "models/full-0/card.json").read_text())
+    store = json.loads((study.folder / "embeddings/clip/pool/card.json").read_text())
+    assert store["encoder"] == card["fingerprint"]
+    assert card["split"]["base"] == card["split"]["rule"] == "all"
+
+
+def test_a_new_test_set_trains_nothing(study):
+    content = yaml.safe_load((study.folder / "params.yaml").read_text())
+    study.change("datasets", "tests/again", value=content["datasets"]["tests/sketch"])
+    study.change("tests", "again", value={"task": "classify"})
+    would = study.dvc("repro", "--dry", "train@full-0", "embed@pool")
+    study.run("git", "checkout", "-q", "params.yaml")
+    assert "check" in ran(would)
+    assert not ran(would) & {"train@full-0", "embed@pool", "prepare@pool"}
 
 
 def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(study):
@@ -187,7 +199,7 @@ def test_a_split_larger_than_its_base_leaves_nothing(study):
     study.change("splits", "core", "keep", value=100_000_000)
     failed = study.dvc("repro", "prune@core", fails=True)
     study.run("git", "checkout", "-q", "params.yaml", "dvc.lock", "metrics")
-    assert not (study.folder / "splits/core").exists()
+    assert not (study.folder / "splits/core/pool").exists()
     study.dvc("checkout")
     assert "prune core: error:" in failed
     assert re.search(r"100,?000,?000", failed)

@@ -10,11 +10,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from clipcause.config import layout
 from clipcause.config.datasets import Limits
 from clipcause.data import dataset
 from clipcause.data.dataset import Drop, Sample
 from clipcause.data.sources.folder import read_folder
 from clipcause.icons import catalogue
+from clipcause.prune import split
 from stages import prepare
 from tests.test_sources_embeddings import published
 from tests.test_sources_table import laion
@@ -38,8 +40,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     entries = {
         "pool": {"source": "icons", "raw": "data/catalogue/pool.parquet"},
         "mine": {"source": "folder", "raw": "photos"},
+        "tests/probe": {"source": "icons", "raw": "data/catalogue/pool.parquet"},
     }
-    tests = {"probe": {"source": "icons", "raw": "data/catalogue/pool.parquet"}}
+    tests = {"probe": {"task": "classify"}}
     stated = {"versions": VERSIONS, "prepare": SETTINGS, "datasets": entries, "tests": tests}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(stated))
     return tmp_path
@@ -75,6 +78,16 @@ def test_a_test_set_goes_to_the_folder_of_tests(repository):
     prepare.main("tests/probe")
     assert len(dataset.read(Path("data/tests/probe"))) == 1
     assert Path("metrics/prepare/tests/probe.json").exists()
+    assert len(split.read(layout.split("all", "tests/probe"))) == 1
+
+
+def test_the_split_of_all_rows_is_made_of_nothing_else(repository):
+    catalogue.write(catalogue.FOLDER, {"pool": [row("a"), row("b"), row("c")]}, [], [])
+    prepare.main("pool")
+    made = split.read_for(layout.split("all"), dataset.read(Path("data/pool")).sha256)
+    assert made.rows.tolist() == [0, 1, 2]
+    assert made.card["rule"] == made.card["base"] == "all"
+    assert (made.card["kept"], made.card["removed"], made.card["share_of_pool"]) == (3, 0, 1.0)
 
 
 def test_a_test_set_without_classes_is_refused(repository):
@@ -88,7 +101,7 @@ def test_a_test_set_without_classes_is_refused(repository):
     ("name", "message"),
     [
         ("pol", r"unknown dataset 'pol'; did you mean 'pool'\?"),
-        ("tests/prob", r"unknown test 'prob'; did you mean 'probe'\?"),
+        ("tests/prob", r"unknown dataset 'tests/prob'; did you mean 'tests/probe'\?"),
         ("mine", r"photos: not found \(datasets\.mine\.raw"),
     ],
 )

@@ -7,14 +7,14 @@ import pytest
 import yaml
 
 from benchmarks.costs import TESTS
-from clipcause.check import graph
+from clipcause.check import graph, presets
 from clipcause.check.paths import MISSING
 from clipcause.config import parse
 from clipcause.config.deduplicate import Deduplicate
 from clipcause.config.runs import Run
 from clipcause.config.train import Train
 from clipcause.prune import split
-from stages import check, train
+from clipcause.train import plans
 
 ROOT = Path(__file__).parents[1]
 LARGE = ("laion400m", "datacomp-small")
@@ -27,15 +27,18 @@ def preset(request, monkeypatch):
 
 
 def test_valid_and_nothing_but_data_is_missing(preset):
-    content, found = check.check_preset(preset)
+    content, found = presets.check(preset)
     missing = {place.key for place in found if place.state == MISSING}
     assert missing <= {
         *(f"datasets.{name}.place" for name in ("pool", "reference")),
-        *(f"tests.{name}.place" for name in TESTS),
+        *(f"datasets.tests/{name}.place" for name in TESTS),
     }
-    assert {name: entry["images"] for name, entry in content["tests"].items()} == TESTS
-    assert content["encoder"]["model"] == "ViT-B-16-plus-240"
-    assert content["encoder"]["pretrained"] == "laion400m_e32"
+    data = content["datasets"]
+    assert {name: data[f"tests/{name}"]["images"] for name in content["tests"]} == TESTS
+    encoder = content["runs"][content["encoder"]["run"]]
+    assert encoder["objective"] == "pretrained"
+    assert encoder["model"] == "ViT-B-16-plus-240"
+    assert encoder["pretrained"] == "laion400m_e32"
 
 
 def test_all_splits_of_the_study_and_a_run_of_each(preset):
@@ -48,7 +51,8 @@ def test_all_splits_of_the_study_and_a_run_of_each(preset):
         assert splits[f"random-{name}"]["of"] == name
     for ladder in ("near-sketch", "far-sketch", "near-val", "far-val", "random"):
         assert len([name for name in splits if re.fullmatch(rf"{ladder}-\d+m?", name)]) == 3
-    assert [entry["split"] for entry in content["runs"].values()] == list(splits)
+    trained = {name: one for name, one in content["runs"].items() if name != "published"}
+    assert [entry["split"] for entry in trained.values()] == list(splits)
     order = graph.check(graph.expand(graph.read(), content))
     assert order.index("prune@combined") < order.index("prune@random-combined")
 
@@ -64,7 +68,8 @@ def test_the_paper_scale():
     # 50, 100 and 150 M of 200 M are removed
     kept = sorted(content["splits"][f"near-sketch-{size}m"]["keep"] for size in (150, 100, 50))
     assert kept == [50_000_000, 100_000_000, 150_000_000]
-    assert {entry["epochs"] for entry in content["runs"].values()} == {32}
+    trained = {name: one for name, one in content["runs"].items() if name != "published"}
+    assert {entry["epochs"] for entry in trained.values()} == {32}
     # what is not in the paper says so
     text = (ROOT / "presets/laion400m.yaml").read_text()
     for key in ("learning_rate", "warmup", "weight_decay", "betas", "precision"):
@@ -84,11 +89,11 @@ def test_epochs_are_passes_over_a_runs_own_rows():
     settings = parse(content["train"], Train, "train")
     rows = split.from_rows(list(range(100_000)))
     entry = Run(split="x", objective="clip", seed=0, epochs=32.0)
-    planned = train.plan(entry, rows, settings, 5_000)
+    planned = plans.plan(entry, rows, settings, 5_000)
     # 32 * 105,000 is 100 batches of 33,600
     assert planned.train.clip.samples_seen == 32 * 105_000
     assert planned.train.supervised == settings.supervised
     alone = entry.model_copy(update={"add_reference": False})
-    assert train.plan(alone, rows, settings, 5_000).train.clip.samples_seen == 95 * 33_600
+    assert plans.plan(alone, rows, settings, 5_000).train.clip.samples_seen == 95 * 33_600
     without = entry.model_copy(update={"epochs": None})
-    assert train.plan(without, rows, settings, 5_000).train == settings
+    assert plans.plan(without, rows, settings, 5_000).train == settings

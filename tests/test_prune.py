@@ -60,7 +60,7 @@ def write_parameters(tests=("sketch", "r"), **changes):
     items = {name: {**SLOTS, **item} for name, item in SPLITS.items()}
     content = {
         "reference": "reference",
-        "encoder": {"name": "clip"},
+        "encoder": {"name": "clip", "run": "full-0"},
         "tests": {test: {} for test in tests},
         "splits": {**items, **changes},
     }

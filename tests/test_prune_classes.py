@@ -32,7 +32,7 @@ def write_parameters(items, **changes):
     content = {
         "reference": "reference",
         "classes": "few",
-        "encoder": {"name": "clip"},
+        "encoder": {"name": "clip", "run": "full-0"},
         "tests": {},
         "splits": {name: {**SLOTS, **item} for name, item in items.items()},
         **changes,

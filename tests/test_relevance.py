@@ -18,9 +18,9 @@ from clipcause.config import layout
 from clipcause.data import dataset
 from clipcause.embed import models
 from clipcause.runtime import shard_cache as cache
-from stages import encoder
 from stages import frequency as counted
 from stages import relevance as stage
+from stages import train
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -103,7 +103,7 @@ def study(tmp_path_factory):
     """A pool of 40 captions whose encoder is there, and the frequency of three classes."""
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
-        encoder.main()
+        train.main("full-0")
         (root / "data/classes/shapes.yaml").write_text(yaml.safe_dump(LISTED, sort_keys=False))
         learning_study.change(
             root,
@@ -126,7 +126,7 @@ FOLDER = layout.relevance("shapes")
 
 def test_every_match_has_its_cosine(here, capsys):
     said = stage.main()
-    clip = models.load(layout.model("encoder"))
+    clip = models.load(layout.model("full-0"))
 
     def vector(text):
         (found_D,) = models.encode_texts(

@@ -303,10 +303,10 @@ def test_a_study_of_another_shape(tmp_path, monkeypatch):
         ("predictions/full-0/val.parquet", "evaluate@full-0"),
         ("gap/hull-sketch/sketch.parquet", "gap@hull-sketch"),
         ("similarity/clip/reference/val/card.json", "similarity@val"),
-        ("splits/dedup/card.json", "deduplicate"),
-        ("splits/hull-sketch/card.json", "prune@hull-sketch"),
+        ("splits/dedup/pool/card.json", "deduplicate"),
+        ("splits/hull-sketch/pool/card.json", "prune@hull-sketch"),
         ("models/supervised/card.json", "train@supervised"),
-        ("data/tests/val/manifest.parquet", "prepare-test@val"),
+        ("data/tests/val/manifest.parquet", "prepare@tests/val"),
         ("data/pool/manifest.parquet", "prepare@pool"),
     ],
 )
@@ -320,7 +320,9 @@ def test_a_missing_artifact_is_named_with_the_stage_that_makes_it(here, path, st
 
 def test_missing_embeddings_are_named_with_their_stage(here):
     shutil.rmtree("embeddings/clip/tests/sketch")
-    with pytest.raises(FileNotFoundError, match=r"embeddings/clip/tests/sketch.*embed-test@sketch"):
+    with pytest.raises(
+        FileNotFoundError, match=r"embeddings/clip/tests/sketch.*embed@tests/sketch"
+    ):
         main()
 
 
@@ -332,9 +334,9 @@ def test_predictions_of_an_older_test_set_are_an_error(here):
 
 
 def test_a_split_of_another_pool_is_an_error(here):
-    card = json.loads(Path("splits/full/card.json").read_bytes()) | {"pool": "0" * 64}
-    Path("splits/full/card.json").write_text(json.dumps(card))
-    with pytest.raises(ValueError, match="splits/full: made from another pool"):
+    card = json.loads(Path("splits/full/pool/card.json").read_bytes()) | {"pool": "0" * 64}
+    Path("splits/full/pool/card.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="splits/full/pool: made from another pool"):
         main()
 
 

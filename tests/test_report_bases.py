@@ -12,8 +12,9 @@ from tests import report_study
 
 WHOLE = {"rule": "none", "base": "all", "of": "none", "with": "none"}
 RUNS = report_study.RUNS | {
-    "dedup-0": {"split": "dedup", "objective": "clip", "seed": 0},
+    "dedup-0": {"split": "dedup", "objective": "clip", "seed": 1},
     "all-0": {"split": "all", "objective": "clip", "seed": 0},
+    "theirs": {"split": "none", "objective": "checkpoint", "path": "/their/model"},
 }
 
 
@@ -27,19 +28,25 @@ def here(tmp_path_factory):
         yield study.load()
 
 
-def test_a_base_is_a_condition_whose_gap_is_that_of_the_split_of_its_rows(here):
-    assert here.conditions["dedup"].runs == ("dedup-0",)
-    assert list(here.rules)[-2:] == ["all", "dedup"]
-    for base, own in (("dedup", "full"), ("all", "everything")):
-        found = here.similarity(here.conditions[base], "val")
+def test_a_run_on_a_base_is_one_on_the_split_of_its_rows(here):
+    assert here.conditions["full"].runs == ("full-0", "dedup-0")
+    assert here.conditions["everything"].runs == ("all-0",)
+    for own in ("full", "everything"):
+        found = here.similarity(here.conditions[own], "val")
         assert np.array_equal(found, here.gaps[own, "val"].similarity_Q)
 
 
+def test_a_published_model_is_in_no_comparison(here):
+    (name,) = here.unnamed
+    assert name == "checkpoint /their/model"
+    assert name not in here.conditions
+
+
 def test_the_page_and_the_comparison_have_it(here, capsys):
-    assert "dedup" in page.render(report.collect(section("report", Report)))
-    compare.main(["dedup", "hull-sketch"])
+    assert "everything" in page.render(report.collect(section("report", Report)))
+    compare.main(["everything", "hull-sketch"])
     told = capsys.readouterr().out
-    assert "dedup" in told
+    assert "everything" in told
     assert "hull-sketch" in told
 
 

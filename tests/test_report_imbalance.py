@@ -81,7 +81,7 @@ def test_the_tidy_table_has_every_run_with_its_factors_and_numbers(inside):
     assert rows["clip-half-0"]["split.tail"] == ""
     assert rows["template"]["captions.kind"] == "template"
     assert rows["drawn"]["vocabulary.size"] == "8"
-    assert rows["sup-frozen-half"]["donor"] == "clip-0"
+    assert rows["sup-frozen-half"]["text_from"] == "clip-0"
     assert rows["dino-16"]["prototypes"] == "16"
     # the donor learnt from the labelled rows, which have all rows of the classes
     assert rows["sup-frozen-trim-4-0"]["donor_rows_of_trimmed"] == str(
@@ -139,7 +139,7 @@ def test_names_say_every_factor():
     )
     several = named(captions={"kind": "template", "templates": "openai-imagenet", "synonyms": True})
     assert several == "s, template captions (openai-imagenet), with synonyms"
-    assert named(text="initialised", donor="t") == "s, initialised text tower of t"
+    assert named(text="initialised", text_from="t") == "s, initialised text tower of t"
     drawn = {"objective": "supervised", "vocabulary": {"size": 50, "weights": "uniform"}}
     assert named(**drawn) == "supervised on s, vocabulary 50 (uniform weights)"
     drawn["vocabulary"] = {"size": 50, "scope": "global"}
@@ -278,9 +278,6 @@ def test_tail_curves_have_the_trimmed_classes_and_the_rest(inside):
     assert float(one["value"]) == pytest.approx(100 * found["trimmed"], abs=1e-3)
 
 
-ENCODER_CARD = {"fingerprint": "f" * 64, "training": {"reference": "none"}, "split": {}}
-
-
 def mixed_runs():
     """CLIP on shares and on trimmed tails, with the reference and without it."""
     return {
@@ -332,13 +329,12 @@ def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
     names = ("labelled", "half", "trim-8-0", "trim-4-1")
     runs: dict[str, Any] = {name: {"split": name, "objective": "clip", "seed": 0} for name in names}
     runs["added"] = {"split": "trim-8-0", "objective": "clip", "seed": 0, "add_reference": True}
-    for donor in (*names, "added", "encoder"):
-        runs[f"from-{donor}"] = {"split": "trim-4-0", "donor": donor, **taken}
-    runs["whole"] = {"split": "labelled", "donor": "half", **taken}  # nothing is trimmed
+    runs["everything"] = {"split": "all", "objective": "clip", "seed": 0}
+    runs["theirs"] = {"split": "none", "objective": "checkpoint", "path": "x"}
+    for donor in (*names, "added", "everything", "theirs"):
+        runs[f"from-{donor}"] = {"split": "trim-4-0", "text_from": donor, **taken}
+    runs["whole"] = {"split": "labelled", "text_from": "half", **taken}  # nothing is trimmed
     made.write(runs=runs)
-    with pytest.raises(FileNotFoundError, match=r"models/encoder/card.json: .*dvc repro encoder"):
-        donors.seen(study.load())
-    atomic.write_json(layout.model("encoder") / "card.json", ENCODER_CARD)
     found = study.load()
     trimmed = found.splits["trim-4-0"].card["trimmed"]
     assert len(trimmed) == 4
@@ -349,21 +345,37 @@ def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
     }
     assert expected["from-labelled"] == 3 + 2 + 2 + 2 > expected["from-trim-4-1"] > 0
     expected["from-added"] = 2 * 4  # the reference's rows
-    expected["from-encoder"] = sum(label in trimmed for label in labels)
+    expected["from-everything"] = sum(label in trimmed for label in labels)
     seen = donors.seen(found)
-    assert {run: count for (run, _), count in seen.items()} == expected
+    # what a published model saw is not known, which is no zero
+    assert {run: n for (run, _), n in seen.items()} == expected | {"from-theirs": None}
     rows = {one["run"]: one.get("donor_rows_of_trimmed") for one, _ in tidy.lines(found, {}, seen)}
     assert {run: int(count) for run, count in rows.items() if count} == expected
     shown = "".join(Page(donors.table(found, seen)).text)
-    assert "What the donors of 6 runs had seen of the trimmed classes" in shown
-    # what a published encoder saw is not known, which is no zero
-    published = ENCODER_CARD | {"training": {"source": {"model": "ViT-B-32"}}}
-    atomic.write_json(layout.model("encoder") / "card.json", published)
-    seen = donors.seen(found)
-    assert seen["from-encoder", "encoder"] is None
+    assert "What the donors of 7 runs had seen of the trimmed classes" in shown
     assert "not known" in donors.table(found, seen)
-    rows = {one["run"]: one for one, _ in tidy.lines(found, {}, seen)}
-    assert "donor_rows_of_trimmed" not in rows["from-encoder"]
+    assert rows["from-theirs"] is None
+
+
+def test_an_encoder_that_is_in_no_table_has_seen_the_whole_pool(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    splits = {
+        name: entry for name, entry in made.SPLITS.items() if name in ("labelled", "trim-4-0")
+    }
+    runs = {
+        "whole-0": {"split": "all", "objective": "clip", "seed": 0, "add_reference": False},
+        "one": {"split": "trim-4-0", "objective": "clip", "seed": 0, "text": "frozen",
+                "text_from": "whole-0"},
+    }  # fmt: skip
+    made.write(runs=runs, splits=splits, encoder="whole-0")
+    found = study.load()
+    assert "whole-0" not in found.runs
+    trimmed = found.splits["trim-4-0"].card["trimmed"]
+    count = sum(label in trimmed for label in found.pool.labels)
+    assert donors.seen(found) == {("one", "whole-0"): count}
+    (layout.model("whole-0") / "card.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"whole-0/card.json: .*dvc repro train@whole-0"):
+        donors.seen(found)
 
 
 def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
@@ -376,7 +388,7 @@ def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
     runs = {
         "donor": {"split": "full", "objective": "clip", "seed": 0},
         "one": {"split": "trim", "objective": "clip", "seed": 0, "text": "frozen",
-                "donor": "donor"},
+                "text_from": "donor"},
     }  # fmt: skip
     made.write(runs=runs, splits=splits)
     found = study.load()
@@ -391,7 +403,7 @@ def test_a_donor_of_another_split_is_an_error(tmp_path, monkeypatch):
     entry = {"objective": "clip", "seed": 0}
     runs = {
         "donor": {"split": "labelled", **entry},
-        "one": {"split": "trim-4-0", **entry, "text": "frozen", "donor": "donor"},
+        "one": {"split": "trim-4-0", **entry, "text": "frozen", "text_from": "donor"},
     }
     made.write(runs=runs)
     path = layout.model("donor") / "card.json"

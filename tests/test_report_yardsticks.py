@@ -39,7 +39,7 @@ SPLITS: dict[str, dict[str, Any]] = {
     "random-hull": {"rule": "random", "base": "dedup", "of": "hull", "with": "none", "seed": 0},
 }
 RUNS = {
-    f"{name}-0": {"split": name, "objective": "clip", "seed": 0, "reuse": "none", "donor": "none"}
+    f"{name}-0": {"split": name, "objective": "clip", "seed": 0, "text_from": "none"}
     for name in ("full", "hull", "random-hull")
 }
 BROAD = {"encoder": "main", "run": "none", "reference": "wide"}
@@ -52,7 +52,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report_study.write_study(splits=SPLITS, runs=RUNS)
     content = yaml.safe_load((tmp_path / "params.yaml").read_text())
-    content["yardsticks"] = {"broad": BROAD}
+    content["scores"] = {"broad": BROAD}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     for test in content["tests"]:
         found = scores.read(layout.similarity("clip", "reference", test))
@@ -62,8 +62,8 @@ def here(tmp_path, monkeypatch):
         margin = of_pool.margin - np.float32(STEP)
         columns = scores.PoolScores(of_pool.max_sim, of_pool.nearest, margin)
         card = {name: found.card[name] for name in scores.SOURCES} | {"reference": "w" * 64}
-        scores.write(layout.yardstick("broad") / test, columns, moved, card)
-    margin = scores.read(layout.yardstick("broad") / "sketch").pool.margin
+        scores.write(layout.scores("broad") / test, columns, moved, card)
+    margin = scores.read(layout.scores("broad") / "sketch").pool.margin
     base, card = split.read(layout.split("dedup")), dict(split.read(layout.split("other")).card)
     del card["kept"]
     rows = base.rows[margin[base.rows] <= 0]
@@ -162,8 +162,8 @@ def test_words_name_the_yardstick(here):
 
 
 def test_scores_that_were_not_made_are_named_with_their_stage(here, tmp_path):
-    (layout.yardstick("broad") / "sketch" / "card.json").unlink()
-    with pytest.raises(FileNotFoundError, match="dvc repro yardstick@broad"):
+    (layout.scores("broad") / "sketch" / "card.json").unlink()
+    with pytest.raises(FileNotFoundError, match="dvc repro scores@broad"):
         measured.by(here, here.rules["other"])
 
 

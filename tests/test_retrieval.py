@@ -18,7 +18,7 @@ from clipcause.evaluate import retrieval
 from clipcause.prune import split
 from clipcause.runtime import atomic, metrics
 from clipcause.runtime import shard_cache as cache
-from stages import encoder, evaluate, prepare, train
+from stages import evaluate, prepare, train
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -203,7 +203,7 @@ def trained(tmp_path_factory):
         entry = {"source": "icons", "raw": "data/none"}
         learning_study.change(root, tests={"pairs": entry | {"task": "retrieval"}})
         learning_study.change(root, evaluate={"features": True})
-        encoder.main()
+        train.main("full-0")
         card = {"pool": dataset.read(layout.dataset("pool")).sha256}
         split.write(layout.split("full"), np.arange(40), card=card)
         train.main("full-0")

@@ -22,7 +22,7 @@ from tests.test_deduplicate import on_circle, store
 from tests.test_search import unit
 
 PARAMETERS = """
-encoder: {name: tiny}
+encoder: {name: tiny, run: full-0}
 reference: reference
 tests: {val: {}, sketch: {}}
 similarity: {block_rows: 70}
@@ -254,7 +254,7 @@ def test_embeddings_of_another_encoder(world, tmp_path):
 
 
 def test_embeddings_of_an_encoder_that_was_replaced(world, tmp_path):
-    card = layout.model("encoder") / "card.json"
+    card = layout.model("full-0") / "card.json"
     card.parent.mkdir(parents=True)
     card.write_text(json.dumps({"fingerprint": "e" * 64}))
     assert len(stores.load("tiny", "pool", "tests/val")) == 2

@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from clipcause.embed import checkpoint
 from clipcause.prune import split
 from clipcause.runtime.code import transitive
 from clipcause.train import runs
-from stages import encoder, train
+from stages import train
 from tests import learning_study
 from tests.artifacts_samples import contents
 
@@ -24,10 +25,9 @@ def study(tmp_path_factory):
     with learning_study.made(root):
         pool = dataset.read(layout.dataset("pool"))
         card = {"pool": pool.sha256, "pool_rows": len(pool)}
-        split.write(layout.split("full"), np.arange(40), card=card)
         split.write(layout.split("half"), np.arange(0, 40, 2), card=card)
         split.write(layout.split("empty"), np.array([], int), card=card)
-        encoder.main()
+        train.main("full-0")
     return root
 
 
@@ -40,30 +40,30 @@ def states(root):
     return list((root / "shards").glob("*.state"))
 
 
-def test_the_encoder_is_the_model_of_the_run_on_all_rows(here, capsys):
-    assert "the encoder's" in train.main("full-0")
-    reused = contents(layout.model("full-0"))
-    learning_study.change(here, runs={"full-0": {"split": "full", "objective": "clip", "seed": 0}})
+def test_the_encoder_is_a_run_and_a_run_is_repeatable(here):
+    first = contents(layout.model("full-0")), contents(layout.curves("full-0"))
     assert "clip on 40 rows" in train.main("full-0")
-    assert contents(layout.model("full-0")) == reused
-    assert contents(layout.curves("full-0")) == contents(layout.curves("encoder"))
-    made = checkpoint.read(layout.model("encoder"))
-    assert made.fingerprint == checkpoint.read(layout.model("full-0")).fingerprint
+    assert (contents(layout.model("full-0")), contents(layout.curves("full-0"))) == first
+    card = checkpoint.read(layout.model("full-0")).card
+    assert card["split"] == dict(split.read(layout.split("all")).card)
+    assert "code" not in card["training"]
     assert not states(here)
 
 
-def test_another_split_is_trained_and_says_why(here, capsys):
+def test_another_split_is_another_model(here):
     assert "clip on 20 rows" in train.main("half-0")
-    assert "the encoder differs in rows, rows_sha256: training" in capsys.readouterr().err
     stored = checkpoint.read(layout.model("half-0"))
     assert stored.card["split"] == dict(split.read(layout.split("half")).card)
     assert stored.log()[-1]["samples"] == learning_study.OPTIMISER["samples_seen"]
 
 
-def test_other_parameters_are_trained_again(here, capsys):
+def test_a_recipe_says_what_differs(here):
+    before = checkpoint.read(layout.model("full-0")).card["training"]
     learning_study.change(here, train={"reference_caption": "one {name}"})
     train.main("full-0")
-    assert "differs in parameters, reference_captions" in capsys.readouterr().err
+    after = checkpoint.read(layout.model("full-0")).card["training"]
+    different = {name for name in before.keys() | after.keys() if before[name] != after[name]}
+    assert different == {"parameters", "reference_captions"}
 
 
 def test_a_run_without_the_reference(here):
@@ -110,13 +110,6 @@ def test_a_run_that_fails_leaves_no_curve(here, monkeypatch):
     with pytest.raises(ValueError, match="training diverged"):
         train.main("half-0")
     assert not layout.curves("half-0").exists()
-
-
-def test_the_encoder_of_other_code_or_versions_is_not_reused(here, monkeypatch, capsys):
-    monkeypatch.setattr(runs, "CODE", runs.CODE[1:])
-    monkeypatch.setattr(runs.versions, "used", lambda *names: {"torch": "another"})
-    assert "clip on 40 rows" in train.main("full-0")
-    assert "the encoder differs in code, versions: training" in capsys.readouterr().err
 
 
 def test_the_recipe_has_all_code_of_training():
@@ -179,22 +172,18 @@ def test_a_reference_label_that_is_no_class(here):
         train.main("half-0")
 
 
-def test_an_encoder_from_a_checkpoint(here):
+def test_a_published_model_is_a_run(here):
     train.main("half-0")
     made = checkpoint.read(layout.model("half-0"))
-    path = str(layout.model("half-0"))
-    learning_study.change(here, encoder={"source": "checkpoint", "path": path})
-    encoder.main()
-    assert checkpoint.read(layout.model("encoder")).fingerprint == made.fingerprint
-
-
-def test_a_published_encoder_is_no_run(here, capsys):
-    train.main("half-0")
-    path = str(layout.model("half-0"))
-    learning_study.change(here, encoder={"source": "checkpoint", "path": path})
-    encoder.main()
-    assert "clip on 40 rows" in train.main("full-0")
-    assert "the encoder was not trained here" in capsys.readouterr().err
+    entry = {"split": "none", "objective": "checkpoint", "path": str(layout.model("half-0"))}
+    learning_study.change(here, runs={"theirs": entry})
+    assert train.main("theirs").startswith("models/theirs, checkpoint, fingerprint ")
+    stored = checkpoint.read(layout.model("theirs"))
+    assert stored.fingerprint == made.fingerprint
+    assert stored.card["split"] == {}
+    training = {"objective": "checkpoint", "path": str(layout.model("half-0"))}
+    assert stored.card["training"] == training
+    assert layout.curves("theirs").is_dir()
 
 
 def test_streams_serve_the_encoder_and_every_objective(here, capsys):
@@ -204,8 +193,7 @@ def test_streams_serve_the_encoder_and_every_objective(here, capsys):
     with pytest.MonkeyPatch.context() as patch:
         for column in ("table", "captions", "labels"):
             patch.delattr(dataset.Manifest, column)
-        encoder.main()
-        assert "the encoder's" in train.main("full-0")
+        assert "clip on 40 rows" in train.main("full-0")
         assert "clip on 20 rows" in train.main("half-0")
         train.main("supervised-0")
     stored = checkpoint.read(layout.model("supervised-0"))
@@ -226,8 +214,24 @@ def test_recipes_have_only_what_is_on(here):
     assert "name" not in parameters["model"]
 
 
-@pytest.mark.parametrize("source", ["checkpoint", "pretrained"])
-def test_an_encoder_without_a_name(here, source):
-    learning_study.change(here, encoder={"source": source})
-    with pytest.raises(ValueError, match=f"with source {source}|source pretrained"):
-        encoder.main()
+PUBLISHED: dict[str, Any] = {"split": "none", "objective": "checkpoint", "path": "there"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({**PUBLISHED, "path": "none"}, "path is missing: objective checkpoint names it"),
+        ({**PUBLISHED, "objective": "pretrained"}, "path is for runs of checkpoint alone"),
+        ({"split": "none", "objective": "pretrained", "model": "ViT-B-32"}, "pretrained is miss"),
+        ({**PUBLISHED, "split": "all"}, "split is all, and a checkpoint run learns from no split"),
+        ({**PUBLISHED, "epochs": 2.0}, "epochs is for runs of clip and supervised and dino alone"),
+        ({"split": "half", "objective": "clip"}, "seed is missing"),
+        ({"split": "half", "objective": "clip", "seed": 0, "path": "x"}, "path is for runs of che"),
+        ({"split": "half", "objective": "clip", "seed": 0, "donor": "x"}, "called text_from now"),
+        ({"split": "half", "objective": "clip", "seed": 0, "reuse": "encoder"}, r"encoder\.run"),
+    ],
+)
+def test_entries_that_cannot_be(here, entry, message):
+    learning_study.change(here, runs={"x": entry})
+    with pytest.raises(ValueError, match=message):
+        train.main("x")

@@ -1,8 +1,7 @@
-"""What a run can have of its own: labels of the pool, captions, a vocabulary, a donor's tower."""
+"""What a run can have of its own: labels of the pool, captions, a vocabulary, another's tower."""
 
 import dataclasses
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ import safetensors.numpy
 from clipcause.captions import classes
 from clipcause.config import layout, parse
 from clipcause.config.runs import Run
+from clipcause.config.train import Train
 from clipcause.data import dataset
 from clipcause.embed import checkpoint, models
 from clipcause.evaluate import zeroshot
 from clipcause.prune import split
-from clipcause.train import feed, loop, runs
+from clipcause.train import feed, loop, plans, runs
 from clipcause.train.distributed import World
-from stages import encoder, train
+from stages import train
 from tests import learning_study
 
 LABELLED = np.arange(30)
@@ -38,16 +38,15 @@ def study(tmp_path_factory):
     """A study whose pool has labels and facts, with its encoder."""
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
-        shutil.rmtree(root / "data/pool")
-        dataset.write(root / "data/pool", samples(), shard_size=16, max_drop_fraction=0.0)
+        learning_study.write_dataset(root, "pool", list(samples()))
         classes = root / "data/classes/shapes.yaml"
         classes.write_text(classes.read_text() + "moon: {name: moon, names: [moon, full moon]}\n")
         pool = dataset.read(layout.dataset("pool"))
         card = {"pool": pool.sha256, "pool_rows": len(pool)}
-        rows = {"full": np.arange(40), "labels": LABELLED, "few": np.arange(30)[::3]}
+        rows = {"labels": LABELLED, "few": np.arange(30)[::3]}
         for name, kept in rows.items():
             split.write(layout.split(name), kept, card=card)
-        encoder.main()
+        train.main("full-0")
     return root
 
 
@@ -91,9 +90,9 @@ def test_labels_are_those_of_the_rows(here):
     pool = dataset.read(layout.dataset("pool"))
     few = split.read(layout.split("few"))
     parameters = learning_study.PARAMS["train"]
-    plan = train.plan(
+    plan = plans.plan(
         parse({"split": "few", "objective": "supervised", "seed": 0}, Run, "runs.x"),
-        few, parse({**parameters, "add_reference": False}, train.Train, "train"),
+        few, parse({**parameters, "add_reference": False}, Train, "train"),
     )  # fmt: skip
     sources = runs.Sources(pool, dataset.read(layout.dataset("reference")), {})
     clip = runs.training_set.model(sources, plan)
@@ -121,9 +120,9 @@ def test_streams_learn_the_pools_labels(here):
 
 def test_rows_without_a_label(here):
     with pytest.raises(ValueError, match="9 of the split's 40 rows have no class"):
-        supervised(here, split="full")
+        supervised(here, split="all")
     with pytest.raises(ValueError, match="9 of the split's 40 rows have no class"):
-        trained(here, split="full", captions={"kind": "template"})
+        trained(here, split="all", captions={"kind": "template"})
     assert not layout.model("own").exists()
 
 
@@ -169,7 +168,7 @@ def test_a_run_that_goes_on_has_the_same_curve(here, monkeypatch):
 
 def test_captions_decide_weights_and_stand_in_the_recipe(here, capsys):
     plain = trained(here, "plain")
-    assert not {"captions", "donor", "text", "vocabulary", "class_names"} & set(
+    assert not {"captions", "text_from", "text", "vocabulary", "class_names"} & set(
         plain.card["training"]
     )
     # the default written out is the default
@@ -211,8 +210,8 @@ def test_streams_and_memory_have_the_same_captions(here):
     parameters = {**learning_study.PARAMS["train"], "clip": clip}
     made = {}
     for where in ("memory", "stream"):
-        settings = parse({**parameters, **STREAM, "data": where}, train.Train, "train")
-        plan = train.plan(parse(entry, Run, "runs.x"), rows, settings)
+        settings = parse({**parameters, **STREAM, "data": where}, Train, "train")
+        plan = plans.plan(parse(entry, Run, "runs.x"), rows, settings)
         data = runs.training_set.feed(sources, plan, runs.training_set.model(sources, plan))
         assert isinstance(data, loop.Data) == (where == "memory")
         asked = feed.Asked(plan.optimiser, 0, World(), pinned=False)
@@ -238,25 +237,25 @@ def same(a, b):
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def test_a_text_tower_from_a_donor(here):
-    donor = checkpoint.read(layout.model("encoder"))
-    learning_study.change(here, train={"merges": 5})  # the donor's tokens are taken
-    frozen = trained(here, "frozen", donor="encoder", text="frozen", seed=3)
-    assert same(text_weights(frozen), text_weights(donor))
-    assert frozen.file("merges.txt.gz") == donor.file("merges.txt.gz")
-    assert frozen.card["training"]["donor"] == donor.fingerprint
-    begun = trained(here, "begun", donor="frozen", text="initialised", seed=3)
-    assert begun.file("merges.txt.gz") == donor.file("merges.txt.gz")
-    assert not same(text_weights(begun), text_weights(donor))
-    visual = [{k: v for k, v in one.weights().items() if "visual" in k} for one in (frozen, donor)]
+def test_a_text_tower_from_another_run(here):
+    given = checkpoint.read(layout.model("full-0"))
+    learning_study.change(here, train={"merges": 5})  # the other run's tokens are taken
+    frozen = trained(here, "frozen", text_from="full-0", text="frozen", seed=3)
+    assert same(text_weights(frozen), text_weights(given))
+    assert frozen.file("merges.txt.gz") == given.file("merges.txt.gz")
+    assert frozen.card["training"]["text_from"] == given.fingerprint
+    begun = trained(here, "begun", text_from="frozen", text="initialised", seed=3)
+    assert begun.file("merges.txt.gz") == given.file("merges.txt.gz")
+    assert not same(text_weights(begun), text_weights(given))
+    visual = [{k: v for k, v in one.weights().items() if "visual" in k} for one in (frozen, given)]
     assert not same(*visual)
 
 
-def test_class_prototypes_from_a_donor(here):
+def test_class_prototypes_from_another_run(here):
     templates = {"templates": ["a {name}", "{name}"]}
-    values = {"donor": "encoder", "captions": templates}
+    values = {"text_from": "full-0", "captions": templates}
     frozen = supervised(here, "frozen", text="frozen", **values)
-    clip = models.load(layout.model("encoder"))
+    clip = models.load(layout.model("full-0"))
     names = ["red ball", "moon", "blue sky", "green wall"]
     prompts = zeroshot.prompts(names, ["a {name}", "{name}"])
     device = models.settle(1, "cpu")
@@ -270,27 +269,27 @@ def test_class_prototypes_from_a_donor(here):
     assert moved.tolist() == [False, True, False, False]
 
 
-def test_donors_that_cannot_give(here):
+def test_runs_that_cannot_give(here):
     supervised(here, "labels")
-    with pytest.raises(ValueError, match="the donor is a supervised run, whose text tower is unt"):
-        trained(here, donor="labels", text="frozen")
-    with pytest.raises(ValueError, match=r"runs\.own: unknown donor 'labls'; .*'labels'"):
-        trained(here, donor="labls", text="frozen")
-    with pytest.raises(ValueError, match="unknown donor 'own'"):
-        trained(here, donor="own", text="frozen")
+    with pytest.raises(ValueError, match="labels: it is a supervised run, whose text tower is un"):
+        trained(here, text_from="labels", text="frozen")
+    with pytest.raises(ValueError, match=r"runs\.own\.text_from: unknown run 'labls'; .*'labels'"):
+        trained(here, text_from="labls", text="frozen")
+    with pytest.raises(ValueError, match="unknown run 'own'"):
+        trained(here, text_from="own", text="frozen")
     classes = here / "data/classes/shapes.yaml"
     whole = classes.read_text()
     classes.write_text(whole.replace("moon:", "luna:"))
     with pytest.raises(ValueError, match="class 'moon' is not in the list of classes, and a proto"):
-        supervised(here, donor="encoder", text="frozen")
+        supervised(here, text_from="full-0", text="frozen")
     classes.write_text(whole)
     model = {**learning_study.PARAMS["train"]["model"], "embed_dim": 8}
     model["text_cfg"] = {**model["text_cfg"], "width": 32}
     learning_study.change(here, train={"model": model})
     with pytest.raises(ValueError, match=r"embed_dim 16 \(here 8\), width 16 \(here 32\)"):
-        trained(here, donor="encoder", text="initialised")
+        trained(here, text_from="full-0", text="initialised")
     with pytest.raises(ValueError, match=r"tower has embed_dim 16 \(here 8\); make train\.model"):
-        supervised(here, donor="encoder", text="frozen")
+        supervised(here, text_from="full-0", text="frozen")
 
 
 def test_a_run_states_its_own_samples(here):

@@ -75,6 +75,17 @@ def check(stages: Mapping[str, Stage]) -> list[str]:
 
     Raises ``ValueError`` for a circle, naming it, and for outputs that overlap.
     """
+    try:
+        return list(TopologicalSorter(before(stages)).static_order())
+    except CycleError as error:
+        raise ValueError(f"the stages go round in a circle: {' -> '.join(error.args[1])}") from None
+
+
+def before(stages: Mapping[str, Stage]) -> dict[str, set[str]]:
+    """Name to the stages that it reads outputs of: what it names, what lies above it or below.
+
+    Raises ``ValueError`` for outputs that overlap.
+    """
     owner: dict[str, str] = {}
     for name, stage in stages.items():
         for out in stage.outs:
@@ -87,7 +98,7 @@ def check(stages: Mapping[str, Stage]) -> list[str]:
             if folder in owner and owner[folder] != name:
                 raise ValueError(f"stage {name} writes {out} into {folder} of {owner[folder]}")
             inside.setdefault(folder, set()).add(name)
-    before = {
+    return {
         name: {
             one
             for dep in stage.deps
@@ -98,10 +109,6 @@ def check(stages: Mapping[str, Stage]) -> list[str]:
         }
         for name, stage in stages.items()
     }
-    try:
-        return list(TopologicalSorter(before).static_order())
-    except CycleError as error:
-        raise ValueError(f"the stages go round in a circle: {' -> '.join(error.args[1])}") from None
 
 
 def _stage(name: str, body: Mapping[str, Any], scope: Mapping[str, Any]) -> Stage:

@@ -28,9 +28,7 @@ def check(content: Mapping[str, Any], path: Path) -> None:
     roles.check_pool(content, str(path))
     classes = layout.classes(content["classes"])
     icons = content["icons"]["classes"]
-    if any(entry["source"] == "icons" for entry in content["datasets"].values()) and (
-        Path(icons) != classes
-    ):
+    if Path(icons) != classes and "icons" in {content["datasets"][name]["source"] for name in data}:
         raise ValueError(f"{path}: icons.classes is {icons}, but classes names {classes}")
     for kind, taken in RESERVED.items():
         for name in taken & content.get(kind, {}).keys():

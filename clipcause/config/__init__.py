@@ -84,7 +84,7 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
     key = ".".join([where, *location]) if location else where
     if problem["type"] == "extra_forbidden":
         owner = _owner(model, problem["loc"][:-1])
-        if owner and (now := owner.renamed.get(str(location[-1]))):
+        if now := getattr(owner, "renamed", {}).get(location[-1]):
             return f"{key}: {now}"
         known = owner.model_fields if owner else ()
         return f"{key}: unknown parameter; {nearest(location[-1], known)}"

@@ -114,7 +114,8 @@ def check_tests(content: Mapping[str, Any], where: str) -> None:
     for name in datasets:
         if "/" in name.removeprefix(layout.test("")):
             raise ValueError(
-                f"{where}: datasets.{name}: a name has no slash, but for the test sets' {layout.TESTS}/"
+                f"{where}: datasets.{name}: only the names of test sets have a slash, one: "
+                f"{layout.test('NAME')}"
             )
         if layout.is_test(name) and name not in named:
             raise ValueError(

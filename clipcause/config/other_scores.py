@@ -36,7 +36,7 @@ class OtherScores(Strict):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Yardstick":
+    def _consistent(self) -> "OtherScores":
         if self.encoder == "run" and self.run == NONE:
             raise ValueError("run is none; with encoder run it names a run")
         if self.encoder != "run" and self.run != NONE:

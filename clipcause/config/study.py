@@ -20,7 +20,7 @@ def encoder(path: Path = FILE) -> tuple[str, str]:
     found = _value("encoder", path)
     for key in ("name", "run"):
         if not isinstance(found, dict) or not isinstance(found.get(key), str):
-            raise ValueError(f"{path}: encoder.{key} is missing")
+            raise ValueError(f"{path}: encoder.{key} is missing")  # noqa: TRY004
     return found["name"], found["run"]
 
 

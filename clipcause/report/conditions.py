@@ -30,8 +30,8 @@ class Condition:
 
     @property
     def answers(self) -> bool:
-        """Whether its models name a class, and how near what they learnt is to a test image is
-        known: what learnt without names or captions names none, what others trained is not known."""
+        """Whether its models name a class, and what they learnt is known: what learnt without
+        names or captions names none, and what others trained may have learnt anything."""
         return self.objective in ("clip", "supervised")
 
 

@@ -28,8 +28,8 @@ def seen(study: Study) -> Seen:
 
     Of runs that have a donor and whose split's card says what was trimmed. They are the rows of the
     donor's split that are of such a class as the trimming rule takes it, by label or by mention,
-    and those of the reference, by label, where it was added; what a published one saw is not known. Raises ``ValueError`` where a donor's checkpoint is of
-    another split than the stored one.
+    and those of the reference, by label, where it was added; what a published one saw is not known.
+    Raises ``ValueError`` where a donor's checkpoint is of another split than the stored one.
     """
     found: Seen = {}
     members_of: dict[str, Members] = {}

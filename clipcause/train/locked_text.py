@@ -97,7 +97,7 @@ def prototypes(
     captions: Captions,
     device: torch.device,
 ) -> Float[np.ndarray, "C D"]:
-    """The class prototypes of ``stored``, of length one, from the templates (and synonyms) of captions.
+    """The class prototypes of ``stored``, of length one, from captions' templates and synonyms.
 
     Raises ``ValueError`` for a class that is not in the list.
     """
