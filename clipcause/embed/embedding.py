@@ -28,7 +28,6 @@ from clipcause.runtime.engine import shardwise
 from clipcause.runtime.parallel import cores
 
 # decides rows
-CODE = tuple(f"clipcause.embed.{name}" for name in ("ahead", "embedding", "models", "pixels"))
 LENGTH_TOLERANCE = 1e-3
 ROWS = "rows"  # of a part in the shard cache
 
@@ -113,7 +112,7 @@ def parts(
 ) -> Iterator[Float16[np.ndarray, "_ D"]]:
     """The parts of all shards in order, from the shard cache where they are in it."""
     stated = settings.model_dump(exclude={"keep_pixels"})
-    decided = (cache.code(*CODE), versions.used(*versions.LEARNING), stored.fingerprint, stated)
+    decided = (versions.used(*versions.LEARNING), stored.fingerprint, stated)
     decoders = max(1, int(where.cpus) if where.kind == "ray" else cores() // where.workers)
     task = Embedding(manifest, stored.folder, stored.fingerprint, settings, decoders)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import clipcause
-from clipcause.runtime import code
+from clipcause.runtime import code, imports
 
 AGAIN = "what it makes is of no one code and is not recorded; run it again"
 
@@ -74,12 +74,12 @@ class Running:
         watched = {path.resolve() for path in self.files.values()}
         for name, module in sorted(sys.modules.items()):
             file = getattr(module, "__file__", None)
-            if file is None or name.split(".")[0] not in (*code.PACKAGES, "__main__"):
+            if file is None or name.split(".")[0] not in (*imports.PACKAGES, "__main__"):
                 continue
             path = Path(file).resolve()
             if path in watched:
                 continue
-            own = code.module_file(name)
+            own = imports.module_file(name)
             if own is not None and own.resolve() != path:
                 return f"{path} is loaded, and not {own} of this folder; is PYTHONPATH set?"
             return (
@@ -99,10 +99,10 @@ def begin(module: str) -> None:
     since the process began, and where modules are not those of the current folder. Does nothing
     where there is no folder `code`: a stage that is run elsewhere, by hand, is recorded nowhere.
     """
-    global _running  # noqa: PLW0603 - a process runs one stage
+    global _running
     if not code.FOLDER.is_dir():
         return
-    files = code.files(module)
+    files = imports.files(module)
     if problem := code.outdated(module, files):
         raise ValueError(problem)
     marks = {name: Mark.of(path) for name, path in files.items()}
@@ -111,6 +111,17 @@ def begin(module: str) -> None:
             raise ValueError(f"{files[name]} was written to while the stage started; run it again")
     _running = Running(module, files, marks)
     _stop_where(_running.stranger())
+
+
+def running() -> Running | None:
+    """The stage of this process, for a worker of it."""
+    return _running
+
+
+def follow(stage: Running | None) -> None:
+    """In a worker: the code is to stay as it was when the stage began."""
+    global _running
+    _running = stage
 
 
 def check() -> None:
