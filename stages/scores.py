@@ -11,10 +11,10 @@ Hull, near, far and core rules read these scores where they name the entry. What
 
 from typing import Any
 
-from clipcause.config import engine, layout, other_scores, section, study
+from clipcause.config import engine, layout, other_scores, section, study, versions
 from clipcause.config.embed import Embed
 from clipcause.config.similarity import Similarity
-from clipcause.runtime import metrics, versions
+from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 from clipcause.search import other_stores, scoring
 

@@ -22,6 +22,7 @@ from clipcause.captions import classes, frequency, glosses
 from clipcause.captions.classes import ClassNames
 from clipcause.captions.glosses import Glosses
 from clipcause.captions.relevance import Part
+from clipcause.config import versions
 from clipcause.config.engine import Engine
 from clipcause.config.relevance import Relevance
 from clipcause.data import manifest
@@ -29,7 +30,6 @@ from clipcause.data.manifest import Manifest
 from clipcause.embed import checkpoint
 from clipcause.embed.checkpoint import Checkpoint
 from clipcause.runtime import shard_cache as cache
-from clipcause.runtime import versions
 from clipcause.runtime.engine import shardwise
 from clipcause.runtime.notices import notice
 

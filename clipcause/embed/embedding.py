@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float16
 
+from clipcause.config import versions
 from clipcause.config.embed import Embed
 from clipcause.config.engine import Engine
 from clipcause.data.manifest import Manifest
@@ -23,7 +24,6 @@ from clipcause.embed import ahead, checkpoint, models, pixels
 from clipcause.embed.checkpoint import Checkpoint
 from clipcause.embed.models import Clip
 from clipcause.runtime import shard_cache as cache
-from clipcause.runtime import versions
 from clipcause.runtime.engine import shardwise
 from clipcause.runtime.parallel import cores
 

@@ -22,9 +22,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
-from clipcause.config import Strict
+from clipcause.config import Strict, versions
 from clipcause.data.dataset import Manifest
-from clipcause.runtime import atomic, code, unchanged, versions
+from clipcause.runtime import atomic, code, unchanged
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.progress import progress
 

@@ -19,12 +19,13 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float16, Float32, Int64, UInt8
 
+from clipcause.config import versions
 from clipcause.config.engine import Engine
 from clipcause.data.manifest import Manifest
 from clipcause.embed import ahead, pixels
 from clipcause.embed.pixels import View
 from clipcause.prune import rules
-from clipcause.runtime import atomic, versions
+from clipcause.runtime import atomic
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import shardwise
 

@@ -10,10 +10,11 @@ import numpy as np
 import safetensors.numpy
 import torch
 
+from clipcause.config import versions
 from clipcause.config.runs import ALL
 from clipcause.embed import checkpoint, models
 from clipcause.embed.models import Clip
-from clipcause.runtime import code, unchanged, versions
+from clipcause.runtime import code, unchanged
 from clipcause.runtime import shard_cache as cache
 from clipcause.train import dino, locked_text, loop, step, texts, training_set, vocabulary
 from clipcause.train.dino import Dino

@@ -16,7 +16,7 @@ import braceexpand
 import pyarrow as pa
 from fsspec.utils import glob_translate
 
-from clipcause.config import nearest
+from clipcause.config import nearest, versions
 from clipcause.config.datasets import Limits
 from clipcause.config.engine import Engine
 from clipcause.data import place, tar
@@ -26,7 +26,6 @@ from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
 from clipcause.data.sources.members import Reading, Row
 from clipcause.runtime import shard_cache as cache
-from clipcause.runtime import versions
 from clipcause.runtime.engine import shardwise
 
 WILD = re.compile(r"[*?\[]")

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from clipcause.config.engine import Engine
 from clipcause.runtime import code
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine.mapping import check, mapped
-from clipcause.runtime.engine.task import Item, Out, Task
+from clipcause.runtime.engine.task import Item, Out, Task, Where
 from clipcause.runtime.notices import notice
 from clipcause.runtime.progress import progress
 from clipcause.runtime.shard_cache import Store
@@ -19,7 +18,7 @@ def shardwise(
     *,
     key: Callable[[Item], str],
     store: Store[Out],
-    where: Engine,
+    where: Where,
     label: str,
 ) -> Iterator[Out]:
     """The results of ``items`` in their order, kept in the shard cache.
@@ -40,7 +39,7 @@ def _results(
     items: list[Item],
     key: Callable[[Item], str],
     store: Store[Out],
-    where: Engine,
+    where: Where,
     label: str,
 ) -> Iterator[Out]:
     made_by = code.of(type(task).__module__)
@@ -67,11 +66,11 @@ def _results(
         computed.close()
 
 
-def _kept(task: Task[Item, Out], item: Item, path: Path, store: Store[Out], where: Engine) -> Out:
+def _kept(task: Task[Item, Out], item: Item, path: Path, store: Store[Out], where: Where) -> Out:
     """A result from the cache; made again where it is damaged or gone."""
     found = store.load(path)
     if found is not None:
         return found
-    ((_, out),) = mapped(task, [item], where.model_copy(update={"workers": 1}))
+    ((_, out),) = mapped(task, [item], where)
     store.save(path, out)
     return out
