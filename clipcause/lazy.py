@@ -19,3 +19,8 @@ def names(module: str, **homes: str) -> Callable[[str], Any]:
         return getattr(importlib.import_module(homes[name]), name)
 
     return attribute
+
+
+def again(module: str, home: str, *offered: str) -> Callable[[str], Any]:
+    """The same for names that all have one home: where they were before, say."""
+    return names(module, **dict.fromkeys(offered, home))

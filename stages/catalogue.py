@@ -6,11 +6,11 @@ needs.
 
 from pathlib import Path
 
-from clipcause.config import layout, section
+from clipcause.config import layout, section, versions
 from clipcause.config.icons import Icons
 from clipcause.icons import catalogue
 from clipcause.icons.deal import deal
-from clipcause.runtime import metrics, versions
+from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 
 METRICS = Path("metrics/catalogue.json")

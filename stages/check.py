@@ -3,8 +3,7 @@
 Every parameter of every stage is checked before any work, and so is every name that one entry uses
 of another: a typing error in a split must not be found after an hour of training. The output never
 changes, so a change of parameters re-runs this stage and those that use what changed. The empty
-split, model and file that the DAG's slots `none` point at are made here too, and for every stage
-the list of its code, which it depends on (`clipcause.runtime.code`).
+split, model and file that the DAG's slots `none` point at are made here too.
 
 `python -m stages.check FILE` checks another file, a preset: besides, it resolves the graph of
 `dvc.yaml` with it, and lists the paths that are missing here, which is no error.
@@ -17,11 +16,9 @@ from clipcause.check import leftovers, parameters, presets
 from clipcause.config import FILE, layout, splits
 from clipcause.prune import split
 from clipcause.runtime import atomic
-from clipcause.runtime import code as imports
 from clipcause.runtime.entry import run
 
 OUTPUT = Path("data/checked")
-CODE = Path("data/code")
 EMPTY = Path("data/none")  # the raw source of data that is read in place
 
 
@@ -35,10 +32,6 @@ def main() -> str:
         atomic.write_json(folder(splits.NONE) / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
-    with atomic.folder(CODE) as out:
-        for module in imports.stages():
-            name = module.removeprefix(f"{imports.PROJECT}.")
-            (out / f"{name}.txt").write_text(imports.code(module))
     with atomic.file(OUTPUT) as temporary:
         temporary.write_text("parameters are valid\n")
     return ", ".join(f"{len(content[name])} {name}" for name in ("tests", "splits", "runs"))

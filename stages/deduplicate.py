@@ -6,13 +6,13 @@ for every removed row, the row that it duplicates. The rule is in ``clipcause.da
 
 from pathlib import Path
 
-from clipcause.config import engine, layout, section
+from clipcause.config import engine, layout, section, versions
 from clipcause.config.deduplicate import Deduplicate
 from clipcause.config.similarity import Similarity
 from clipcause.data import deduplicate
 from clipcause.data import duplicates as artifact
 from clipcause.prune import bases, split
-from clipcause.runtime import metrics, versions
+from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 from clipcause.search import device, stores
 

@@ -6,11 +6,11 @@ Out: `density/<encoder>/<reference>/<test>` and `metrics/density/<test>.json`.
 What is counted and what is not: `clipcause.search.measure_density`.
 """
 
-from clipcause.config import FILE, engine, layout, section, study, unknown
+from clipcause.config import FILE, engine, layout, section, study, unknown, versions
 from clipcause.config.density import Density
 from clipcause.config.similarity import Similarity
 from clipcause.prune import split
-from clipcause.runtime import metrics, versions
+from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 from clipcause.search import density, scores, stores
 from clipcause.search.measure_density import check_above, check_sources, measure, numbers

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float16, Float32, Int8
 
-from clipcause.config import layout
+from clipcause.config import layout, versions
 from clipcause.config.domains import Domain, load
 from clipcause.embed.embeddings import Embeddings
 from clipcause.prune import domain_classifier as telling
 from clipcause.prune import domains
 from clipcause.prune.domain_classifier import Classifier
-from clipcause.runtime import metrics, versions
+from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 from clipcause.runtime.notices import notice
 from clipcause.runtime.progress import progress

@@ -11,12 +11,11 @@ Finished parts are kept in the shard cache, and a killed run goes on with those 
 
 from pathlib import Path
 
-from clipcause.config import engine, layout, section, study
+from clipcause.config import engine, layout, section, study, versions
 from clipcause.config.datasets import NONE, entry
 from clipcause.config.embed import Embed
 from clipcause.data import dataset
 from clipcause.embed import checkpoint, embedding, embeddings, published_store
-from clipcause.runtime import versions
 from clipcause.runtime.entry import run
 
 

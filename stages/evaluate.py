@@ -4,30 +4,25 @@ In: `models/<run>`, the test sets (manifests and shards), the class list; for cl
 run's split, the manifests of pool and reference, and `frequency/<list>`. Out: `predictions/<run>`
 and `features/<run>`, files per test set, and `metrics/evaluate/<run>.json`.
 
-How a test set of classes is asked: `clipcause.evaluate.examination`. One of the task `retrieval` is
-asked for R@k in both directions instead (`evaluate.retrieval`), with its captions as they are; its
-ranks are in `predictions/<run>` too. Only a CLIP run has learnt what captions say: another run has
-no entry for such a test set.
+How a test set is asked: `clipcause.evaluate.examination`. Only a CLIP run has learnt what captions
+say: another run has no entry for a test set of the task `retrieval`.
 """
-
-from typing import Any
 
 from clipcause import lazy
 from clipcause.captions import classes
-from clipcause.config import item, layout, section, study
+from clipcause.config import item, layout, section, study, versions
 from clipcause.config.evaluate import Evaluate
 from clipcause.config.runs import Run
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
 from clipcause.evaluate import features, frequency_seen
 from clipcause.evaluate.examination import Examination, own_classes, summary
-from clipcause.runtime import atomic, metrics, versions
+from clipcause.runtime import atomic, metrics
 from clipcause.runtime.entry import run
 from clipcause.runtime.notices import notice
 
-__getattr__ = lazy.names(  # what notebooks imported from here
-    __name__, imbalance="clipcause.evaluate.bias", neural_collapse="clipcause.evaluate.collapse"
-)
+# what notebooks imported from here
+__getattr__ = lazy.again(__name__, "clipcause.evaluate", "imbalance", "neural_collapse")
 
 
 def main(name: str) -> str:
@@ -41,11 +36,9 @@ def main(name: str) -> str:
     tests = {test: dataset.read(layout.dataset(layout.test(test))) for test in study.to_classify()}
     owned = {test: own_classes(manifest) for test, manifest in tests.items()}
     stored = checkpoint.read(layout.model(name))
-    seen: dict[str, int] = {}
-    if settings.frequency != "none":
-        every = sorted({one for names in owned.values() for one in names})
-        seen = frequency_seen.of_run(settings.frequency, entry, stored.card, every, stored.folder)
-    numbers: dict[str, dict[str, Any]] = {}
+    every = sorted({one for names in owned.values() for one in names})
+    seen = frequency_seen.of_run(settings.frequency, entry, stored.card, every, stored.folder)
+    numbers = {}
     with (
         atomic.folder(layout.predictions(name)) as out,
         features.writing(layout.features(name)) as kept,
@@ -58,8 +51,7 @@ def main(name: str) -> str:
                 manifest = dataset.read(layout.dataset(layout.test(test)))
                 numbers[test] = model.retrieve(test, manifest)
             else:
-                kind = f"{entry.objective} run, which learns no captions"
-                notice(test, f"{name} is a {kind}: no R@k")
+                notice(test, f"{name} is a {entry.objective} run, which learns no captions: no R@k")
     metrics.write(layout.metrics("evaluate", name), numbers)
     return summary(numbers)
 

@@ -18,7 +18,7 @@ from clipcause.runtime.entry import run
 
 METRICS = Path("metrics/frequency.json")
 # what notebooks imported from here
-__getattr__ = lazy.names(__name__, count_classes="clipcause.captions.mentions")
+__getattr__ = lazy.again(__name__, "clipcause.captions", "count_classes")
 
 
 def main() -> str:

@@ -4,10 +4,10 @@ In: the split, the embeddings of the pool and of the test sets, the scores' simi
 reference. Out: `gap/<split>/<test>.parquet` and `metrics/gap/<split>.json`.
 """
 
-from clipcause.config import engine, layout, section, study
+from clipcause.config import engine, layout, section, study, versions
 from clipcause.config.similarity import Similarity
 from clipcause.prune import split
-from clipcause.runtime import metrics, versions
+from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 from clipcause.search import gap, scores, stores
 from clipcause.search.measure_gap import numbers, table, to_split

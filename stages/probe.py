@@ -2,23 +2,21 @@
 
 In: `models/<run>`, the labelled rows of the pool (in a split, if one is stated) or of the
 reference, the test sets, the class list. Out: `probes/<name>`, predictions of every draw, and
-`metrics/probe/<name>.json`: per test set and number of shots the accuracy of every draw, their mean
-and standard deviation.
-
-Which images and classes take part: `clipcause.evaluate.linear_probes`.
+`metrics/probe/<name>.json`: per test set and number of shots the accuracy of every draw.
+`clipcause.evaluate.linear_probes` says which images and classes take part.
 """
 
 from threadpoolctl import threadpool_limits
 
 from clipcause.captions import classes
-from clipcause.config import item, layout, section, study
+from clipcause.config import item, layout, section, study, versions
 from clipcause.config.evaluate import Evaluate
 from clipcause.config.probes import NONE, POOL, Probe
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
 from clipcause.evaluate.linear_probes import Rows, Test, among, check_asked, encoded, fit, labelled
 from clipcause.prune import split
-from clipcause.runtime import atomic, metrics, versions
+from clipcause.runtime import atomic, metrics
 from clipcause.runtime.entry import run
 
 

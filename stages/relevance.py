@@ -12,12 +12,12 @@ from typing import Any
 
 from clipcause.captions import classes, glosses, relevance, wordnet
 from clipcause.captions.definition_similarity import Spread, class_texts, scored
-from clipcause.config import engine, layout, section, study
+from clipcause.config import engine, layout, section, study, versions
 from clipcause.config.frequency import Frequency
 from clipcause.config.relevance import Relevance
 from clipcause.data import manifest
 from clipcause.embed import checkpoint
-from clipcause.runtime import metrics, versions
+from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 
 METRICS = Path("metrics/relevance.json")

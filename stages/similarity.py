@@ -8,15 +8,13 @@ max_i [s(t_i, x) - s_i(reference)], and hull pruning removes x iff it is positiv
 """
 
 from clipcause import lazy
-from clipcause.config import FILE, engine, layout, section, study, unknown
+from clipcause.config import FILE, engine, layout, section, study, unknown, versions
 from clipcause.config.similarity import Similarity
-from clipcause.runtime import versions
 from clipcause.runtime.entry import run
 from clipcause.search import scoring, stores
 
-__getattr__ = lazy.names(  # what notebooks imported from here
-    __name__, nearest="clipcause.search.neighbour", score_pool="clipcause.search.pool"
-)
+# what notebooks imported from here
+__getattr__ = lazy.again(__name__, "clipcause.search", "nearest", "score_pool")
 
 
 def main(name: str) -> str:

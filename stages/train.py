@@ -10,13 +10,12 @@ Every run sees the same number of samples, whatever the size of its split, unles
 """
 
 from clipcause.captions import classes
-from clipcause.config import engine, item, layout, section, study
+from clipcause.config import engine, item, layout, section, study, versions
 from clipcause.config.runs import NONE, Run
 from clipcause.config.train import Train, divided
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
 from clipcause.prune import split
-from clipcause.runtime import versions
 from clipcause.runtime.entry import run
 from clipcause.train import curves, distributed, plans, published, runs
 from clipcause.train.runs import Sources

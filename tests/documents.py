@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcause.runtime.code import module_file
+from clipcause.runtime.imports import module_file
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(

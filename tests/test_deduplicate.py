@@ -172,7 +172,7 @@ def store(folder, image_ND, encoder="e" * 64, dataset="d" * 64):
 @pytest.fixture
 def pool(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("clipcause.runtime.versions.check", lambda *names: None)
+    monkeypatch.setattr("clipcause.config.versions.check", lambda *names: None)
     x = unit(400, 16, 1)
     x[200:250] = x[:50]
     store(layout.embeddings("tiny", "pool"), x)

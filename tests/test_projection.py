@@ -22,7 +22,7 @@ PLUMBING = (
     "clipcause.config.",
     "clipcause.runtime.progress",
     "clipcause.prune.selection",
-    "clipcause.runtime.versions",
+    "clipcause.config.versions",
 )
 GAMMA, LAST = 0x9E3779B97F4A7C15, 2**64 - 1
 

@@ -72,7 +72,7 @@ def test_strictly_greater_in_float64():
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("clipcause.runtime.versions.check", lambda *names: None)
+    monkeypatch.setattr("clipcause.config.versions.check", lambda *names: None)
     (tmp_path / "params.yaml").write_text(PARAMETERS)
     parts = {
         "pool": unit(300, 24, 1, shared=0.4),

@@ -5,9 +5,8 @@ import sys
 
 import pytest
 
-from clipcause.config import section
+from clipcause.config import section, versions
 from clipcause.config.versions import Versions
-from clipcause.runtime import versions
 
 STATED = {name: versions.installed(name) or "0" for name in versions.DISTRIBUTIONS}
 
@@ -69,7 +68,7 @@ def test_a_version_that_is_a_number_is_an_error(tmp_path):
 
 def test_the_check_imports_none_of_the_packages():
     code = (
-        "import sys, clipcause.runtime.versions; "
+        "import sys, clipcause.config.versions; "
         "print({'torch', 'faiss', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

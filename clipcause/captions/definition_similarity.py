@@ -22,6 +22,7 @@ from clipcause.captions import classes, frequency, glosses
 from clipcause.captions.classes import ClassNames
 from clipcause.captions.glosses import Glosses
 from clipcause.captions.relevance import Part
+from clipcause.config import versions
 from clipcause.config.engine import Engine
 from clipcause.config.relevance import Relevance
 from clipcause.data import manifest
@@ -29,15 +30,9 @@ from clipcause.data.manifest import Manifest
 from clipcause.embed import checkpoint
 from clipcause.embed.checkpoint import Checkpoint
 from clipcause.runtime import shard_cache as cache
-from clipcause.runtime import versions
 from clipcause.runtime.engine import shardwise
 from clipcause.runtime.notices import notice
 
-CODE = (  # decides scores
-    "clipcause.captions.definition_similarity",
-    "clipcause.embed.models",
-    "clipcause.embed.tokens",
-)
 AT_ONCE = 65_536  # products of matches: their vectors are held
 BINS = 2_000  # of the similarities from -1 to 1, for the quantiles of the metrics
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -229,7 +224,7 @@ def scored(
     task = Similarities(pool.folder, matches, stored.folder, stored.fingerprint, texts, settings)
     used = versions.used(*versions.LEARNING)
     settled = settings.model_dump(exclude={"definitions", "text"})
-    made_by = (cache.code(*CODE), used, settled, stored.fingerprint, texts, matches.sha256())
+    made_by = (used, settled, stored.fingerprint, texts, matches.sha256())
     return shardwise(
         task,
         range(len(pool.shards)),

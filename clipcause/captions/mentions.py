@@ -27,16 +27,6 @@ from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import shardwise
 from clipcause.runtime.notices import notice
 
-CODE = (  # decides a shard's matches
-    "clipcause.captions.bag",
-    "clipcause.captions.counting",
-    "clipcause.captions.lemmas",
-    "clipcause.captions.mentions",
-    "clipcause.captions.phrases",
-    "clipcause.captions.wordnet",
-    "clipcause.captions.words",
-)
-
 
 def count_classes(
     captions: Iterable[object],
@@ -156,7 +146,7 @@ class PoolMentions:
             for key, one in self.known.items()
         }
         decided = listed, self.settings.matcher, self.source["wordnet"]
-        made_by = cache.code(*CODE), self.pool.sha256, *decided
+        made_by = self.pool.sha256, *decided
         return shardwise(
             Mentions(self.pool.folder, listed, self.settings),
             range(len(self.pool.shards)),

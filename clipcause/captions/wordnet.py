@@ -12,8 +12,6 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipcause.data import shards
-
 INDEX, EXCEPTIONS, DATA = "index.noun", "noun.exc", "data.noun"
 INNER = "WNdb-3.0.tar.gz"  # in the package: the files as Princeton published them
 IN_PACKAGE = (EXCEPTIONS,)  # what the package has outside of it
@@ -64,8 +62,8 @@ def fingerprint(path: Path, names: Sequence[str]) -> str:
     """The SHA-256 of the file that has the named files, or of those in a folder."""
     found = place(path)
     if found.is_file():
-        return shards.digest(found)
-    both = [shards.digest(found / name) for name in names]
+        return _digest(found)
+    both = [_digest(found / name) for name in names]
     return hashlib.sha256("".join(both).encode()).hexdigest()
 
 
@@ -112,3 +110,8 @@ def _from_zip(path: Path, names: Sequence[str]) -> dict[str, bytes]:
             else:
                 raise KeyError(name)
         return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

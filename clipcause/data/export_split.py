@@ -19,15 +19,10 @@ from clipcause.data.manifest import Manifest, uid
 from clipcause.data.shards import digest
 from clipcause.prune import split
 from clipcause.prune.split import Split
+from clipcause.runtime import code
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import mapped
 from clipcause.runtime.progress import progress
-
-# what decides the bytes of a shard: an earlier run's are not gone on with when it changes
-CODE = (
-    *(f"clipcause.data.{name}" for name in ("export_split", "exports", "samples", "shards", "tar")),
-    "clipcause.prune.split",
-)
 
 
 class Part(NamedTuple):
@@ -118,7 +113,7 @@ def export(
     if not len(chosen):
         raise ValueError(f"exports.{target.name}: {folder} has no rows")
     rows = digest(folder / split.ROWS)
-    identity = cache.code(*CODE), pool.sha256, rows, shard_size
+    identity = code.of(__name__), pool.sha256, rows, shard_size
     part = exports.partial(target, cache.key(*identity))
     shards = write(Exporting(pool.folder, folder, part), parts(chosen, shard_size), where)
     card = {

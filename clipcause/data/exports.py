@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcause.data.shards import ShardWriter, digest
-from clipcause.runtime import atomic
+from clipcause.runtime import atomic, unchanged
 
 CARD = "card.json"
 SIZES = "sizes.json"
@@ -121,6 +121,7 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Stats:
         size, sha256 = temporary.stat().st_size, digest(temporary)
     found = len(rows), len(rows), size, sha256, rows[0], rows[-1], labelled, described, located
     stats = Stats(*found)
+    unchanged.check()
     atomic.write_json(stats_of(path), asdict(stats))
     return stats
 

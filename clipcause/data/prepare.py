@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clipcause.captions import classes
-from clipcause.config import engine, layout, study
+from clipcause.config import engine, layout, study, versions
 from clipcause.config.datasets import NONE, Dataset, Limits, Prepare
 from clipcause.config.sources import Embeddings, ImageFolder, Table, WebDataset
 from clipcause.data import dataset, in_place, place
@@ -20,7 +20,6 @@ from clipcause.data.manifest import Manifest
 from clipcause.data.sources import icons, imagefolder, table, webdataset
 from clipcause.data.sources import published_embeddings as embeddings
 from clipcause.data.sources.folder import read_folder
-from clipcause.runtime import versions
 from clipcause.runtime.progress import progress
 
 COPIED = ("icons", "folder", "imagefolder")

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float16
 
+from clipcause.config import versions
 from clipcause.config.embed import Embed
 from clipcause.config.engine import Engine
 from clipcause.data.manifest import Manifest
@@ -23,12 +24,10 @@ from clipcause.embed import ahead, checkpoint, models, pixels
 from clipcause.embed.checkpoint import Checkpoint
 from clipcause.embed.models import Clip
 from clipcause.runtime import shard_cache as cache
-from clipcause.runtime import versions
 from clipcause.runtime.engine import shardwise
 from clipcause.runtime.parallel import cores
 
 # decides rows
-CODE = tuple(f"clipcause.embed.{name}" for name in ("ahead", "embedding", "models", "pixels"))
 LENGTH_TOLERANCE = 1e-3
 ROWS = "rows"  # of a part in the shard cache
 
@@ -113,7 +112,7 @@ def parts(
 ) -> Iterator[Float16[np.ndarray, "_ D"]]:
     """The parts of all shards in order, from the shard cache where they are in it."""
     stated = settings.model_dump(exclude={"keep_pixels"})
-    decided = (cache.code(*CODE), versions.used(*versions.LEARNING), stored.fingerprint, stated)
+    decided = (versions.used(*versions.LEARNING), stored.fingerprint, stated)
     decoders = max(1, int(where.cpus) if where.kind == "ray" else cores() // where.workers)
     task = Embedding(manifest, stored.folder, stored.fingerprint, settings, decoders)
 

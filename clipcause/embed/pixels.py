@@ -22,9 +22,9 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 from PIL import Image
 
-from clipcause.config import Strict
+from clipcause.config import Strict, versions
 from clipcause.data.dataset import Manifest
-from clipcause.runtime import atomic, versions
+from clipcause.runtime import atomic, code, unchanged
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.progress import progress
 
@@ -112,7 +112,7 @@ def shard(manifest: Manifest, position: int, view: View, *, keep: bool = True) -
     ``ValueError`` naming shard and key of an image that cannot be decoded.
     """
     entry = manifest.shards[position]
-    made_by = (cache.code("clipcause.embed.pixels"), versions.used("pillow", "numpy"))
+    made_by = (code.of(__name__), versions.used("pillow", "numpy"))
     # a tar in place has other rows when it was prepared with other limits
     rows = entry.sha256, entry.samples, entry.rows
     path = cache.folder() / f"{cache.key(*made_by, view.model_dump(), *rows)}.npy"
@@ -130,6 +130,7 @@ def shard(manifest: Manifest, position: int, view: View, *, keep: bool = True) -
                 todo = []
         _fill(pool, todo, pixels, view, manifest, position)
     if keep:
+        unchanged.check()
         with atomic.file(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, pixels)
     return pixels

@@ -19,22 +19,16 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float16, Float32, Int64, UInt8
 
+from clipcause.config import versions
 from clipcause.config.engine import Engine
 from clipcause.data.manifest import Manifest
 from clipcause.embed import ahead, pixels
 from clipcause.embed.pixels import View
 from clipcause.prune import rules
-from clipcause.runtime import atomic, versions
+from clipcause.runtime import atomic
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import shardwise
 
-CODE = (  # decides a shard's rows
-    "clipcause.embed.projection",
-    "clipcause.prune.rules",  # the signs
-    "clipcause.runtime.splitmix64",
-    "clipcause.embed.ahead",
-    "clipcause.embed.pixels",
-)
 BATCH = 1024  # images that are multiplied at once
 ROWS, ALIKE, SUM = "rows", "alike", "sum"
 
@@ -179,7 +173,7 @@ def parts(
 def _over(
     task: Summing | Projecting, manifest: Manifest, where: Engine, label: str, *decided: object
 ) -> Iterator[dict[str, np.ndarray]]:
-    made_by = (cache.code(*CODE), versions.used("numpy", "pillow"), *decided)
+    made_by = (versions.used("numpy", "pillow"), *decided)
 
     def key(position: int) -> str:
         shard = manifest.shards[position]

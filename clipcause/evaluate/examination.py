@@ -12,6 +12,9 @@ the run's training rows are counted, or where the run's split says which classes
 `neural_collapse` (`evaluate.collapse`) always. A self-supervised run has no classes: no
 predictions, and of neural collapse what needs none.
 
+A test set of captions is asked for R@k in both directions instead (`evaluate.retrieval`), with its
+captions as they are; its ranks lie beside the predictions.
+
 Shapes: Q test images, C classes, E rows that classes have, D dimensions.
 """
 

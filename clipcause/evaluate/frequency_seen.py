@@ -27,6 +27,7 @@ from clipcause.prune.split import Split
 from clipcause.runtime import atomic
 
 Kind = Literal["label", "mention"]
+NOT_COUNTED = "none"
 
 
 def seen(
@@ -74,12 +75,19 @@ def seen(
 
 
 def of_run(
-    kind: Kind, entry: Run, card: Mapping[str, Any], names: Iterable[str], where: Path
+    kind: Kind | Literal["none"],
+    entry: Run,
+    card: Mapping[str, Any],
+    names: Iterable[str],
+    where: Path,
 ) -> dict[str, int]:
-    """As ``seen``, for a run of the study whose checkpoint in ``where`` has the ``card``.
+    """As ``seen``, for a run of the study whose checkpoint in ``where`` has the ``card``; nothing
+    where ``kind`` is none.
 
     Raises ``ValueError`` where the run was trained on another pool, split or reference.
     """
+    if kind == NOT_COUNTED:
+        return {}
     training, added = card["training"], card["training"].get("reference", NONE) != NONE
     pool = manifest.read(layout.dataset(layout.POOL), shards=False)
     rows = split.from_rows([])

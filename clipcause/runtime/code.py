@@ -1,99 +1,45 @@
-"""Which of the project's modules a stage imports, transitively: read from the source, not run.
+"""Which code a stage runs, and the folder of links by which DVC watches it.
 
-DVC re-runs a stage when one of its `deps` changes. The code of a stage is one of them: the list
-that `check` writes, a line a module, so that a stage that gains an import needs no line in
-`dvc.yaml`, and a change of comments and docstrings re-runs nothing. (Listed one by one there, a
-hundred modules a stage made `dvc.lock` so long that DVC took five seconds a stage to rewrite it.)
+A stage's code is the file that is run and all of ours that it imports, transitively
+(`clipcause.runtime.imports`). `code/<stage>` has a relative symbolic link to each of these files
+and is one of the stage's `deps`, so that `dvc status` and `dvc repro`, of one stage too, see every
+edit at once: DVC hashes what a link leads to. `python -m clipcause code` writes the folders; a
+stage whose folder is out of date stops at its start (`clipcause.runtime.unchanged`).
+
+(Listed one by one in `dvc.yaml`, a hundred modules a stage made `dvc.lock` so long that DVC took
+five seconds a stage to rewrite it. A list with fingerprints that another stage writes re-runs
+nothing for a comment, but is stale until that stage has run.)
 """
 
 import ast
+import functools
 import hashlib
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clipcause.runtime.imports import direct, files, module_file
+
 PROJECT = "stages"
-PACKAGES = (PROJECT, "clipcause")
+FOLDER = Path("code")
 ENTRY = "clipcause.runtime.entry"  # how a stage starts
+COMMAND = "python -m clipcause code"
+ROOT = Path(__file__).parents[2]
 DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-DATA = frozenset({".css", ".html", ".js", ".yaml", ".json", ".csv"})
-
-
-def module_file(name: str, root: Path = Path()) -> Path | None:
-    """The file of a dotted module name below ``root``, or None where it is no module."""
-    path = root.joinpath(*name.split("."))
-    if path.with_suffix(".py").is_file():
-        return path.with_suffix(".py")
-    return path / "__init__.py" if (path / "__init__.py").is_file() else None
-
-
-def direct(path: Path, root: Path = Path()) -> set[str]:
-    """The project modules that the file at ``path`` names in import statements, anywhere in it
-    but where only type checkers look: what is under `if TYPE_CHECKING` is never run."""
-    found: set[str] = set()
-    for node in _run_nodes(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ValueError(f"{path}:{node.lineno}: relative import; name the module in full")
-            module = node.module or ""
-            found.add(module)
-            # `from package import module` imports the module as well
-            found |= {f"{module}.{alias.name}" for alias in node.names}
-    return {name for name in found if name.split(".")[0] in PACKAGES and module_file(name, root)}
-
-
-def _run_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """A tree's nodes without those of a body that type checkers alone read."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
-            for other in child.orelse:
-                yield other
-                yield from _run_nodes(other)
-        else:
-            yield child
-            yield from _run_nodes(child)
-
-
-def transitive(module: str, root: Path = Path()) -> set[Path]:
-    """The files of ``module`` and of all it imports, packages' `__init__` included.
-
-    Empty `__init__` files are left out: they can only become a dependency by gaining content, and
-    then they appear here. Files of other kinds beside a module (a style sheet, a table) are read
-    by it, so they belong to it.
-    """
-    waiting, seen, files = [module], set[str](), set[Path]()
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        parts = name.split(".")
-        waiting += [".".join(parts[:depth]) for depth in range(1, len(parts))]
-        path = module_file(name, root)
-        if path is None:
-            raise ValueError(f"{name}: no such module in {PROJECT}/")
-        if path.name == "__init__.py" and name == module:
-            # `python -m package` runs its __main__
-            main = module_file(f"{name}.__main__", root)
-            if main is not None:
-                waiting.append(f"{name}.__main__")
-        if path.stat().st_size:
-            files.add(path.relative_to(root))
-        waiting += direct(path, root)
-        files |= {
-            other.relative_to(root)
-            for other in path.parent.iterdir()
-            if other.suffix in DATA and other.is_file()
-        }
-    return files
+# These decide no value, so that an edit of theirs loses no finished shard. All others count, new
+# ones too. They are a stage's code as all are.
+SILENT = frozenset(
+    f"clipcause.runtime.{name}"
+    for name in ("atomic", "code", "entry", "imports", "notices", "progress", "unchanged")
+)
 
 
 def stages(root: Path = Path()) -> list[str]:
     """The modules that are run as stages: those of the project's first level that use the entry."""
     folder = root / PROJECT
-    names = [path.stem for path in folder.glob("*.py")]
+    names = [path.stem for path in folder.glob("*.py") if path.stem != "__init__"]
     names += [path.parent.name for path in folder.glob("*/__main__.py")]
     return sorted(
         f"{PROJECT}.{name}"
@@ -109,12 +55,97 @@ def _run(module: str, root: Path) -> Path:
     return found
 
 
-def code(module: str, root: Path = Path()) -> str:
-    """The code that ``module`` runs: a line a file, its fingerprint and its path."""
-    return "".join(
-        f"{fingerprint(root / path)}  {path.as_posix()}\n"
-        for path in sorted(transitive(module, root), key=Path.as_posix)
-    )
+def folder(module: str) -> Path:
+    """Where the links to a stage's code lie."""
+    return FOLDER / module.removeprefix(f"{PROJECT}.")
+
+
+def link(path: Path) -> str:
+    """What the link to a file of the repository leads to, seen from a stage's folder."""
+    return f"../../{path.as_posix()}"
+
+
+def outdated(module: str, wanted: Mapping[str, Path], root: Path = Path()) -> str | None:
+    """What is wrong with the folder of a stage's code, and what mends it; None where it is right.
+
+    ``wanted`` are the stage's `files`.
+    """
+    where = folder(module)
+    found = _found(root / where)
+    for name, path in wanted.items():
+        if found.get(name) != link(path):
+            return f"{where}: no link to {path}, which {module} imports; run `{COMMAND}`"
+    for name in found:
+        if name not in wanted:
+            return f"{where}: {name} is there, which {module} does not import; run `{COMMAND}`"
+    return None
+
+
+def _found(folder: Path) -> dict[str, str | None]:
+    """What the links in a folder lead to; None for what is no link."""
+    if not folder.is_dir():
+        return {}
+    return {
+        path.name: path.readlink().as_posix() if path.is_symlink() else None
+        for path in sorted(folder.iterdir())
+    }
+
+
+def write(root: Path = Path()) -> list[str]:
+    """Bring the folders of all stages up to date; the stages whose folders were not.
+
+    Links that are right stay as they are. What is of no stage is removed.
+    """
+    known = {root / folder(module): files(module, root) for module in stages(root)}
+    changed = []
+    for where, paths in known.items():
+        found, wanted = _found(where), {name: link(path) for name, path in paths.items()}
+        if found == wanted:
+            continue
+        changed.append(where.name)
+        where.mkdir(parents=True, exist_ok=True)
+        for name in found:
+            if found[name] != wanted.get(name):
+                _remove(where / name)
+        for name, target in wanted.items():
+            if found.get(name) != target:
+                (where / name).symlink_to(target)
+    for where in sorted((root / FOLDER).iterdir()):
+        if where not in known:
+            changed.append(where.name)
+            _remove(where)
+    return changed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+@functools.cache
+def of(module: str) -> str:
+    """What the module of this name does, all of ours that it imports included: a hash.
+
+    Comments, docstrings and layout do not count, nor do modules that decide no value (`SILENT`).
+    It names kept work (``shard_cache``) and stands in no artifact: moving a function would change
+    it. `__name__` is a module's own, `__main__` too. Raises ``ValueError`` for what has no source.
+    """
+    if module == "__main__" and (spec := sys.modules["__main__"].__spec__):
+        module = spec.name
+    lines = set[str]()
+    waiting = [module]
+    if module_file(module, ROOT) is None:  # a notebook's own
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if file is None:
+            raise ValueError(f"{module}: no module with a source")
+        lines.add(fingerprint(Path(file)))
+        waiting = sorted(direct(Path(file), ROOT))
+    for name in waiting:
+        found = files(name, ROOT, SILENT).values()
+        lines |= {f"{fingerprint(ROOT / path)}  {path.as_posix()}" for path in found}
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def fingerprint(path: Path) -> str:
@@ -125,27 +156,38 @@ def fingerprint(path: Path) -> str:
     """
     content = path.read_bytes()
     if path.suffix == ".py":
-        content = "\n".join(_tokens(ast.parse(content))).encode()
+        tokens: list[str] = []
+        _spell(ast.parse(content), tokens.append)
+        content = "\n".join(tokens).encode()
     return hashlib.sha256(content).hexdigest()
 
 
-def _tokens(node: Any) -> Iterator[str]:
+def _spell(node: Any, put: Callable[[str], None]) -> None:
     """The tree in one fixed order, with its nesting."""
     if isinstance(node, ast.Constant):
-        yield f"{type(node.value).__name__} {node.value!r}"
+        put(f"{type(node.value).__name__} {node.value!r}")
     elif isinstance(node, ast.AST):
-        yield f"({type(node).__name__}"
-        for name, value in ast.iter_fields(node):
+        put(f"({type(node).__name__}")
+        for name in node._fields:
+            value = getattr(node, name, None)
             if name == "body" and isinstance(node, DOCUMENTED) and ast.get_docstring(node, False):
                 value = value[1:]
             if value is not None and value != []:
-                yield f".{name}"
-                yield from _tokens(value)
-        yield ")"
+                put(f".{name}")
+                _spell(value, put)
+        put(")")
     elif isinstance(node, list):
-        yield "["
+        put("[")
         for one in node:
-            yield from _tokens(one)
-        yield "]"
+            _spell(one, put)
+        put("]")
     else:  # a name, or a number of an f-string's conversion
-        yield repr(node)
+        put(repr(node))
+
+
+def main(words: Sequence[str]) -> None:
+    """Write the folders of links; say which stages' were out of date."""
+    if words:
+        raise ValueError(f"{COMMAND} takes no words, got {' '.join(words)}")
+    changed = write()
+    print(f"{FOLDER}: {', '.join(changed) or 'nothing'} to change; all are up to date")

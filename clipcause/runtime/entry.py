@@ -1,7 +1,8 @@
 """How a stage starts and how it fails.
 
 A failure that a person can mend (a wrong name, a damaged file) is one line on stderr and exit
-status 1; anything else is a defect of ours and keeps its traceback.
+status 1; anything else is a defect of ours and keeps its traceback. A stage whose code DVC does not
+watch, or whose code was edited while it ran, fails as well (`unchanged`).
 """
 
 import ast
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from clipcause.runtime import notices
+from clipcause.runtime import notices, unchanged
 
 EXPECTED = (ValueError, OSError)
 STARTED = "if __name__ == '__main__':\n    run(main)"  # the end of a stage's file
@@ -66,7 +67,9 @@ def run(main: Callable[..., str]) -> None:
     notices.configure()
     start = time.monotonic()
     try:
+        unchanged.begin(name)
         done = main(*words)
+        unchanged.end()
     except EXPECTED as error:
         if os.environ.get("CLIPCAUSE_TRACEBACK"):
             raise

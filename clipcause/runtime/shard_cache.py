@@ -5,11 +5,8 @@ every stage's outputs, which DVC deletes before it runs the stage. Its entries a
 of all that decides them; deleting the folder costs time and nothing else.
 """
 
-import ast
 import configparser
-import functools
 import hashlib
-import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import safetensors.numpy
 
-from clipcause.runtime import atomic
+from clipcause.runtime import atomic, unchanged
 
 ENVIRONMENT = "CLIPCAUSE_SHARDS"
 DIGEST = hashlib.sha256().digest_size
@@ -59,30 +56,12 @@ def entry(name: str, suffix: str = "") -> Path:
     return folder() / name[:2] / f"{name}{suffix}"
 
 
-@functools.cache
-def code(*modules: str) -> str:
-    """What the modules of these dotted names do: the hash of their source.
-
-    Comments, docstrings and layout do not count. The modules are read, not imported. Raises
-    ``ValueError`` for a name that is no module with a source.
-    """
-    return hashlib.sha256("\0".join(_bare(module) for module in modules).encode()).hexdigest()
-
-
-def _bare(module: str) -> str:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ValueError(f"{module}: no module with a source")
-    tree = ast.parse(Path(spec.origin).read_text())
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
-        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
-            del node.body[0]
-    return ast.unparse(tree)
-
-
 def _keep(path: Path, content: bytes | pa.Buffer) -> None:
-    """Write an entry: the content, then its SHA-256, by which damage is found."""
+    """Write an entry: the content, then its SHA-256, by which damage is found.
+
+    Not where the stage's code was edited meanwhile: entries are named by it.
+    """
+    unchanged.check()
     with atomic.file(path) as temporary, temporary.open("wb") as stream:
         stream.write(content)
         stream.write(hashlib.sha256(content).digest())

@@ -9,11 +9,8 @@ from jaxtyping import Float16, Float64, Int64
 from clipcause.config.engine import Engine
 from clipcause.embed.embeddings import Embeddings
 from clipcause.prune.split import Split
-from clipcause.runtime import shard_cache as cache
 from clipcause.search import counts, device_counts
 from clipcause.search.tasks import Arrays, Portion, ahead, by_portion, digest, portions
-
-CODE = ("clipcause.search.counting", "clipcause.search.counts", "clipcause.search.device_counts")
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Counting:
         """The counts over a whole store, of all its rows and of those in ``chosen``."""
         total = np.zeros((2, *self.edge_QE.shape), np.int64)
         items = list(portions(store, chosen))
-        decided = "counting", cache.code(*CODE), digest(self.query_QD), digest(self.edge_QE)
+        decided = "counting", digest(self.query_QD), digest(self.edge_QE)
         for _, found in by_portion(self, items, where, label, *decided):
             total += found["above"]
         return total

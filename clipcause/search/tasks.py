@@ -23,12 +23,6 @@ from clipcause.runtime.engine.task import Task
 from clipcause.search import device, pool
 from clipcause.search.neighbour import Nearest
 
-CODE = tuple(
-    f"clipcause.search.{name}"
-    for name in ("decide", "device", "engine", "neighbour", "pool", "reverse", "tasks", "vectors")
-)
-
-
 Block = tuple[int, np.ndarray]
 Arrays = dict[str, np.ndarray]
 
@@ -261,12 +255,12 @@ def by_portion(
 ) -> Iterator[tuple[Portion, Arrays]]:
     """Every part with its result, in their order, from the shard cache where it is kept.
 
-    ``decided`` names what decides a result beside the part, its rows that count and this code.
+    ``decided`` names what decides a result beside the part, its rows that count and the code.
     """
 
     def key(portion: Portion) -> str:
         kept = None if portion.kept is None else hashlib.sha256(portion.kept).hexdigest()
-        return cache.key(*decided, cache.code(*CODE), portion.identities, kept)
+        return cache.key(*decided, portion.identities, kept)
 
     found = shardwise(task, items, key=key, store=cache.ARRAYS, where=where, label=label)
     return zip(items, found, strict=True)

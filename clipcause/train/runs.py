@@ -10,11 +10,12 @@ import numpy as np
 import safetensors.numpy
 import torch
 
+from clipcause.config import versions
 from clipcause.config.runs import ALL
 from clipcause.embed import checkpoint, models
 from clipcause.embed.models import Clip
+from clipcause.runtime import code, unchanged
 from clipcause.runtime import shard_cache as cache
-from clipcause.runtime import versions
 from clipcause.train import dino, locked_text, loop, step, texts, training_set, vocabulary
 from clipcause.train.dino import Dino
 from clipcause.train.distributed import ALONE, World
@@ -24,32 +25,6 @@ from clipcause.train.training_set import Plan, Sources
 from clipcause.train.vocabulary import Sampled
 
 __all__ = ["Plan", "Sources", "check", "fit", "recipe"]
-
-CODE = (  # decides weights; the shard cache keeps no half-trained state of other code
-    "clipcause.train.augment",
-    "clipcause.train.dino",
-    "clipcause.train.distributed",
-    "clipcause.train.locked_text",
-    "clipcause.train.feed",
-    "clipcause.train.loop",
-    "clipcause.embed.models",
-    "clipcause.train.objectives",
-    "clipcause.train.order",
-    "clipcause.embed.pixels",
-    "clipcause.embed.positions",
-    "clipcause.train.reading",
-    "clipcause.train.runs",
-    "clipcause.train.state",
-    "clipcause.train.step",
-    "clipcause.train.streams",
-    "clipcause.train.texts",
-    "clipcause.embed.tokens",
-    "clipcause.train.training_set",
-    "clipcause.train.views",
-    "clipcause.train.vocabulary",
-    "clipcause.evaluate.zeroshot",
-    "clipcause.runtime.splitmix64",
-)
 
 
 def recipe(sources: Sources, plan: Plan) -> dict[str, Any]:
@@ -179,10 +154,11 @@ def fit(
             accumulate=train.accumulate,
         ),
         state=state,
-        code=cache.code(*CODE),  # in the state and not in its name: one of other code is replaced
+        code=code.of(__name__),  # in the state and not in its name: one of other code is replaced
         label=folder.name,
         watch=watch,
     )
+    unchanged.check()  # while the last state is there to go on from
     if not world.first:
         return ""
     fingerprint = checkpoint.write(

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 
-from clipcause.runtime import atomic
+from clipcause.runtime import atomic, unchanged
 from clipcause.train.distributed import World
 from clipcause.train.step import Step
 
@@ -97,6 +97,7 @@ class States:
         began = time.monotonic()
         losses = self._world.gathered(_stacked(progress.losses))
         self._check_finite(progress.step, losses)
+        unchanged.check()
         content = {
             "code": self._code,
             "objective": self._step.objective.state_dict(),

@@ -24,6 +24,7 @@ from clipcause.data.manifest import Manifest
 from clipcause.data.samples import originals
 from clipcause.evaluate import zeroshot
 from clipcause.prune.split import Split
+from clipcause.runtime import code
 from clipcause.runtime import shard_cache as cache
 from clipcause.train import order
 
@@ -179,7 +180,7 @@ def _without(values: Sequence[str], inside_M: Bool[np.ndarray, " M"]) -> int:
 def _facts(manifest: Manifest, position: int, keys: Sequence[str]) -> pa.Table:
     """Texts from the JSON of a shard's rows, a column a key; from the cache where it has them."""
     entry = manifest.shards[position]
-    made_by = cache.code("clipcause.train.texts", "clipcause.data.samples")
+    made_by = code.of(__name__)
     shard = entry.sha256, entry.samples, entry.rows
     path = cache.entry(cache.key(made_by, list(keys), *shard), cache.TABLE.suffix)
     if (kept := cache.TABLE.load(path)) is not None:

@@ -16,7 +16,7 @@ import braceexpand
 import pyarrow as pa
 from fsspec.utils import glob_translate
 
-from clipcause.config import nearest
+from clipcause.config import nearest, versions
 from clipcause.config.datasets import Limits
 from clipcause.config.engine import Engine
 from clipcause.data import place, tar
@@ -26,16 +26,8 @@ from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
 from clipcause.data.sources.members import Reading, Row
 from clipcause.runtime import shard_cache as cache
-from clipcause.runtime import versions
 from clipcause.runtime.engine import shardwise
 
-CODE = tuple(
-    f"clipcause.data.{module}"
-    for module in (
-        *("sources.webdataset", "sources.members", "sources.audit", "in_place"),
-        *("tar", "shards", "dataset", "manifest"),
-    )
-)
 WILD = re.compile(r"[*?\[]")
 STATS = "_stats.json"
 LARGEST_STATS = 1 << 24
@@ -93,7 +85,7 @@ def parts(
     """
     items = tars(source, shards)
     task = Audit(source, limits, label)
-    made_by = (cache.code(*CODE), versions.used("pillow"), source, label, limits.model_dump())
+    made_by = (versions.used("pillow"), source, label, limits.model_dump())
 
     def key(item: Tar) -> str:
         return cache.key(*made_by, asdict(item))

@@ -27,7 +27,6 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from clipcause.config.engine import Engine
 from clipcause.runtime import notices
 from clipcause.runtime.engine.local import AHEAD
 from clipcause.runtime.engine.task import (
@@ -35,6 +34,7 @@ from clipcause.runtime.engine.task import (
     Item,
     Out,
     Task,
+    Where,
     attempted,
     begun,
     inherit,
@@ -65,7 +65,7 @@ class _Actor:
 
 
 def mapped(
-    task: Task[Item, Out], items: Iterable[Item], where: Engine
+    task: Task[Item, Out], items: Iterable[Item], where: Where
 ) -> Generator[tuple[int, Out]]:
     """As ``engine.mapped``, on ``where.workers`` actors of the cluster ``where.address``."""
     waiting = (_Given(index, item, 0) for index, item in enumerate(items))
@@ -109,7 +109,7 @@ def mapped(
             ray.kill(actor.handle)
 
 
-def connect(where: Engine) -> None:
+def connect(where: Where) -> None:
     """Join the cluster, or start one on this machine; the stage's end ends the latter.
 
     Raises ``OSError`` where there is no cluster at the address, ``ValueError`` where a machine has
@@ -177,7 +177,7 @@ def _main() -> str:
     return spec.name if spec else "__main__"
 
 
-def _engage(blob: Any, where: Engine) -> _Actor:
+def _engage(blob: Any, where: Where) -> _Actor:
     kind: Any = ray.remote(Worker)
     handle = kind.options(
         num_cpus=where.cpus,

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from clipcause.runtime import notices
+from clipcause.runtime import notices, unchanged
 from clipcause.runtime.engine.task import (
     Failure,
     Item,
@@ -150,7 +150,7 @@ def _engage(task: Task[Any, Any], number: int) -> _Worker:
     pool = ProcessPoolExecutor(1, multiprocessing.get_context("forkserver"))
     there = gpus()
     sees = {VISIBLE: there[number % len(there)]} if there else {}
-    return _Worker(pool, pool.submit(_begin, task, inherited() | sees))
+    return _Worker(pool, pool.submit(_begin, task, inherited() | sees, unchanged.running()))
 
 
 def gpus() -> list[str]:
@@ -208,12 +208,15 @@ def _end_with(parent: BaseProcess) -> None:
     os._exit(1)
 
 
-def _begin(task: Task[Any, Any], variables: dict[str, str]) -> int | Failure:
+def _begin(
+    task: Task[Any, Any], variables: dict[str, str], stage: unchanged.Running | None
+) -> int | Failure:
     """In the worker: take the task and start it."""
     global _task
     _follow()
     notices.configure()
     inherit(variables)
+    unchanged.follow(stage)
     failure = begun(task)
     _task = task if failure is None else None
     return failure or os.getpid()

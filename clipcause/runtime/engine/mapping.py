@@ -3,12 +3,11 @@
 import importlib.util
 from collections.abc import Generator, Iterable
 
-from clipcause.config.engine import Engine
 from clipcause.runtime.engine import local
-from clipcause.runtime.engine.task import Item, Out, Task
+from clipcause.runtime.engine.task import Item, Out, Task, Where
 
 
-def check(where: Engine) -> None:
+def check(where: Where) -> None:
     """Raise ``ValueError`` where the engine cannot be had, before any work."""
     if where.kind == "ray" and importlib.util.find_spec("ray") is None:
         raise ValueError(
@@ -23,7 +22,7 @@ def check(where: Engine) -> None:
 
 
 def mapped(
-    task: Task[Item, Out], items: Iterable[Item], where: Engine
+    task: Task[Item, Out], items: Iterable[Item], where: Where
 ) -> Generator[tuple[int, Out]]:
     """Yield (index of the item, result) as they finish, each once.
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from clipcause.config.engine import Engine
+from clipcause.runtime import code
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine.mapping import check, mapped
-from clipcause.runtime.engine.task import Item, Out, Task
+from clipcause.runtime.engine.task import Item, Out, Task, Where
 from clipcause.runtime.notices import notice
 from clipcause.runtime.progress import progress
 from clipcause.runtime.shard_cache import Store
@@ -18,16 +18,17 @@ def shardwise(
     *,
     key: Callable[[Item], str],
     store: Store[Out],
-    where: Engine,
+    where: Where,
     label: str,
 ) -> Iterator[Out]:
     """The results of ``items`` in their order, kept in the shard cache.
 
-    ``key(item)`` names all that decides the item's result: the code, the parameters, the versions,
-    the shard's hash (``runtime.shard_cache.key``). Results in the cache are loaded when their
-    turn comes; the others are computed by the engine's workers and stored as soon as they arrive,
-    so that memory holds a few results per worker however many shards there are. A damaged entry is
-    made again. Raises as ``mapped``, and ``ValueError`` at once where the engine cannot be had.
+    ``key(item)`` names all that decides the item's result beside the code of the task, which is
+    added: the parameters, the versions, the shard's hash (``runtime.shard_cache.key``). Results in
+    the cache are loaded when their turn comes; the others are computed by the engine's workers and
+    stored as soon as they arrive, so that memory holds a few results per worker however many shards
+    there are. A damaged entry is made again. Raises as ``mapped``, and ``ValueError`` at once where
+    the engine cannot be had.
     """
     check(where)
     return _results(task, list(items), key, store, where, label)
@@ -38,10 +39,11 @@ def _results(
     items: list[Item],
     key: Callable[[Item], str],
     store: Store[Out],
-    where: Engine,
+    where: Where,
     label: str,
 ) -> Iterator[Out]:
-    paths = [cache.entry(key(item), store.suffix) for item in items]
+    made_by = code.of(type(task).__module__)
+    paths = [cache.entry(cache.key(made_by, key(item)), store.suffix) for item in items]
     # two shards with the same bytes have one result
     missing = {path: item for path, item in zip(paths, items, strict=True) if not path.exists()}
     if 0 < len(missing) < len(set(paths)):
@@ -64,11 +66,11 @@ def _results(
         computed.close()
 
 
-def _kept(task: Task[Item, Out], item: Item, path: Path, store: Store[Out], where: Engine) -> Out:
+def _kept(task: Task[Item, Out], item: Item, path: Path, store: Store[Out], where: Where) -> Out:
     """A result from the cache; made again where it is damaged or gone."""
     found = store.load(path)
     if found is not None:
         return found
-    ((_, out),) = mapped(task, [item], where.model_copy(update={"workers": 1}))
+    ((_, out),) = mapped(task, [item], where)
     store.save(path, out)
     return out

@@ -34,6 +34,24 @@ class Task(Protocol[Given, Made]):
         ...
 
 
+@runtime_checkable
+class Where(Protocol):
+    """What an engine is told, as the section `engine` of the parameters has it."""
+
+    @property
+    def kind(self) -> str: ...  # local or ray
+    @property
+    def workers(self) -> int: ...
+    @property
+    def device(self) -> str: ...  # cpu or cuda
+    @property
+    def gpus(self) -> float: ...  # that each actor takes
+    @property
+    def cpus(self) -> float: ...  # that each actor takes
+    @property
+    def address(self) -> str: ...  # of a Ray cluster
+
+
 class Failure(NamedTuple):
     """An exception in a worker, as text: many exceptions do not survive being pickled."""
 

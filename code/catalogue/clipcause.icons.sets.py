@@ -1,0 +1,1 @@
+../../clipcause/icons/sets.py

@@ -1,0 +1,1 @@
+../../clipcause/check/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/check/leftovers.py

@@ -1,0 +1,1 @@
+../../stages/check.py

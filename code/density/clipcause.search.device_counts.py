@@ -1,0 +1,1 @@
+../../clipcause/search/device_counts.py

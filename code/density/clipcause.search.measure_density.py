@@ -1,0 +1,1 @@
+../../clipcause/search/measure_density.py

@@ -1,0 +1,1 @@
+../../clipcause/train/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/evaluate/caption_ranks.py

@@ -1,0 +1,1 @@
+../../clipcause/evaluate/frequency_seen.py

@@ -1,0 +1,1 @@
+../../clipcause/data/export_split.py

@@ -1,0 +1,1 @@
+../../clipcause/data/npm_package.py

@@ -1,0 +1,1 @@
+../../stages/intraclass.py

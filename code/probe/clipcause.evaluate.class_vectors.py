@@ -1,0 +1,1 @@
+../../clipcause/evaluate/class_vectors.py

@@ -1,0 +1,1 @@
+../../clipcause/evaluate/linear_probes.py

@@ -1,0 +1,1 @@
+../../stages/probe.py

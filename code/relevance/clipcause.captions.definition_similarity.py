@@ -1,0 +1,1 @@
+../../clipcause/captions/definition_similarity.py

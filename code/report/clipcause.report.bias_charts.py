@@ -1,0 +1,1 @@
+../../clipcause/report/bias_charts.py

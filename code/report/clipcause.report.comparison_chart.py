@@ -1,0 +1,1 @@
+../../clipcause/report/comparison_chart.py

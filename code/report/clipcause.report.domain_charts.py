@@ -1,0 +1,1 @@
+../../clipcause/report/domain_charts.py

@@ -1,0 +1,1 @@
+../../clipcause/report/drops_page.py

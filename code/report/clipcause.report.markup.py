@@ -1,0 +1,1 @@
+../../clipcause/report/markup.py

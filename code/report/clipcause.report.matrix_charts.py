@@ -1,0 +1,1 @@
+../../clipcause/report/matrix_charts.py

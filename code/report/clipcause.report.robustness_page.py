@@ -1,0 +1,1 @@
+../../clipcause/report/robustness_page.py

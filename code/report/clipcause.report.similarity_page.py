@@ -1,0 +1,1 @@
+../../clipcause/report/similarity_page.py

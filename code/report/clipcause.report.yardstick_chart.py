@@ -1,0 +1,1 @@
+../../clipcause/report/yardstick_chart.py

@@ -1,0 +1,1 @@
+../../clipcause/search/other_stores.py

@@ -1,0 +1,1 @@
+../../clipcause/train/locked_text.py

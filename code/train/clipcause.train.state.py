@@ -1,0 +1,1 @@
+../../clipcause/train/state.py

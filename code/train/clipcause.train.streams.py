@@ -1,0 +1,1 @@
+../../clipcause/train/streams.py

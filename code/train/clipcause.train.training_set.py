@@ -1,0 +1,1 @@
+../../clipcause/train/training_set.py
