@@ -12,7 +12,11 @@ from clipcause.config import nearest
 
 # module and function, and what it does
 COMMANDS = {
-    "check": ("clipcause.check.presets:main", "a parameter file against itself and the graph"),
+    "check": (
+        "clipcause.check.command:main",
+        "a study's parameters, and what differs from its parent",
+    ),
+    "study": ("clipcause.check.studies:main", "a new study's folder, or what all of them share"),
     "code": ("clipcause.runtime.code:main", "write the links by which DVC watches stages' code"),
 }
 HELP = ("-h", "--help", "help")

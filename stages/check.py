@@ -5,14 +5,13 @@ of another: a typing error in a split must not be found after an hour of trainin
 changes, so a change of parameters re-runs this stage and those that use what changed. The empty
 split, model and file that the DAG's slots `none` point at are made here too.
 
-`python -m stages.check FILE` checks another file, a preset: besides, it resolves the graph of
-`dvc.yaml` with it, and lists the paths that are missing here, which is no error.
+`python -m clipcause check STUDY` checks any study, and lists the paths that are missing here.
 """
 
 import sys
 from pathlib import Path
 
-from clipcause.check import leftovers, parameters, presets
+from clipcause.check import leftovers, parameters
 from clipcause.config import FILE, layout, splits
 from clipcause.prune import split
 from clipcause.runtime import atomic
@@ -38,7 +37,4 @@ def main() -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        presets.main(Path(sys.argv[1]))
-    else:
-        run(main)
+    run(main)

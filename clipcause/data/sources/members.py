@@ -52,8 +52,9 @@ class Row(NamedTuple):
 class Reading:
     """The samples of one tar, while its members are read.
 
-    ``rows`` with their ``places``, ``drops`` and ``remarks`` are in its order; ``images`` counts the
-    samples with an image, usable or not. ``label`` is the JSON key of a class, for samples without a ``cls``.
+    ``rows`` with their ``places``, ``drops`` and ``remarks`` are in its order; ``images`` counts
+    the samples with an image, usable or not. ``label`` is the JSON key of a class, for samples
+    without a ``cls``.
     """
 
     def __init__(self, shard: str, limits: Limits, label: str) -> None:
