@@ -41,7 +41,7 @@ test: $(VENV)/.test browser ## lint, types, parameters, dvc.lock against code, t
 	ruff check .
 	ruff format --check .
 	ty check stages clipcause tests benchmarks
-	python -m stages.check params.yaml
+	python -m clipcause check params.yaml
 	python -m tests.lock
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 

@@ -1,11 +1,11 @@
 """A parameter file that is not the one of this folder: the graph that it makes, and its data."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from clipcause.check import graph, parameters, paths
 from clipcause.check.paths import HERE, Place
+from clipcause.config import FILE
 
 
 def check(path: Path) -> tuple[dict[str, Any], list[Place]]:
@@ -20,14 +20,8 @@ def check(path: Path) -> tuple[dict[str, Any], list[Place]]:
     return content, paths.places(content, made)
 
 
-def main(path: Path) -> None:
-    """Say that a file is valid and which of its paths are not here, or what is wrong and exit."""
-    try:
-        _, found = check(path)
-    except (ValueError, OSError) as error:
-        print(f"check: error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    print(f"check: {path} is valid")
-    for place in found:
-        if place.state != HERE:
-            print(f"  {place}")
+def main(file: str = str(FILE)) -> str:
+    """Say that a parameter file is valid, and which of its paths are not here."""
+    _, found = check(Path(file))
+    gone = [place for place in found if place.state != HERE]
+    return "\n  ".join([f"{file} is valid", *map(str, gone)])
