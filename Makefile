@@ -41,7 +41,7 @@ test: $(VENV)/.test browser ## lint, types, parameters, dvc.lock against code, t
 	ruff check .
 	ruff format --check .
 	ty check stages clipcause tests benchmarks
-	for study in $$(python -m clipcause study); do python -m clipcause check $$study > /dev/null || exit 1; done
+	for study in default $(notdir $(wildcard studies/*)); do python -m clipcause check $$study >/dev/null || exit 1; done
 	python -m tests.lock
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 

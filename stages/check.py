@@ -8,7 +8,6 @@ split, model and file that the DAG's slots `none` point at are made here too.
 `python -m clipcause check STUDY` checks any study, and lists the paths that are missing here.
 """
 
-import sys
 from pathlib import Path
 
 from clipcause.check import leftovers, parameters
@@ -16,6 +15,7 @@ from clipcause.config import FILE, layout, splits
 from clipcause.prune import split
 from clipcause.runtime import atomic
 from clipcause.runtime.entry import run
+from clipcause.runtime.notices import notice
 
 OUTPUT = Path("data/checked")
 EMPTY = Path("data/none")  # the raw source of data that is read in place
@@ -25,7 +25,7 @@ def main() -> str:
     """Check the parameters, and make what the slots `none` point at."""
     content = parameters.check(FILE)
     for folder in leftovers.find(content):
-        print(f"check: {folder} is not in {FILE}; remove it, or it counts as data", file=sys.stderr)
+        notice("check", f"{folder} is not in {FILE}; remove it, or it counts as data")
     split.write(layout.split(splits.NONE), [])
     for folder in (layout.model, layout.domains, layout.scores, layout.embeddings_by):
         atomic.write_json(folder(splits.NONE) / "card.json", {})

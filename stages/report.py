@@ -6,12 +6,8 @@ frequencies, and of pool, reference and test sets the few images and embeddings 
 ``report/table.csv``, ``report/runs.csv`` (a line per run and test set, with every factor and every
 number), ``report/plots/*.csv``, ``report/figures/``, ``metrics/report.json`` and
 ``metrics/summary.json`` (how sure the differences are).
-
-``python -m stages.report compare A B`` compares any two runs, conditions or splits, also of git
-revisions, and writes nothing.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +17,6 @@ from clipcause.report import (
     agreement,
     bias,
     charts,
-    compare,
     comparisons,
     copies,
     density,
@@ -150,20 +145,5 @@ def main() -> str:
     )
 
 
-def usage() -> str:
-    """What can be said after `python -m stages.report`."""
-    return (
-        "usage: python -m clipcause.report                 make the report (the stage itself)\n"
-        "       python -m stages.report compare A B     compare runs, conditions or splits\n"
-        "       python -m stages.report compare --help  how to name them\n\n"
-        f"{__doc__}"
-    ).rstrip()
-
-
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["--help"], ["-h"]):
-        print(usage())
-    elif sys.argv[1:]:
-        compare.start(sys.argv[1:])
-    else:
-        run(main)
+    run(main)

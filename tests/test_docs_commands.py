@@ -41,12 +41,12 @@ KNOWN: list[Run | Not] = [
     Run(r"make plots( REV=HEAD)?", "tests/test_pipeline.py: make plots"),
     Run(r"make \.venv/\.main", "Makefile: $(VENV)/.main:"),  # of `make test`, but for its packages
     Run(r"source \.venv/bin/activate", "Makefile: export PATH"),
-    Run(r"python -m stages\.check \S+", "tests/test_pipeline.py: stages.check"),
-    Run(r"python -m stages\.artifacts\.split diff \S+ \S+", 'tests/test_pipeline.py: "diff"'),
-    Run(r"python -m stages\.artifacts\.overlap( .*)?", "tests/test_overlap.py: overlap"),
-    Run(r"python -m stages\.captions\.synonyms FILE LIST", "tests/test_classes.py: synonyms"),
-    Run(r"python -m stages\.report compare .*", "tests/test_report_comparisons.py: compare"),
-    Run(r"python -m stages\.report\.frequency .*", "tests/test_report_frequency.py: --counts"),
+    Run(r"python -m clipcause check \S+", 'tests/test_pipeline.py: "check"'),
+    Run(r"python -m clipcause diff \S+ \S+", 'tests/test_pipeline.py: "diff"'),
+    Run(r"python -m clipcause (overlap|project)( .*)?", 'tests/test_overlap.py: "overlap"'),
+    Run(r"python -m clipcause synonyms FILE LIST", "tests/test_classes.py: synonyms"),
+    Run(r"python -m clipcause compare .*", 'tests/test_report_comparisons.py: "compare"'),
+    Run(r"python -m clipcause published .*", 'tests/test_report_frequency.py: "published"'),
     Run(r"python -m stages\.report\.offline", "tests/test_report.py: offline"),
     Run(
         r"python -m benchmarks\.((similarity_)?findings|costs) --write",

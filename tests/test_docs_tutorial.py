@@ -106,7 +106,7 @@ def test_the_pictures_are_those_that_the_page_counts(followed):
 
 def test_the_check_finds_nothing_missing(followed):
     _, printed = followed
-    assert printed["python -m stages.check params.yaml"] == ["check: params.yaml is valid\n"]
+    assert printed["python -m clipcause check params.yaml"] == ["check: params.yaml is valid\n"]
 
 
 def test_the_page_ends_with_a_split_its_card_an_export_and_a_report(followed):
@@ -117,14 +117,14 @@ def test_the_page_ends_with_a_split_its_card_an_export_and_a_report(followed):
     exported = yaml.safe_load((folder / "export/hull/card.json").read_text())
     assert exported["samples"] == card["kept"]
     assert "hull" in (folder / "report/index.html").read_text()
-    first = printed["python -m clipcause.prune.split diff full hull"][0]
+    first = printed["python -m clipcause diff full hull"][0]
     assert "Jaccard" in first
     assert "removed" in first
 
 
 def test_the_change_of_delta_is_told(followed):
     folder, printed = followed
-    (told,) = printed["python -m clipcause.prune.split diff HEAD:hull hull"]
+    (told,) = printed["python -m clipcause diff HEAD:hull hull"]
     assert "A = HEAD:hull" in told
     (changed,) = printed["dvc params diff"]
     assert "splits.hull.delta" in changed

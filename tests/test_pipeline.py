@@ -40,7 +40,7 @@ def test_stages_without_models_start_without_torch(stage):
 
 def test_every_preset_is_valid():
     for preset in sorted((ROOT / "presets").glob("*.yaml")):
-        command = [sys.executable, "-m", "stages.check", str(preset)]
+        command = [sys.executable, "-m", "clipcause", "check", str(preset)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
 
@@ -159,12 +159,10 @@ def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(stu
     assert ran(study.dvc("repro")) == own
     study.commit("a smaller core")
     assert ran(study.dvc("repro")) == set()
-    diff = study.run(sys.executable, "-m", "clipcause.prune.split", "diff", "HEAD~1:core", "core")
+    diff = study.run(sys.executable, "-m", "clipcause", "diff", "HEAD~1:core", "core")
     assert "Jaccard" in diff
     assert study.metrics("prune/core.json")["kept"] == 300
-    wrong = study.run(
-        sys.executable, "-m", "clipcause.prune.split", "diff", "HEAD~1:cor", "core", fails=True
-    )
+    wrong = study.run(sys.executable, "-m", "clipcause", "diff", "HEAD~1:cor", "core", fails=True)
     assert "did you mean 'core'" in wrong
     assert "splits.core.keep" in study.dvc("params", "diff", "HEAD~1")
     # what `make plots REV=HEAD~1` does: both revisions in one page, the libraries in it

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -521,21 +520,6 @@ def test_pages_of_dvc_plots_can_do_without_a_network(tmp_path, monkeypatch):
     assert "<script src" not in text
     assert text.count("</script") == 1
     assert "window.vegaEmbed=" in text
-
-
-@pytest.mark.parametrize("word", ["--help", "-h"])
-def test_help_is_usage(tmp_path, word):
-    done = subprocess.run(
-        [sys.executable, "-m", "clipcause.report", word],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith("usage: python -m clipcause.report")
-    assert "compare A B" in done.stdout
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_stage_starts_without_torch():

@@ -206,10 +206,10 @@ def test_arguments_are_checked(here):
 
 
 def test_the_command_says_an_error_in_one_line(here):
-    command = [sys.executable, "-m", "clipcause.report.frequency", "--counts", "a=no.txt"]
+    command = [sys.executable, "-m", "clipcause", "published", "--counts", "a=no.txt"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
     done = subprocess.run(
         [*command, "--out", "out"], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == "report.frequency: error: no.txt: not found\n"
+    assert done.stderr == "published: error: no.txt: not found\n"

@@ -1,7 +1,6 @@
 """``python -m clipcause check [STUDY or FILE]``: is a study valid, and is its data here?"""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +24,16 @@ def whole(path: Path) -> tuple[dict[str, Any], list[Place]]:
     return content, paths.places(content, made)
 
 
-def main(words: Sequence[str]) -> None:
+def main(study: str = "") -> str:
     """Check the study of this folder, or the one that is named, by its name or its file.
 
-    Every path that is not here is printed, and what is other than in the study it was made from.
+    Every path that is not here is told, and what is other than in the study it was made from.
     """
-    if len(words) > 1:
-        raise ValueError("give one study, or none for that of this folder")
-    if words:
-        os.chdir(where(words[0]))
+    if study:
+        os.chdir(where(study))
     _, found = whole(FILE)
-    print(f"{words[0] if words else FILE}: valid")
-    for place in found:
-        if place.state != HERE:
-            print(f"  {place}")
-    for line in studies.told():
-        print(f"  {line}")
+    gone = [str(place) for place in found if place.state != HERE]
+    return "\n  ".join([f"{study or FILE} is valid", *gone, *studies.told()])
 
 
 def where(named: str) -> Path:

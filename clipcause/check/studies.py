@@ -14,7 +14,7 @@ load and list all of them.
 import argparse
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,9 +195,8 @@ def _said(value: Any) -> str:
     return repr(value) if isinstance(value, _Absent | str) and value != "" else str(value)
 
 
-def main(words: Sequence[str]) -> None:
-    """``study NAME [--from STUDY] [--data FOLDER]`` makes one; ``study --renew`` brings all up to
-    the repository's ``dvc.yaml``; ``study`` lists them."""
+def main(*words: str) -> str:
+    """Make a study, list them, or bring what they share up to the repository's."""
     parser = argparse.ArgumentParser(prog="python -m clipcause study", description=__doc__)
     parser.add_argument("name", nargs="?", help="of the new study: a folder below studies/")
     parser.add_argument("--from", dest="source", default=DEFAULT, help="whose parameters it takes")
@@ -207,16 +206,14 @@ def main(words: Sequence[str]) -> None:
     said = parser.parse_args(words)
     root = repository()
     if said.renew:
-        for name in names(root)[1:]:
-            for path in renew(folder(name, root)):
-                print(f"{FOLDER / name / path}: written")
-        return
+        written = [
+            str(FOLDER / name / path)
+            for name in names(root)[1:]
+            for path in renew(folder(name, root))
+        ]
+        return f"{', '.join(written) or 'nothing'} to change; all are up to date"
     if said.name is None:
-        print(*names(root), sep="\n")
-        return
+        return " ".join(names(root))
     data = Path(said.stand, said.data) if said.data else None
-    try:
-        target = create(said.name, said.source, data, root)
-    except OSError as error:
-        raise ValueError(str(error)) from None
-    print(f"{target.relative_to(root)}: made from {said.source}; `make repro STUDY={said.name}`")
+    target = create(said.name, said.source, data, root)
+    return f"{target.relative_to(root)} is made from {said.source}; `make repro STUDY={said.name}`"

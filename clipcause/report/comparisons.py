@@ -2,7 +2,7 @@
 
 The family is the report's question: did choosing rows this way matter on this test set, beside
 choosing as many at random? It holds every condition that has such a random split on every test set,
-and p values are corrected over all of it. Other pairs are for `python -m stages.report compare`.
+and p values are corrected over all of it. Other pairs are for `python -m clipcause compare`.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,6 +1,6 @@
 """Draw class frequencies and accuracies that were published:
 
-    python -m clipcause.report.frequency --counts NAME=FILE [NAME=FILE …]
+    python -m clipcause published --counts NAME=FILE [NAME=FILE …]
         [--accuracy NAME=FILE …] [--classes LIST] --out FOLDER
 
 A file of counts has a line `name<TAB>count` per class; one of accuracies is JSON, class to
@@ -31,7 +31,6 @@ from clipcause.report.bias_charts import Spec
 from clipcause.report.corpora import Corpora, Rows
 from clipcause.report.series import PALETTE
 from clipcause.runtime import atomic
-from clipcause.runtime.entry import EXPECTED
 
 Accuracies = dict[str, dict[str, float]]  # name to class id to accuracy in %
 NAMED = 3  # classes that an error names
@@ -231,7 +230,7 @@ def main(*arguments: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m clipcause.report.frequency")
+    parser = argparse.ArgumentParser(prog="python -m clipcause published")
     parser.add_argument("--counts", nargs="+", required=True, metavar="NAME=FILE")
     parser.add_argument("--accuracy", nargs="+", default=[], metavar="NAME=FILE")
     parser.add_argument("--classes", metavar="LIST")
@@ -296,11 +295,3 @@ def _colour(at: int) -> str:
 
 def _data(panel: Spec, rows: Rows) -> Spec:
     return {**panel, "data": {"values": rows}}
-
-
-if __name__ == "__main__":
-    try:
-        print(main(*sys.argv[1:]))
-    except EXPECTED as error:
-        print(f"report.frequency: error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None

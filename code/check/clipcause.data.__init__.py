@@ -1,1 +1,0 @@
-../../clipcause/data/__init__.py
