@@ -1,0 +1,1 @@
+../../clipcause/check/paths.py
