@@ -55,7 +55,7 @@ KNOWN: list[Run | Not] = [
     Run(r"dvc repro", "tests/test_pipeline.py: repro"),
     Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
     Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
-    Run(r"make repro PRESET=[\w-]+", "tests/test_experiment.py: experiment"),
+    Run(r"make repro STUDY=[\w-]+", "tests/check/test_studies.py: studies"),
     # ---- not run
     Not(r"dvc exp (run|show|diff|apply).*", "trains; `dvc params` and `metrics` of it are tested"),
     Not(r"dvc queue start", "starts a worker that goes on after the test"),
@@ -116,9 +116,9 @@ def test_targets_that_are_repeated_are_stages(page):
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
-def test_presets_that_are_named_exist(page):
-    for name in re.findall(r"PRESET=([\w-]+)", " ".join(commands(page))):
-        assert name == "name" or (ROOT / f"presets/{name}.yaml").exists(), name
+def test_studies_that_are_named_exist(page):
+    for name in re.findall(r"STUDY=([\w-]+)", " ".join(commands(page))):
+        assert name in ("name", "mine") or (ROOT / f"studies/{name}/params.yaml").exists(), name
 
 
 def code(kind: str) -> list[Block]:
