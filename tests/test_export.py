@@ -79,6 +79,16 @@ def test_shards_hold_the_rows_in_order(house):
     }
 
 
+def test_a_shard_begins_and_ends_within_the_pools(house):
+    write_parameters(exports={"small": {"split": "some", "shard_size": 2}})
+    assert export.main("small") == "9 samples of some in 5 shards"
+    keys = [
+        sorted({int(name.partition(".")[0]) for name in members(path)})
+        for path in sorted(layout.export("small").glob("*.tar"))
+    ]
+    assert keys == [[0, 1], [4, 5], [6, 7], [8, 12], [19]]  # shards of the pool hold three rows
+
+
 def test_a_sample_is_what_the_pool_has(house):
     export.main("small")
     found = members(layout.export("small") / "00000.tar")

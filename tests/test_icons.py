@@ -207,6 +207,21 @@ def test_every_icon_has_one_part_and_the_parts_are_what_they_say(icons):
     assert not inside & outside
 
 
+def test_a_second_drawing_of_a_val_images_concept_is_not_in_the_reference():
+    everyone_inside = Casting("s", 1.0, 1, 1, 0, 0, 0)
+    world = [
+        Candidate("a", f"{word}-{number}", "a", ("cat", word), "cat", "solid")
+        for word in ("small", "big")
+        for number in range(2)
+    ]
+    part = roles.cast(world, everyone_inside, set())
+    ((val, _),) = (name.split("-") for (_, name), role in part.items() if role == "val")
+    reference = {name for (_, name), role in part.items() if role == "reference"}
+    other = {"small": "big", "big": "small"}[val]
+    assert reference == {f"{other}-0", f"{other}-1"}
+    assert sorted(part.values()) == ["pool", "reference", "reference", "val"]
+
+
 def test_a_pool_that_is_too_large_says_how_many_there_are():
     world = [Candidate("a", f"i{n}", "a", ("x",)) for n in range(5)]
     assert len(roles.cast(world, Casting("s", 0.5, 1, 1, 3, 0, 0), set())) == 3
