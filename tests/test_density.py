@@ -219,7 +219,7 @@ def test_what_does_not_fit_is_said(scored):
     with pytest.raises(ValueError, match="unknown test set 'vall'; did you mean 'val'"):
         density.main("vall")
     split.write(layout.split("dedup"), KEPT, card={"pool": "9" * 64})
-    with pytest.raises(ValueError, match="splits/dedup: made with another pool"):
+    with pytest.raises(ValueError, match="splits/dedup/pool: made with another pool"):
         density.main("val")
     split.write(layout.split("dedup"), KEPT, card={"pool": "0" * 64})
     folder = layout.similarity("tiny", "reference", "val")

@@ -19,7 +19,6 @@ from clipcause.evaluate import (
     predictions,
     zeroshot,
 )
-from clipcause.prune import split
 from clipcause.runtime import atomic, metrics
 from clipcause.runtime import shard_cache as cache
 from stages import evaluate, train
@@ -31,9 +30,6 @@ from tests.artifacts_samples import contents, make_dataset
 def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
-        train.main("full-0")
-        card = {"pool": dataset.read(layout.dataset("pool")).sha256}
-        split.write(layout.split("full"), np.arange(40), card=card)
         train.main("full-0")
         train.main("supervised-0")
     return root
@@ -282,8 +278,21 @@ def test_the_classes_that_a_split_trimmed_and_the_rest(here):
     assert bias["low"]["rest"] <= bias["rest"] <= bias["high"]["rest"]
 
 
+def test_a_published_model_is_tested_like_any_run(here):
+    entry = {"split": "none", "objective": "checkpoint", "path": str(layout.model("full-0"))}
+    learning_study.change(here, runs={"theirs": entry}, evaluate={"frequency": "label"})
+    train.main("theirs")
+    evaluate.main("theirs")
+    evaluate.main("full-0")
+    theirs, own = (predictions.read(layout.predictions(run), "val") for run in ("theirs", "full-0"))
+    assert theirs.equals(own)
+    numbers = metrics.read(layout.metrics("evaluate", "theirs"))["val"]
+    assert numbers["top1"] == metrics.read(layout.metrics("evaluate", "full-0"))["val"]["top1"]
+    assert "imbalance" not in numbers  # what it has seen of a class is not known
+
+
 def test_a_self_supervised_run_has_features_alone(here):
-    copied(here, "dino-0", {"split": "full", "objective": "dino", "seed": 0})
+    copied(here, "dino-0", {"split": "all", "objective": "dino", "seed": 0})
     learning_study.change(here, evaluate={"features": True})
     assert evaluate.main("dino-0").startswith("nc1 val ")
     numbers = metrics.read(layout.metrics("evaluate", "dino-0"))["val"]

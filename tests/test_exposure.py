@@ -117,10 +117,10 @@ def study(tmp_path, monkeypatch):
     learning_study.build(tmp_path)
     monkeypatch.chdir(tmp_path)
     pool, reference = (dataset.read(tmp_path / "data" / name) for name in ("pool", "reference"))
-    split.write("splits/full", range(40), card={"pool": pool.sha256})
+    split.write("splits/full/pool", range(40), card={"pool": pool.sha256})
     card = {
         "training": {"pool": pool.sha256, "reference": reference.sha256},
-        "split": dict(split.read("splits/full").card),
+        "split": dict(split.read("splits/full/pool").card),
     }
     return tmp_path, card
 

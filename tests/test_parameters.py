@@ -1,12 +1,13 @@
 """Parameters: typed, strict, and every error names the nearest valid key."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import pytest
 
 from clipcause import config as parameters
 from clipcause.config import Strict, item, nearest, parse, section
+from clipcause.config.runs import of_today
 
 
 class Inner(Strict):
@@ -85,3 +86,22 @@ def test_yaml_cannot_make_objects(tmp_path: Path):
 def test_nearest_lists_the_known_names_when_none_is_close():
     assert nearest("zzz", ["a", "b"]) == "known: a, b"
     assert nearest("zzz", []) == "none are known"
+
+
+class Renamed(Strict):
+    new: int = 0
+
+    renamed: ClassVar[dict[str, str]] = {"old": "this is called new now"}
+
+
+def test_an_old_name_states_the_new_one():
+    with pytest.raises(ValueError, match=r"^x\.old: this is called new now$"):
+        parse({"old": 3}, Renamed, "x")
+
+
+def test_runs_of_earlier_revisions_are_read():
+    entry = {"split": "full", "objective": "clip", "seed": 0, "reuse": "encoder", "donor": "none"}
+    assert of_today(entry) == {
+        "split": "full", "objective": "clip", "seed": 0, "text_from": "none"
+    }  # fmt: skip
+    assert of_today("no entry") == "no entry"

@@ -219,7 +219,7 @@ def test_scores_and_splits_of_another_pool_are_errors(house):
     made("core")
     make_dataset(layout.dataset("pool"), 11)
     with pytest.raises(
-        ValueError, match=r"splits/dedup: made from pool manifest .* make the split"
+        ValueError, match=r"splits/dedup/pool: made from pool manifest .* make the split"
     ):
         prune.main("full")
     pool = dataset.read(layout.dataset("pool"), shards=False).sha256
@@ -227,7 +227,7 @@ def test_scores_and_splits_of_another_pool_are_errors(house):
         split.write(layout.split(base), np.arange(5), card={"pool": pool})
     with pytest.raises(ValueError, match=r"splits\.core: .*sketch: made with another pool"):
         prune.main("core")
-    with pytest.raises(ValueError, match=r"splits\.random-core: splits/core: made from pool"):
+    with pytest.raises(ValueError, match=r"splits\.random-core: splits/core/pool: made from pool"):
         prune.main("random-core")
 
 

@@ -12,10 +12,10 @@ from hypothesis.extra import numpy as arrays
 
 from clipcause.config import layout, parse, study
 from clipcause.config.datasets import Test as Entry
+from clipcause.config.datasets import check_tests
 from clipcause.data import dataset
 from clipcause.evaluate import ranks as artifact
 from clipcause.evaluate import retrieval
-from clipcause.prune import split
 from clipcause.runtime import atomic, metrics
 from clipcause.runtime import shard_cache as cache
 from stages import evaluate, prepare, train
@@ -155,12 +155,14 @@ def test_an_artifact_that_contradicts_itself_is_an_error(tmp_path, changes, mess
 
 
 def test_a_retrieval_set_needs_captions():
-    good = {"source": "folder", "raw": "mine", "task": "retrieval"}
-    assert parse(good, Entry, "tests.mine").task == "retrieval"
+    good = {"source": "folder", "raw": "mine"}
+    content = {"datasets": {"tests/mine": good}, "tests": {"mine": {"task": "retrieval"}}}
+    check_tests(content, "p.yaml")
+    content["datasets"]["tests/mine"] = good | {"source": "imagefolder"}
     with pytest.raises(ValueError, match="task retrieval needs images with captions"):
-        parse(good | {"source": "imagefolder"}, Entry, "tests.mine")
+        check_tests(content, "p.yaml")
     with pytest.raises(ValueError, match=r"tests\.mine\.task: 'retreival' is not valid; did you"):
-        parse(good | {"task": "retreival"}, Entry, "tests.mine")
+        parse({"task": "retreival"}, Entry, "tests.mine")
 
 
 def test_sets_are_told_apart_by_their_task(tmp_path):
@@ -183,7 +185,8 @@ def test_a_folder_of_captions_is_a_retrieval_set_and_no_test_of_classes(tmp_path
     entry = {"source": "folder", "raw": "mine"}
     content = learning_study.PARAMS | {
         "prepare": {"image_size": 32, "shard_size": 10, "max_drop_fraction": 0.0},
-        "tests": {"classes": entry, "pairs": entry | {"task": "retrieval"}},
+        "datasets": {"tests/classes": entry, "tests/pairs": entry},
+        "tests": {"classes": {}, "pairs": {"task": "retrieval"}},
     }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     prepare.main("tests/pairs")
@@ -200,12 +203,8 @@ def trained(tmp_path_factory):
         # the captions of two images are the same
         pairs.append(dataclasses.replace(pairs[0], key="copy"))
         dataset.write(layout.dataset("tests/pairs"), pairs, shard_size=6, max_drop_fraction=0.0)
-        entry = {"source": "icons", "raw": "data/none"}
-        learning_study.change(root, tests={"pairs": entry | {"task": "retrieval"}})
+        learning_study.change(root, tests={"pairs": {"task": "retrieval"}})
         learning_study.change(root, evaluate={"features": True})
-        train.main("full-0")
-        card = {"pool": dataset.read(layout.dataset("pool")).sha256}
-        split.write(layout.split("full"), np.arange(40), card=card)
         train.main("full-0")
         train.main("supervised-0")
     return root

@@ -220,7 +220,8 @@ def test_prepare_writes_a_test_set_from_a_folder_in_its_place(tmp_path, monkeypa
         "versions": shown["versions"],
         "classes": "imagenet",
         "prepare": {"image_size": 32, "shard_size": 10, "max_drop_fraction": 0.0},
-        "tests": {"r": entry},
+        "datasets": {"tests/r": entry},
+        "tests": {"r": {"task": "classify"}},
     }
     repository = tmp_path / "repository"
     (repository / "data").mkdir(parents=True)

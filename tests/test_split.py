@@ -1,6 +1,7 @@
 """Splits against Python sets, their size on disk, and the comparison of two of them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -195,8 +196,8 @@ def house(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     labels = ["cat", "cat", "cat", "dog", "dog", None]
     pool = make_dataset(Path("data/pool"), labels=labels).sha256
-    split.write(Path("splits/full"), np.arange(6), card={"pool": pool})
-    split.write(Path("splits/hull-sketch"), np.array([2, 3, 4, 5]), card={"pool": pool})
+    split.write(Path("splits/full/pool"), np.arange(6), card={"pool": pool})
+    split.write(Path("splits/hull-sketch/pool"), np.array([2, 3, 4, 5]), card={"pool": pool})
     return tmp_path
 
 
@@ -224,7 +225,7 @@ def test_diff_of_unknown_names_gives_the_nearest(house):
 
 
 def test_splits_of_two_pools_are_not_compared(house):
-    split.write(Path("splits/other"), np.arange(3), card={"pool": "0" * 64})
+    split.write(Path("splits/other/pool"), np.arange(3), card={"pool": "0" * 64})
     with pytest.raises(ValueError, match=r"full and other are not comparable: .* and 0{12}…\)"):
         cli.main("full", "other")
 
@@ -252,19 +253,22 @@ def test_diff_reads_revisions_through_dvc(house):
     run("git", "init", "-q", "-b", "main")
     run(*dvc, "init", "-q")
     Path(".dvc/config").write_text("[core]\nanalytics = false\ncheck_update = false\n")
-    run(*dvc, "add", "-q", "splits/hull-sketch")
+    shutil.move("splits/full/pool", "splits/moved")
+    shutil.rmtree("splits/full")
+    shutil.move("splits/moved", "splits/full")  # where splits lay once
+    run(*dvc, "add", "-q", "splits/hull-sketch/pool")
     run("git", "add", "-A", "splits", ".dvc")
     run("git", "commit", "-q", "-m", "first", **identity)
     pool = split.read(Path("splits/full")).card["pool"]
-    split.write(Path("splits/hull-sketch"), np.array([0, 5]), card={"pool": pool})
-    split.write(Path("splits/full"), np.arange(2), card={"pool": pool})
+    split.write(Path("splits/hull-sketch/pool"), np.array([0, 5]), card={"pool": pool})
+    split.write(Path("splits/full/pool"), np.arange(2), card={"pool": pool})
 
     assert cli.load("HEAD:full").rows.tolist() == list(range(6))
     assert cli.load("main:hull-sketch").rows.tolist() == [2, 3, 4, 5]
     assert cli.load("hull-sketch").rows.tolist() == [0, 5]
     with pytest.raises(ValueError, match="unknown split 'hull-sketsh'; did you mean 'hull-sketch'"):
         cli.load("HEAD:hull-sketsh")
-    with pytest.raises(ValueError, match="nowhere:splits/full: "):
+    with pytest.raises(ValueError, match="nowhere:splits/full/pool: "):
         cli.load("nowhere:full")
     for path in Path(".dvc/cache/files/md5").rglob("*"):
         if path.is_file():

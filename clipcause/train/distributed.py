@@ -90,11 +90,6 @@ def started() -> bool:
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
-def first() -> bool:
-    """Whether this process is the first one, or alone."""
-    return not started() or os.environ["RANK"] == "0"
-
-
 @contextmanager
 def joined(train: Train) -> Generator[World]:
     """Join the processes of the run for the length of a block; alone, there is nothing to join.

@@ -49,18 +49,19 @@ def load(words: str) -> split.Split:
 
 def load_revision(revision: str, name: str) -> split.Split:
     """The split ``name`` at a git revision, through DVC's file system."""
-    folder = layout.split(name)
-    where = f"{revision}:{folder}"
+    where = f"{revision}:{layout.split(name)}"
     try:
         files = revisions.Revision(revision)
-        rows, card = (files.read(folder / file) for file in (split.ROWS, split.CARD))
-    except KeyError:
-        raise unknown(
-            "split", name, files.names(folder.parent), f"{revision}:{folder.parent}/"
-        ) from None
+        # splits had no folder of their data set once
+        for folder in (layout.split(name), layout.SPLITS / name):
+            try:
+                rows, card = (files.read(folder / file) for file in (split.ROWS, split.CARD))
+            except KeyError:
+                continue
+            return split.decode(Path(files.where(folder)), rows, _card(files.where(folder), card))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    return split.decode(Path(where), rows, _card(where, card))
+    raise unknown("split", name, files.names(layout.SPLITS), f"{revision}:{layout.SPLITS}/")
 
 
 def check_comparable(a: str, before: split.Split, b: str, after: split.Split) -> None:
