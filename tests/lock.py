@@ -3,17 +3,27 @@
 Looked at in a copy of the tracked files: data that happens to lie in this folder must not change
 the answer. `dvc repro --dry` exits 0 whatever it finds, and with `--allow-missing` it passes over
 stages that the lock has never heard of and over metrics that are not there; all are looked for.
+
+It also passes over an output that is newer than what the next stage read of it, where that stage
+reads a folder with several outputs, or a file inside one: the lock has a hash of the whole and of
+the part, and only the data say whether they belong together. So that is written down where the data
+are, in `tests/lock.json`, by `python -m tests.lock --write`.
 """
 
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-CODE = "data/code"  # what stages depend on instead of modules; `check` makes it
+READ = Path("tests/lock.json")
+WRITE = "`python -m tests.lock --write`"
+
+Lock = dict[str, dict[str, Any]]  # the entries of `dvc.lock` by their stages
 
 
 def run(*words: str, folder: Path = Path()) -> str:
@@ -26,22 +36,72 @@ def run(*words: str, folder: Path = Path()) -> str:
 
 def copy(folder: Path) -> set[str]:
     """Copy the tracked files, as they stand here, into ``folder``; their names."""
-    names = {name for name in run("git", "ls-files", "-z").split("\0") if Path(name).is_file()}
+    listed = run("git", "ls-files", "-z").split("\0")
+    names = {name for name in listed if name and (Path(name).is_file() or Path(name).is_symlink())}
     for name in names:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(name, target)
+        shutil.copyfile(name, target, follow_symlinks=False)
     run("git", "init", "-q", folder=folder)
     return names
 
 
-def remove(path: Path, root: Path) -> None:
-    """Remove a file or folder, and the folders above it that this leaves empty."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for parent in path.relative_to(root).parents:
-        if any((root / parent).iterdir()):
-            return
-        (root / parent).rmdir()
+def locks(folder: Path) -> Lock:
+    """The entries of `dvc.lock`, none where there is no file."""
+    path = folder / "dvc.lock"
+    return yaml.safe_load(path.read_text())["stages"] if path.exists() else {}
+
+
+def related(locked: Lock) -> dict[str, dict[str, dict[str, Any]]]:
+    """What stages read that is no output and is related to outputs: their hash and these outputs'.
+
+    By stage and path of the dependency, which is a folder above the outputs or lies inside one.
+    """
+    outs = {out["path"]: out["md5"] for entry in locked.values() for out in entry.get("outs", ())}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, entry in locked.items():
+        for dep in entry.get("deps", ()):
+            path = dep["path"]
+            near = {out: md5 for out, md5 in outs.items() if _holds(out, path) or _holds(path, out)}
+            if near and path not in outs:
+                found.setdefault(name, {})[path] = {"md5": dep["md5"], "outs": near}
+    return found
+
+
+def _holds(folder: str, path: str) -> bool:
+    return path.startswith(f"{folder}/")
+
+
+def unread(locked: Lock, known: dict[str, Any]) -> list[str]:
+    """Stages that have not read what others made, or of which that is not known.
+
+    ``known`` are the dependencies that are written down, by path.
+    """
+    lines = []
+    for name, deps in related(locked).items():
+        for path, found in deps.items():
+            noted = known.get(path, {"md5": None, "outs": {}})
+            if found == noted:
+                continue
+            outs = {*found["outs"].items()} ^ {*noted["outs"].items()}
+            others = ", ".join(sorted({out for out, _ in outs})) or "its outputs"
+            lines.append(
+                f"{name}: read another {path} than that of {others}, or it is not written down"
+            )
+    return lines
+
+
+def write() -> None:
+    """Write down what stages read of outputs; all must be up to date, with its data."""
+    status = run(sys.executable, "-m", "dvc", "status", "--json")
+    if changed := json.loads(status):
+        raise SystemExit(f"not up to date here: {', '.join(sorted(changed))}; run `dvc repro`")
+    known = {
+        path: found for deps in related(locks(Path())).values() for path, found in deps.items()
+    }
+    READ.parent.mkdir(exist_ok=True)
+    READ.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    print(f"{READ}: {len(known)} dependencies")
 
 
 def stale(folder: Path, tracked: set[str]) -> list[str]:
@@ -51,8 +111,7 @@ def stale(folder: Path, tracked: set[str]) -> list[str]:
         return run(sys.executable, "-m", "dvc", *words, folder=folder)
 
     stages = dvc("stage", "list", "--name-only").split()
-    lock = folder / "dvc.lock"
-    locked = yaml.safe_load(lock.read_text())["stages"] if lock.exists() else {}
+    locked = locks(folder)
     absent = [f"{name}: not in dvc.lock" for name in stages if name not in locked]
     gone = [f"{name}: in dvc.lock, but not a stage" for name in locked if name not in stages]
     kept = [
@@ -68,25 +127,27 @@ def stale(folder: Path, tracked: set[str]) -> list[str]:
     ]
     if absent or gone or lost:
         return absent + gone + lost
-    # the lists of code that stages depend on, as they would be, made of the tracked files; other
-    # outputs of `check` would be pieces of folders that are not here, and pass for changed ones
-    run(sys.executable, "-m", "stages.check", folder=folder)
-    for out in locked["check"]["outs"]:
-        if out["path"] != CODE:
-            remove(folder / out["path"], folder)
     words = (sys.executable, "-m", "dvc", "repro", "--allow-missing", "--dry")
     dry = subprocess.run(words, capture_output=True, text=True, check=False, cwd=folder)
     # a stage that would run needs data, which is not here: DVC stops at it
     stopped = [line for line in dry.stderr.splitlines() if line] if dry.returncode else []
-    return [line for line in dry.stdout.splitlines() if line.startswith("Running")] + stopped
+    would = [line for line in dry.stdout.splitlines() if line.startswith("Running")]
+    known = json.loads((folder / READ).read_text()) if (folder / READ).exists() else {}
+    return would + stopped + unread(locked, known)
 
 
 def main() -> None:
+    if sys.argv[1:] == ["--write"]:
+        write()
+        return
     with tempfile.TemporaryDirectory() as folder:
         lines = stale(Path(folder), copy(Path(folder)))
     if lines:
         print("dvc.lock does not fit code and parameters:", *lines, sep="\n  ", file=sys.stderr)
-        print("run `dvc repro` and commit dvc.lock and metrics/", file=sys.stderr)
+        print(
+            f"run `dvc repro`, then {WRITE}, and commit dvc.lock, metrics/ and {READ}",
+            file=sys.stderr,
+        )
         raise SystemExit(1)
     print("dvc.lock fits code and parameters")
 

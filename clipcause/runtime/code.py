@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.runtime.imports import direct, files, module_file
+from clipcause.runtime.imports import Source, direct, files, module_file
 
 PROJECT = "stages"
 FOLDER = Path("code")
@@ -91,14 +91,20 @@ def _found(folder: Path) -> dict[str, str | None]:
     }
 
 
+def every_stage(root: Path = Path()) -> dict[str, dict[str, Path]]:
+    """The `files` of all stages; each file is read once."""
+    known: dict[Path, Source] = {}
+    return {module: files(module, root, known=known) for module in stages(root)}
+
+
 def write(root: Path = Path()) -> list[str]:
     """Bring the folders of all stages up to date; the stages whose folders were not.
 
     Links that are right stay as they are. What is of no stage is removed.
     """
-    known = {root / folder(module): files(module, root) for module in stages(root)}
-    changed = []
-    for where, paths in known.items():
+    changed, every = [], every_stage(root)
+    for module, paths in every.items():
+        where = root / folder(module)
         found, wanted = _found(where), {name: link(path) for name, path in paths.items()}
         if found == wanted:
             continue
@@ -111,7 +117,7 @@ def write(root: Path = Path()) -> list[str]:
             if found.get(name) != target:
                 (where / name).symlink_to(target)
     for where in sorted((root / FOLDER).iterdir()):
-        if where not in known:
+        if where not in (root / folder(module) for module in every):
             changed.append(where.name)
             _remove(where)
     return changed

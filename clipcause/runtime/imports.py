@@ -150,14 +150,18 @@ def transitive(module: str, root: Path = Path()) -> set[Path]:
 
 
 def files(
-    module: str, root: Path = Path(), without: frozenset[str] = frozenset()
+    module: str,
+    root: Path = Path(),
+    without: frozenset[str] = frozenset(),
+    known: dict[Path, Source] | None = None,
 ) -> dict[str, Path]:
     """The files of `transitive` by their paths with dots for slashes, the names of links to them.
 
-    Modules of the names ``without``, and what they alone import, are left out.
+    Modules of the names ``without``, and what they alone import, are left out. ``known`` is filled
+    with what was read, for a caller that asks about several modules of the same files.
     """
-    waiting, seen = [module], set[str](without)
-    known, modules = dict[Path, Source](), dict[str, Path]()
+    known = {} if known is None else known
+    waiting, seen, modules = [module], set[str](without), dict[str, Path]()
     while waiting:
         name = waiting.pop()
         if name in seen:
@@ -179,10 +183,8 @@ def files(
             package = name if path.name == "__init__.py" else name.rpartition(".")[0]
             waiting += _modules_of(package, path.parent)
     sources = {path: known[path] for path in modules.values()}
-    return {
-        ".".join(path.relative_to(root).parts): path.relative_to(root)
-        for path in (*sources, *_beside(sources))
-    }
+    paths = sorted({path.relative_to(root) for path in (*sources, *_beside(sources))})
+    return {".".join(path.parts): path for path in paths}
 
 
 def _modules_of(package: str, folder: Path) -> Iterator[str]:

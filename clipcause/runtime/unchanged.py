@@ -79,7 +79,7 @@ class Running:
             path = Path(file).resolve()
             if path in watched:
                 continue
-            own = imports.module_file(name)
+            own = imports.module_file(self.module if name == "__main__" else name)
             if own is not None and own.resolve() != path:
                 return f"{path} is loaded, and not {own} of this folder; is PYTHONPATH set?"
             return (
