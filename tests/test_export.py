@@ -340,14 +340,14 @@ def test_an_image_that_is_too_large_to_be_held_is_named(house, tmp_path, monkeyp
 
 def test_splits_of_other_pools_are_refused(house):
     make_dataset(layout.dataset("pool"), 21)
-    with pytest.raises(ValueError, match=r"splits/some: made from pool manifest .* again"):
+    with pytest.raises(ValueError, match=r"splits/some/pool: made from pool manifest .* again"):
         export.main("small")
     assert not layout.export("small").exists()
 
 
 def test_an_empty_split_is_refused(house):
     split.write(layout.split("some"), [], card={"pool": house.sha256})
-    with pytest.raises(ValueError, match=r"exports\.small: splits/some has no rows"):
+    with pytest.raises(ValueError, match=r"exports\.small: splits/some/pool has no rows"):
         export.main("small")
 
 
