@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 from benchmarks.machine import describe
 from clipcause.config import layout, splits
 from clipcause.prune import split
-from clipcause.prune.split import __main__ as cli
+from clipcause.prune.split import diff as cli
 from clipcause.search import scores
 from stages import prune
 
@@ -126,7 +126,7 @@ def combined(name: str, rows: int, operation: Callable[..., split.Split]) -> int
 
 def diff(_: str, __: int) -> int:
     """`python -m clipcause diff`, without class labels."""
-    cli.main("diff", "hull", "random")
+    cli.main("hull", "random")
     return 0
 
 

@@ -6,6 +6,7 @@ for every removed row, the row that it duplicates. The rule is in ``clipcause.da
 
 from pathlib import Path
 
+from clipcause import lazy
 from clipcause.config import engine, layout, section, versions
 from clipcause.config.deduplicate import Deduplicate
 from clipcause.config.similarity import Similarity
@@ -16,9 +17,8 @@ from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 from clipcause.search import device, stores
 
-
-def __getattr__(name: str) -> object:  # notebooks import `keep_first` from here
-    return getattr(deduplicate, name)
+# what notebooks imported from here
+__getattr__ = lazy.again(__name__, "clipcause.data.deduplicate", "keep_first")
 
 
 def main() -> str:

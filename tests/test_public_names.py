@@ -1,20 +1,27 @@
 """What notebooks import: it is there, under its old names too, and brings no more than it needs."""
 
+import site
 import subprocess
 import sys
-from importlib import import_module
+import tomllib
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
+from setuptools import find_packages
+
+ROOT = Path(__file__).parents[1]
 
 OFFERED = {
     "clipcause.search": ("score_pool", "nearest"),
     "clipcause.captions": ("count_classes",),
+    "clipcause.data.deduplicate": ("keep_first",),
     "clipcause.prune": ("split",),
     "clipcause.evaluate": ("imbalance", "neural_collapse"),
 }
 BEFORE = {
     "stages.similarity": ("clipcause.search", "score_pool", "nearest"),
+    "stages.deduplicate": ("clipcause.data.deduplicate", "keep_first"),
     "stages.frequency": ("clipcause.captions", "count_classes"),
     "stages.evaluate": ("clipcause.evaluate", "imbalance", "neural_collapse"),
 }
@@ -51,4 +58,31 @@ def test_a_stage_offers_what_notebooks_imported_from_it(stage):
 )
 def test_importing_brings_no_more_than_is_needed(statement, absent):
     code = f"import sys; {statement}; sys.exit({absent!r} in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_everything_is_installed():
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    found = set(find_packages(str(ROOT), include=setup["packages"]["find"]["include"]))
+    folders = {"stages": [ROOT / "stages"], "clipcause": [ROOT / "clipcause"]}
+    folders["clipcause"] += [path.parent for path in (ROOT / "clipcause").rglob("*.py")]
+    assert found == {
+        ".".join(folder.relative_to(ROOT).parts) for every in folders.values() for folder in every
+    }
+    data = {
+        path
+        for pattern in setup["package-data"]["clipcause"]
+        for path in (ROOT / "clipcause").glob(pattern)
+    }
+    files = {path for path in (ROOT / "clipcause").rglob("*.*") if path.is_file()}
+    assert {path for path in files - data if path.suffix not in (".py", ".pyc")} == set()
+
+
+@pytest.mark.skipif(
+    not any(metadata.distributions(name="clipcause", path=site.getsitepackages())),
+    reason="`make .venv/.test` installs it",
+)
+def test_it_can_be_imported_from_any_folder(tmp_path):
+    for room, names in OFFERED.items():
+        code = f"from {room} import {', '.join(names)}"
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

@@ -347,12 +347,3 @@ def test_compare_reads_revisions_through_dvc(here, capsys):
             path.unlink()
     with pytest.raises(FileNotFoundError, match="not in the DVC cache"):
         compare.main(["full-0", "HEAD:full-0", "--test", "sketch"])
-
-
-def test_another_command_is_an_error_in_one_line(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        compare.start(["compar", "a", "b"])
-    assert stopped.value.code == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "did you mean 'compare'?" in error
