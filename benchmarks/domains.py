@@ -22,8 +22,9 @@ from clipcause.config.icons import Icons
 from clipcause.data import manifest
 from clipcause.icons import catalogue, table
 from clipcause.icons.sets import Sets, read_sets
-from clipcause.prune import domain_rules, domains
+from clipcause.prune import domains
 from clipcause.prune.domain_classifier import interval
+from clipcause.prune.rules.domain import collect
 from clipcause.runtime.parallel import ordered_map
 from clipcause.runtime.progress import progress
 
@@ -59,7 +60,7 @@ def crossed(name: str) -> tuple[domains.Domains, np.ndarray]:
     """The answers, and how many pool rows are called what (rows) and are what (columns)."""
     pool = manifest.read(layout.dataset(layout.POOL), shards=False)
     found = domains.read(layout.domains(name), pool=pool.sha256)
-    answer_N = domain_rules.collect(len(pool), found.called())
+    answer_N = collect(len(pool), found.called())
     known = truths(catalogue.FOLDER / "pool.parquet", read_sets(Path(section("icons", Icons).sets)))
     keys: list[str] = []
     for position in range(len(pool.shards)):

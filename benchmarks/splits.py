@@ -30,11 +30,13 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.machine import describe
-from clipcause.config import layout, splits
-from clipcause.prune import split
+from clipcause.config import FILE, layout
+from clipcause.data.manifest import Manifest
+from clipcause.data.shards import Shard
+from clipcause.prune import rules, split
+from clipcause.prune.inputs import Inputs
 from clipcause.prune.split import diff as cli
 from clipcause.search import scores
-from stages import prune
 
 TABLE = Path(__file__).with_suffix(".md")
 TESTS = ("val", "v2", "sketch", "r", "a", "objectnet")
@@ -56,7 +58,8 @@ class Measured(NamedTuple):
 
 
 def make(rows: int) -> None:
-    """Base splits of all rows and of a half, and scores; in the working folder."""
+    """Base splits of all rows and of a half, scores, and what names them; in the working folder."""
+    FILE.write_text("encoder: {name: clip}\nreference: reference\n")
     chance = np.random.default_rng(0)
     mask_N = np.empty(rows, bool)
     test = scores.TestScores(
@@ -90,32 +93,31 @@ def card(rows: int) -> dict[str, Any]:
     return {"pool": POOL, "pool_rows": rows}
 
 
-def found(tests: tuple[str, ...]) -> dict[str, scores.Scores]:
-    """The scores of some test sets."""
-    return scores.read_all(layout.similarities("clip", "reference"), tests, pool=POOL)
+def inputs(rows: int) -> Inputs:
+    """A pool of so many rows, and the base: half of it."""
+    pool = Manifest(Path(), POOL, (Shard("0", "0", 0, rows),))
+    return Inputs(pool, split.read_for(layout.split("dedup"), POOL))
 
 
-def base(rows: int) -> np.ndarray:
-    """The rows of the base as booleans."""
-    return split.read_for(layout.split("dedup"), POOL).mask(rows)
+def ruled(name: str, rows: int, **values: Any) -> int:
+    """What a rule keeps."""
+    rule = rules.parse({**SLOTS, **values}, name)
+    return keep(name, rows, rule.decide(inputs(rows)).kept)
 
 
 def hull(name: str, rows: int, tests: tuple[str, ...]) -> int:
     """Rows that no test set removes."""
-    rule = splits.Hull(rule="hull", tests=list(tests), **SLOTS)
-    return keep(name, rows, prune.by_hull(base(rows), rule, found(tests)).split)
+    return ruled(name, rows, rule="hull", tests=list(tests))
 
 
 def ranked(name: str, rows: int, kind: str, tests: tuple[str, ...]) -> int:
     """A quarter of the pool by similarity."""
-    rule = splits.Ranked.model_validate({"rule": kind, "tests": list(tests), "keep": 0.5, **SLOTS})
-    return keep(name, rows, prune.by_rank(base(rows), rule, found(tests)).split)
+    return ruled(name, rows, rule=kind, tests=list(tests), keep=0.5)
 
 
 def random(name: str, rows: int) -> int:
     """A quarter of the pool by chance."""
-    rule = splits.Random(rule="random", seed=0, keep=0.5, **SLOTS)
-    return keep(name, rows, prune.by_chance(base(rows), rule, None).split)
+    return ruled(name, rows, rule="random", keep=0.5, seed=0)
 
 
 def combined(name: str, rows: int, operation: Callable[..., split.Split]) -> int:

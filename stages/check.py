@@ -11,7 +11,7 @@ split, model and file that the DAG's slots `none` point at are made here too.
 from pathlib import Path
 
 from clipcause.check import leftovers, parameters
-from clipcause.config import FILE, layout, splits
+from clipcause.config import FILE, layout
 from clipcause.prune import split
 from clipcause.runtime import atomic
 from clipcause.runtime.entry import run
@@ -26,9 +26,9 @@ def main() -> str:
     content = parameters.check(FILE)
     for folder in leftovers.find(content):
         notice("check", f"{folder} is not in {FILE}; remove it, or it counts as data")
-    split.write(layout.split(splits.NONE), [])
+    split.write(layout.split(layout.NONE), [])
     for folder in (layout.model, layout.domains, layout.scores, layout.embeddings_by):
-        atomic.write_json(folder(splits.NONE) / "card.json", {})
+        atomic.write_json(folder(layout.NONE) / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
     with atomic.file(OUTPUT) as temporary:

@@ -14,8 +14,9 @@ import yaml
 
 from clipcause.captions.classes import ClassNames
 from clipcause.check import parameters
-from clipcause.config import parse, splits
+from clipcause.config import parse
 from clipcause.config import read as read_parameters
+from clipcause.prune import rules
 from tests.documents import ROOT, Block, blocks, exists, inline, pages
 from tests.test_docs_tutorial import PAGE as TUTORIAL
 
@@ -142,10 +143,10 @@ def groups(content: dict[str, Any], where: str) -> None:
     items = {**parameters.ITEMS, **parameters.FREE}
     for name, values in content.items():
         assert name in parameters.KNOWN, f"{where}: {name}"
-        if name == splits.SECTION:
+        if name == rules.SECTION:
             for key, rule in values.items():
                 if rule["rule"] != "band":  # of the example in extend.md, which its own test tries
-                    splits.parse_rule(rule, f"{where}: {key}")
+                    rules.parse(rule, f"{where}: {key}")
         elif name in items:
             for key, item in values.items():
                 parse(item, items[name], f"{where}: {name}.{key}")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from clipcause.config import layout, other_scores, splits
+from clipcause.config import layout, other_scores
 from clipcause.data import dataset
 from clipcause.embed import checkpoint, embedding, embeddings, projection
-from clipcause.prune import split
+from clipcause.prune import rules, split
 from clipcause.runtime import atomic
 from clipcause.runtime import shard_cache as cache
 from clipcause.search import scores
@@ -251,9 +251,9 @@ def test_names_that_do_not_exist(here):
         stage.main("pixel")
     learning_study.change(here, splits={"x": HULL | {"scores": "pixel"}})
     with pytest.raises(ValueError, match=r"x\.scores: unknown scores 'pixel'; .*'pixels'"):
-        splits.load("x")
+        rules.load("x")
     with pytest.raises(ValueError, match=r"x\.scores: unknown parameter"):
-        splits.parse_rule({**HULL, "rule": "random", "scores": "pixels"}, "x")
+        rules.parse({**HULL, "rule": "random", "scores": "pixels"}, "x")
 
 
 def test_scores_that_are_not_there_or_of_another_pool(here):

@@ -12,8 +12,7 @@ from clipcause.embed.projection import Projection, project, signs
 from clipcause.runtime import code as imports
 from tests.real_images import drawings
 
-# how images are read, kept and shared out, which hashes of shards and versions stand for; and how
-# `clipcause.prune.rules` chooses rows, which no sign is made by
+# how images are read, kept and shared out, which hashes of shards and versions stand for
 PLUMBING = (
     "clipcause.runtime.atomic",
     "clipcause.runtime.shard_cache",
@@ -21,7 +20,6 @@ PLUMBING = (
     "clipcause.runtime.engine.",
     "clipcause.config.",
     "clipcause.runtime.progress",
-    "clipcause.prune.selection",
     "clipcause.config.versions",
 )
 GAMMA, LAST = 0x9E3779B97F4A7C15, 2**64 - 1

@@ -15,9 +15,9 @@ import pytest
 from clipcause.config import layout
 from clipcause.config.report import Report
 from clipcause.config.runs import Run
-from clipcause.config.splits import parse_rule
 from clipcause.evaluate import predictions
 from clipcause.prune import split
+from clipcause.prune.rules import parse as parse_rule
 from clipcause.report import (
     charts,
     conditions,

@@ -10,7 +10,7 @@ import yaml
 
 from clipcause.config import section
 from clipcause.config.report import Report
-from clipcause.prune import domain_rules
+from clipcause.prune.rules import domain as domain_rule
 from clipcause.report import bias, charts, domain_charts, domains, series
 from stages.report import collect
 from tests.report_study import CLASSES, RUNS, SPLITS, write_study
@@ -39,9 +39,9 @@ def chosen(entry, base, labels):
     base_N = np.isin(np.arange(len(answer_N)), np.asarray(base))
     if "mix" in entry:
         ratio = dict(enumerate(entry["mix"].values()))
-        kept_N = domain_rules.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
+        kept_N = domain_rule.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
     else:
-        kept_N = domain_rules.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
+        kept_N = domain_rule.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
     return np.flatnonzero(kept_N)
 
 
@@ -50,7 +50,7 @@ def facts(entry, base, labels):
     base_N = np.isin(np.arange(len(labels)), np.asarray(base))
     kept_N = np.isin(np.arange(len(labels)), chosen(entry, base, labels))
     count = {
-        moment: domain_rules.counts(of_N, answers(labels), NAMES)
+        moment: domain_rule.counts(of_N, answers(labels), NAMES)
         for moment, of_N in (("before", base_N), ("after", kept_N))
     }
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipcause.config.splits import parse_rule
+from clipcause.prune.rules import parse
 from clipcause.prune.split import from_rows
 from clipcause.report import charts, matrix, matrix_charts, similarity_page, study, table
 from clipcause.report.study import Study
@@ -25,7 +25,7 @@ def read(path):
 
 def removing(base, of, total=100):
     """A study's part that the overlaps are of: splits by the rows that they removed."""
-    rules = {name: parse_rule({**RANDOM, "base": base[name], "seed": 0}, name) for name in of}
+    rules = {name: parse({**RANDOM, "base": base[name], "seed": 0}, name) for name in of}
     made = object.__new__(Study)
     splits = {name: from_rows(np.arange(total)) for name in set(base.values())}
     for name, gone in of.items():

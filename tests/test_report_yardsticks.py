@@ -18,7 +18,6 @@ from clipcause.report import (
     pictures,
     published,
     study,
-    words,
     yardsticks,
 )
 from clipcause.search import scores
@@ -153,8 +152,8 @@ def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
 
 
 def test_words_name_the_yardstick(here):
-    assert words.rule(here.rules["other"]).endswith("measured by the yardstick broad")
-    assert "yardstick" not in words.rule(here.rules["hull"])
+    assert here.rules["other"].sentence().endswith("measured by the yardstick broad")
+    assert "yardstick" not in here.rules["hull"].sentence()
     assert "measured by the yardstick broad" in definitions.part(here, section("report", Report))
     kind = published.counterpart(here, ["sketch"])
     assert kind is not None

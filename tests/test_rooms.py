@@ -22,12 +22,12 @@ ARROWS = {
     "captions": {"data", "embed"},
     "icons": {"captions"},
     "data": {"captions", "embed", "icons", "prune", "search"},
-    "embed": {"data", "prune"},
+    "embed": {"data"},
     "search": {"captions", "data", "embed", "prune"},
-    "prune": {"captions", "data", "evaluate", "stats"},
+    "prune": {"captions", "data", "embed", "evaluate", "search", "stats"},
     "train": {"captions", "data", "embed", "evaluate", "prune"},
     "evaluate": {"captions", "data", "embed", "prune", "stats", "train"},
-    "check": {"data"},
+    "check": {"data", "prune"},
     "report": {"captions", "data", "embed", "evaluate", "icons", "prune", "search", "stats"},
 }
 FREE = {"config", "runtime"}

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.config import layout, other_scores, parse, roles, splits, study, unknown
+from clipcause.config import layout, other_scores, parse, roles, study, unknown
 from clipcause.config.report import FIRST
 from clipcause.config.runs import ALL, Run, learns_beyond
 from clipcause.config.train import Train
 
 RESERVED = {
     "datasets": {"catalogue", "checked", "classes", "code", "icons", "none", "raw", "tests"},
-    "runs": {splits.NONE},
+    "runs": {layout.NONE},
     other_scores.SECTION: {other_scores.NONE},
 }
 BY = "by"  # the folder of the embeddings by another encoder
@@ -44,7 +44,7 @@ def check(content: Mapping[str, Any], path: Path) -> None:
         for name, entry in content[kind].items():
             split_of(entry, content, f"{path}: {kind}.{name}")
     for name, entry in content.get("domains", {}).items():
-        if name == splits.NONE:
+        if name == layout.NONE:
             raise ValueError(f"{path}: domains.{name}: the name is taken; choose another")
         for slot in ("first", "second"):
             if entry[slot] not in data:
@@ -60,7 +60,7 @@ def check_runs(content: Mapping[str, Any], path: Path) -> None:
     for name, values in content["runs"].items():
         where = f"{path}: runs.{name}"
         entry = parse(values, Run, where)
-        if entry.split == splits.NONE and not (
+        if entry.split == layout.NONE and not (
             entry.objective == "supervised" or entry.is_published
         ):
             raise unknown("split", entry.split, content["splits"], f"{where}.split")
@@ -84,7 +84,7 @@ def check_text(
     if "text_from" not in values:  # the graph needs the slot in every item
         raise ValueError(f"{where}: text_from is missing: another run, or none")
     given = values["text_from"]
-    if given == splits.NONE:
+    if given == layout.NONE:
         return
     if given == name:
         raise ValueError(f"{where}.text_from: a run cannot take its own text tower")
@@ -105,18 +105,18 @@ def check_encoder(content: Mapping[str, Any], path: Path) -> None:
         raise ValueError(f"{path}: encoder.name: {BY!r} is taken; choose another")
     if entry["run"] not in runs:
         raise unknown("run", entry["run"], runs, f"{path}: encoder.run")
-    beyond = learns_beyond(entry["run"], runs, (splits.NONE, splits.ALL))
+    beyond = learns_beyond(entry["run"], runs, (layout.NONE, layout.ALL))
     if beyond is not None:
         run, split = beyond
         raise ValueError(
             f"{path}: encoder.run: {run} learns from the split {split}, which is made of "
             f"embeddings, and so of the encoder: a circle; take a run whose split is "
-            f"{splits.ALL} or {splits.NONE}"
+            f"{layout.ALL} or {layout.NONE}"
         )
 
 
 def split_of(entry: Mapping[str, Any], content: Mapping[str, Any], where: str) -> None:
     """Raise where an entry's split is neither `none` nor one that there is."""
-    known = (*content["splits"], *splits.BASES)
-    if entry["split"] not in (splits.NONE, *known):
+    known = (*content["splits"], *layout.BASES)
+    if entry["split"] not in (layout.NONE, *known):
         raise unknown("split", entry["split"], known, f"{where}.split")

@@ -14,7 +14,6 @@ from clipcause.config import (
     other_scores,
     parse,
     read,
-    splits,
     unknown,
 )
 from clipcause.config.datasets import Dataset, Prepare, Test, check_tests
@@ -37,6 +36,7 @@ from clipcause.config.runs import Run
 from clipcause.config.similarity import Similarity
 from clipcause.config.train import Train, divided
 from clipcause.config.versions import Versions
+from clipcause.prune import rules
 
 SECTIONS: dict[str, type[Strict]] = {
     "versions": Versions,
@@ -69,7 +69,7 @@ FREE: dict[str, type[Strict]] = {
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
-NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, splits.SECTION)
+NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, rules.SECTION)
 KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 # names that sections had, and what takes their place
 RENAMED = {"yardsticks": "this section is called scores now"}
@@ -89,7 +89,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
-    named = (*ITEMS, *FREE, splits.SECTION, exports.SECTION)
+    named = (*ITEMS, *FREE, rules.SECTION, exports.SECTION)
     item_names.check({name: content.get(name) for name in named}, path)
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
@@ -102,7 +102,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
             parse(values, model, f"{path}: {name}.{key}")
     check_tests(content, str(path))
     check_loaders(content, path)
-    splits.load_all(path)
+    rules.load_all(path)
     exports.load_all(path)
     if here:
         check_classes(content, path)

@@ -5,12 +5,13 @@ parameters re-runs that stage and no other.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 FILE = Path("params.yaml")
 
@@ -59,8 +60,20 @@ def parse(values: Any, model: type[Model], where: str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [_explain(problem, model, where) for problem in error.errors()]
-        raise ValueError("; ".join(lines)) from None
+        raise ValueError("; ".join(problems(error, model, where))) from None
+
+
+def problems(
+    error: ValidationError, model: type[BaseModel], where: str, *, skip: int = 0
+) -> list[str]:
+    """What is wrong with the values of a ``model``, a line a problem, in this project's words.
+
+    ``skip``: how many parts of every problem's place are no keys.
+    """
+    return [
+        _explain({**problem, "loc": problem["loc"][skip:]}, model, where)
+        for problem in error.errors()
+    ]
 
 
 def section(name: str, model: type[Model], path: Path = FILE) -> Model:
@@ -82,14 +95,15 @@ def item(name: str, key: str, model: type[Model], path: Path = FILE) -> Model:
 def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join([where, *location]) if location else where
-    if problem["type"] == "extra_forbidden":
-        owner = _owner(model, problem["loc"][:-1])
-        if now := getattr(owner, "renamed", {}).get(location[-1]):
+    if problem["type"] in ("extra_forbidden", "missing"):
+        owner = _owner(model, location[:-1])
+        fields = _fields(owner) if owner else {}
+        if problem["type"] == "missing":
+            said = fields[location[-1]].description if location[-1] in fields else None
+            return f"{key}: missing: {said}" if said else f"{key}: missing"
+        if owner and (now := owner.renamed.get(location[-1])):
             return f"{key}: {now}"
-        known = owner.model_fields if owner else ()
-        return f"{key}: unknown parameter; {nearest(location[-1], known)}"
-    if problem["type"] == "missing":
-        return f"{key}: missing"
+        return f"{key}: unknown parameter; {nearest(location[-1], fields)}"
     if problem["type"] == "literal_error":
         given = str(problem["input"])
         valid = [word.strip(" '") for word in problem["ctx"]["expected"].split(",")]
@@ -100,12 +114,17 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
     return f"{key}: {problem['msg']} (got {problem['input']!r})"
 
 
-def _owner(model: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel] | None:
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model as a file names them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _owner(model: type[BaseModel], location: Sequence[str]) -> type[Strict] | None:
     """The model that lies at ``location`` below ``model``, where that is a plain nesting."""
     for part in location:
-        field = model.model_fields.get(str(part))
+        field = _fields(model).get(part)
         annotation = field.annotation if field else None
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return None
         model = annotation
-    return model
+    return model if issubclass(model, Strict) else None

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from clipcause.config import FILE, Strict, item, read, unknown
-from clipcause.config.splits import BASES
-from clipcause.config.splits import SECTION as SPLITS
+from clipcause.config.layout import BASES
 
 SECTION = "exports"
+SPLITS = "splits"
 
 
 class Export(Strict):

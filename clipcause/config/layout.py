@@ -7,6 +7,9 @@ RAW_WORDNET = Path("data/raw/wordnet.tgz")
 POOL = "pool"  # the data set that a study prunes; a study has one
 SPLITS = Path("splits")
 TESTS = "tests"  # the folder of the data sets that models are tested on
+NONE = "none"  # what a slot names that is not used; there is an empty artifact of that name
+ALL = "all"  # the split of all rows, which every data set has
+BASES = (ALL, "dedup")  # splits that no rule chose: `prepare` and `deduplicate` write them
 
 
 def raw(name: str) -> Path:

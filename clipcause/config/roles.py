@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clipcause.config import domains, layout, other_scores, splits
+from clipcause.config import domains, layout, other_scores
 
 ALIKE = (
     "then every threshold is the similarity to the pool's own nearest image, and hull pruning "
@@ -33,12 +33,12 @@ def check_split(name: str, content: Mapping[str, Any], where: str) -> None:
 
     How near its rows are to the test images is measured for splits: the report takes that one's.
     """
-    rules = content[splits.SECTION].values()
-    if name in splits.BASES and not any(
-        (one["rule"], one["base"]) == (splits.NONE, name) for one in rules
+    rules = content["splits"].values()
+    if name in layout.BASES and not any(
+        (one["rule"], one["base"]) == (layout.NONE, name) for one in rules
     ):
         raise ValueError(
             f"{where}.split: how near {name} is to the test images is measured for an entry of "
-            f"{splits.SECTION} alone; add one of the same rows, `full: {{rule: none, base: {name}, "
-            "of: none, with: none}`"
+            f"splits alone; add one of the same rows, `full: {{rule: none, base: {name}, of: none, "
+            "with: none}`"
         )

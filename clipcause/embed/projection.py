@@ -24,8 +24,7 @@ from clipcause.config.engine import Engine
 from clipcause.data.manifest import Manifest
 from clipcause.embed import ahead, pixels
 from clipcause.embed.pixels import View
-from clipcause.prune import rules
-from clipcause.runtime import atomic
+from clipcause.runtime import atomic, splitmix64
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import shardwise
 
@@ -71,7 +70,7 @@ class Projection:
 
 def signs(seed: int, pixels: int, dim: int) -> Float32[np.ndarray, "P D"]:
     """1 or -1 by the first bit of SplitMix64's words, row by row."""
-    words = rules.mixed(seed, np.arange(pixels * dim))
+    words = splitmix64.outputs(seed, np.arange(pixels * dim))
     return np.where(words >> np.uint64(63), np.float32(1), np.float32(-1)).reshape(pixels, dim)
 
 

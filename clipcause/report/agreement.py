@@ -14,9 +14,12 @@ import numpy as np
 from jaxtyping import UInt
 
 from clipcause.config import FILE, other_scores, read
+from clipcause.config.layout import NONE
 from clipcause.config.other_scores import MAIN, OtherScores
-from clipcause.config.splits import NONE, Hull, Ranked, Rule, Scored
 from clipcause.prune import split
+from clipcause.prune.by_similarity import Ranked, Scored
+from clipcause.prune.rule import Rule
+from clipcause.prune.rules.hull import Hull
 from clipcause.prune.selection import BLOCK, ascending, smallest
 from clipcause.prune.split import Split
 from clipcause.report import measured, words

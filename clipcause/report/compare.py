@@ -22,11 +22,12 @@ import pyarrow.parquet as pq
 import yaml
 from jaxtyping import Bool
 
-from clipcause.config import FILE, layout, nearest, parse, section, splits, study, unknown
+from clipcause.config import FILE, layout, nearest, parse, section, study, unknown
 from clipcause.config.report import Report
 from clipcause.config.runs import NONE, Run, of_today
 from clipcause.data import manifest
 from clipcause.evaluate import predictions
+from clipcause.prune import rules as prune_rules
 from clipcause.report import comparisons
 from clipcause.report.conditions import Condition, group, on_splits
 from clipcause.report.table import points
@@ -73,9 +74,9 @@ class Place:
     @cached_property
     def conditions(self) -> dict[str, Condition]:
         """The conditions that the report makes of the runs."""
-        entries = self.content.get(splits.SECTION) or {}
+        entries = self.content.get(prune_rules.SECTION) or {}
         rules = {
-            str(name): splits.parse_rule(entry, f"{self.where}: {splits.SECTION}.{name}")
+            str(name): prune_rules.parse(entry, f"{self.where}: {prune_rules.SECTION}.{name}")
             for name, entry in entries.items()
         }
         adds = (self.content.get("train") or {}).get("add_reference", True)
@@ -259,7 +260,7 @@ def _of_condition(name: str, place: Place) -> tuple[str, ...]:
             f"{place.where}: several conditions were trained on split {name!r}; name one of "
             f"{', '.join(map(repr, on))}, or a run"
         )
-    if name in (place.content.get(splits.SECTION) or {}):
+    if name in (place.content.get(prune_rules.SECTION) or {}):
         raise ValueError(f"{place.where}: no run was trained on split {name!r}")
     raise ValueError(
         f"{place.where}: unknown run, condition or split {name!r}; "

@@ -3,9 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from clipcause.config import nearest, splits
+from clipcause.config import layout, nearest
 from clipcause.config.runs import NONE, Run
-from clipcause.config.splits import Rule
+from clipcause.prune.rule import Rule
+from clipcause.prune.rules.none import Everything
+from clipcause.prune.rules.random import Random
 from clipcause.report import factors
 
 
@@ -88,7 +90,7 @@ def on_splits(runs: Mapping[str, Run], rules: Mapping[str, Rule], encoder: str) 
     """
     found = {}
     for name, run in runs.items():
-        if run.split not in splits.BASES:
+        if run.split not in layout.BASES:
             found[name] = run
         elif name != encoder or any(is_whole(rule, run.split) for rule in rules.values()):
             found[name] = run.model_copy(update={"split": same_rows(run.split, rules)})
@@ -97,7 +99,7 @@ def on_splits(runs: Mapping[str, Run], rules: Mapping[str, Rule], encoder: str) 
 
 def is_whole(rule: Rule, base: str) -> bool:
     """Whether a split is all of a base."""
-    return isinstance(rule, splits.Everything) and rule.base == base
+    return isinstance(rule, Everything) and rule.base == base
 
 
 def same_rows(base: str, rules: Mapping[str, Rule]) -> str:
@@ -121,13 +123,11 @@ def twins(rules: Mapping[str, Rule], sizes: Mapping[str, int]) -> dict[str, tupl
     A random split of nobody's size is left out.
     """
     chosen = {
-        name: rule
-        for name, rule in rules.items()
-        if not isinstance(rule, splits.Random | splits.Everything)
+        name: rule for name, rule in rules.items() if not isinstance(rule, Random | Everything)
     }
     found = {}
     for name, rule in rules.items():
-        if not isinstance(rule, splits.Random):
+        if not isinstance(rule, Random):
             continue
         of = {
             other: None

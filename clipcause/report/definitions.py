@@ -3,7 +3,7 @@
 from html import escape
 
 from clipcause.config.report import Report
-from clipcause.report import words
+from clipcause.prune import rules
 from clipcause.report.markup import data_table, details, table_row
 from clipcause.report.study import Study
 
@@ -19,7 +19,7 @@ def part(study: Study, parameters: Report) -> str:
         removed = card.get("removed_per_test") or {}
         each = ", ".join(f"{test} {removed[test]:,}" for test in study.tests if test in removed)
         cells = [
-            f'<span class="text">{escape(words.rule(rule))}</span>',
+            f'<span class="text">{escape(rule.sentence())}</span>',
             f"{escape(rule.base)}, {len(base):,}",
             f"{len(study.splits[name]):,}",
             f"{len(base) - len(study.splits[name]):,}",
@@ -59,22 +59,9 @@ def _trained(study: Study, run: str) -> str:
 
 
 def _definitions(parameters: Report) -> str:
+    by_rules = (term for rule in rules.RULES.models.values() for term in rule.terms)
     terms = {
-        "hull": (
-            "Hull pruning, margin",
-            "For a test image t, s(t, R) is its cosine similarity to the nearest image of the "
-            "reference R. The margin of a pool image x is the largest s(t, x) − s(t, R); x is "
-            "removed if that is above the split's delta. With delta 0, as where none is named, no "
-            "test image has a nearer neighbour in split and reference than it has in the "
-            "reference; a positive delta leaves images that are nearer by at most delta. A split "
-            "that names a yardstick is measured by that one's encoder and reference instead: for "
-            "it all this holds by these, not by the study's own.",
-        ),
-        "twin": (
-            "Random split of the same size",
-            "A uniform sample of the same base with as many rows. What the smaller size costs is "
-            "in both; the difference is what the choice of rows did, and the noise of training.",
-        ),
+        **{term.key: (term.title, term.meaning) for term in by_rules},
         "interval": (
             "Intervals",
             "Of differences: paired bootstrap over test images, and over runs where both sides "

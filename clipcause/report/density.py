@@ -15,9 +15,10 @@ import numpy as np
 
 from clipcause.config import FILE, layout
 from clipcause.config import study as names
+from clipcause.config.layout import NONE
 from clipcause.config.report import Report
-from clipcause.config.splits import NONE, Hull
 from clipcause.prune import split
+from clipcause.prune.rules.hull import Hull
 from clipcause.prune.split import Split
 from clipcause.report.series import Rows
 from clipcause.report.statistics import paired_bootstrap

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from clipcause.config.splits import ByDomain
+from clipcause.prune.rules.domain import ByDomain
 from clipcause.report import charts, domain_charts, series
 from clipcause.report.content import Content
 from clipcause.report.markup import chip, data_table, key, panels, paragraph, table_row

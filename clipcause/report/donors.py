@@ -10,12 +10,11 @@ import numpy as np
 
 from clipcause.config import FILE, layout, read
 from clipcause.config.runs import NONE
-from clipcause.config.splits import Everything
 from clipcause.embed import checkpoint
 from clipcause.prune import members, split
 from clipcause.prune.members import Members
+from clipcause.prune.rules.none import Everything
 from clipcause.prune.split import Split
-from clipcause.report import classwise
 from clipcause.report.markup import data_table, details, table_row
 from clipcause.report.study import Study
 from clipcause.runtime import atomic
@@ -41,7 +40,8 @@ def seen(study: Study) -> Seen:
         if data is None:
             found[run, entry.text_from] = None
             continue
-        by = classwise.by(study.rules[entry.split])
+        by = study.rules[entry.split].classes_by
+        assert by is not None  # a trimmed tail is one of classes
         if by not in members_of:
             members_of[by] = _members(study, by)
         rows, has_reference = data

@@ -8,7 +8,7 @@ from clipcause.captions import frequency
 from clipcause.captions.frequency import Frequency
 from clipcause.config import FILE, layout, read
 from clipcause.prune.split import Split
-from clipcause.report import classwise, corpora
+from clipcause.report import corpora
 from clipcause.report.corpora import Corpora, Rows
 from clipcause.report.series import GREY, colours, free
 from clipcause.report.study import Study
@@ -46,11 +46,11 @@ def load(study: Study, path: Path = FILE) -> Frequencies | None:
     if name is None or not (folder / frequency.COUNTS).exists():
         return None
     known = frequency.read(folder)
-    chosen = {one: rule for one, rule in study.rules.items() if classwise.is_classwise(rule)}
+    chosen = {one: rule for one, rule in study.rules.items() if rule.classes_by is not None}
     counted: dict[str, Corpora] = {}
     unlisted: dict[str, int] = {}
     for by in ("mention", "label"):
-        names = [one for one, rule in chosen.items() if classwise.by(rule) == by]
+        names = [one for one, rule in chosen.items() if rule.classes_by == by]
         needed = dict.fromkeys([*names, *(chosen[one].base for one in names)])
         splits: dict[str, Split] = {one: study.splits[one] for one in needed}
         if by == "mention":
@@ -67,7 +67,7 @@ def load(study: Study, path: Path = FILE) -> Frequencies | None:
     sources = dict(first)
     for one, rule in chosen.items():
         if rule.rule not in SAME_ORDER:
-            sources[one] = counted[classwise.by(rule)][one]
+            sources[one] = counted[str(rule.classes_by)][one]
     shown = dict(list(sources.items())[:MOST_SOURCES])
     curves, looks = _panels(first, study, counted)
     return Frequencies(
@@ -90,10 +90,9 @@ def _panels(
         CORPORA: {one: (found, "corpus") for one, found in first.items()}
     }
     for one, rule in study.rules.items():
-        if not classwise.is_classwise(rule):
+        if (by := rule.classes_by) is None:
             continue
-        by = classwise.by(rule)
-        title = f"{classwise.panel(rule)}, of {rule.base}, by {by}"
+        title = f"{rule.panel}, of {rule.base}, by {by}"
         panel = panels.setdefault(title, {})
         panel.setdefault(rule.base, (counted[by][rule.base], "base"))
         panel[one] = (counted[by][one], "corpus")

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
 
+from clipcause.config.layout import NONE
 from clipcause.config.report import Report
-from clipcause.config.splits import NONE, Hull
 from clipcause.data.manifest import Manifest
 from clipcause.icons import catalogue
+from clipcause.prune.rules.hull import Hull
 from clipcause.report import pictures
 from clipcause.report.album import Album
 from clipcause.report.decimals import fixed

@@ -13,8 +13,9 @@ from typing import Any
 
 from clipcause.config import layout
 from clipcause.config.runs import NONE
-from clipcause.config.splits import Scale, TrimTail
 from clipcause.evaluate import predictions
+from clipcause.prune.rules.scale import Scale
+from clipcause.prune.rules.trim_tail import TrimTail
 from clipcause.report import factors
 from clipcause.report.conditions import Condition
 from clipcause.report.series import GREY, colours, free

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from clipcause.config import layout, other_scores
 from clipcause.config.other_scores import MAIN, NONE, OtherScores
-from clipcause.config.splits import Rule, Scored
 from clipcause.embed import embeddings
 from clipcause.embed.embeddings import Embeddings
+from clipcause.prune.by_similarity import Scored
+from clipcause.prune.rule import Rule
 from clipcause.report.study import Study
 from clipcause.search import scores
 from clipcause.search.scores import Scores

@@ -6,7 +6,8 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from clipcause.config.splits import Hull, Ranked
+from clipcause.prune.by_similarity import Ranked
+from clipcause.prune.rules.hull import Hull
 from clipcause.report import (
     bias_page,
     charts,

@@ -5,7 +5,8 @@ A line is of one kind of model and one base; runs with the reference added are a
 
 from typing import Any
 
-from clipcause.config.splits import Scale, TrimTail
+from clipcause.prune.rules.scale import Scale
+from clipcause.prune.rules.trim_tail import TrimTail
 from clipcause.report.imbalance import (
     CORR_ACC,
     CORR_PRED,

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from clipcause.config import layout
-from clipcause.config.splits import Hull
 from clipcause.data import duplicates as stored
 from clipcause.embed.embeddings import Embeddings
 from clipcause.prune import split
+from clipcause.prune.rules.hull import Hull
 from clipcause.prune.split import Split
 from clipcause.report import measured
 from clipcause.report.measured import Measured

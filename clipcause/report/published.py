@@ -6,7 +6,9 @@ from pathlib import Path
 import yaml
 
 from clipcause.config import Strict, parse
-from clipcause.config.splits import NONE, Everything, Hull
+from clipcause.config.layout import NONE
+from clipcause.prune.rules.hull import Hull
+from clipcause.prune.rules.none import Everything
 from clipcause.report.conditions import Condition
 from clipcause.report.study import Study
 

@@ -14,14 +14,15 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float64, Int64
 
-from clipcause.config import FILE, layout, parse, read, splits, study
+from clipcause.config import FILE, layout, parse, read, study
 from clipcause.config.runs import NONE, Run
-from clipcause.config.splits import Rule
 from clipcause.data import manifest
 from clipcause.data.manifest import Manifest
 from clipcause.embed import checkpoint
 from clipcause.evaluate import predictions
+from clipcause.prune import rules as prune_rules
 from clipcause.prune import split
+from clipcause.prune.rule import Rule
 from clipcause.prune.split import Split
 from clipcause.report import retrieved
 from clipcause.report.conditions import Condition, group, on_splits, twins
@@ -31,7 +32,7 @@ from clipcause.search import gap, scores
 from clipcause.search.scores import Scores
 
 TOP = 5
-MADE_BY = {splits.ALL: f"prepare@{layout.POOL}", "dedup": "deduplicate"}  # splits without a rule
+MADE_BY = {layout.ALL: f"prepare@{layout.POOL}", "dedup": "deduplicate"}  # splits without a rule
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def load(path: Path = FILE) -> Study:
     Raises ``FileNotFoundError`` with the file and the stage that makes it, and ``ValueError`` where
     artifacts do not fit each other.
     """
-    names, rules = study.suite(path), splits.load_all(path)
+    names, rules = study.suite(path), prune_rules.load_all(path)
     encoder, trained = study.encoder(path)
     runs = on_splits(load_runs(path), rules, trained)
     pool, reference = _manifest(layout.POOL), _manifest(study.name("reference", path))

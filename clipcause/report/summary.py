@@ -6,13 +6,15 @@ report compares; one that has only its own interval for it is called so. Nothing
 
 from collections.abc import Mapping, Sequence
 
-from clipcause.config.splits import NONE, Hull, Ranked
+from clipcause.config.layout import NONE
+from clipcause.prune.by_similarity import Ranked
+from clipcause.prune.rules.hull import Hull
 from clipcause.report.comparisons import Compared, family
 from clipcause.report.content import Content
 from clipcause.report.statistics import LEVEL, Interval
 from clipcause.report.study import Study
 from clipcause.report.table import Line, percent, points, signed
-from clipcause.report.words import by_yardstick, listed, rule
+from clipcause.report.words import listed
 from clipcause.stats.decomposition import Explained
 
 NAMED = 6  # conditions that a sentence names; of more it says how many
@@ -206,8 +208,8 @@ def _split(study: Study, line: Line, found: Told) -> str:
     gone = len(study.base_of(one.split)) - line.rows
     text = f"“{one.name}”"
     if not isinstance(chosen, Hull):
-        text += f" ({rule(chosen)})"
-    elif by := by_yardstick(chosen):
+        text += f" ({chosen.sentence()})"
+    elif by := chosen.measured():
         text += f"{by},"
     text += f" lacks {gone:,} images ({percent(gone / (gone + line.rows))})"
     own = _own(study, line)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clipcause.config import splits
+from clipcause.config import layout
 from clipcause.config.report import Report
+from clipcause.prune.rules.none import Everything
 from clipcause.report import classwise
 from clipcause.report.conditions import Condition
 from clipcause.report.decimals import fixed
@@ -124,14 +125,14 @@ def _other_base(study: Study, lines: list[Line]) -> str:
     bases = {
         rule.base
         for rule in rules.values()
-        if not isinstance(rule, splits.Everything | None)
+        if not isinstance(rule, Everything | None)
         and not classwise.is_classwise(rule)
-        and rule.base in splits.BASES
+        and rule.base in layout.BASES
     }
     text = ""
     for line in lines:
         one, rule = line.condition, rules[line.condition.name]
-        if isinstance(rule, splits.Everything) and bases - {rule.base}:
+        if isinstance(rule, Everything) and bases - {rule.base}:
             what = "also the encoder, " if study.is_encoder(one) else ""
             rest = (
                 "trained on the pool before de-duplication; the pruned splits were made after it"

@@ -1,0 +1,70 @@
+"""The prune rules, a module each: parameters, decision, and the sentence that the report says.
+
+A rule is a subclass of ``clipcause.prune.rule.Rule`` in a module of this folder; adding the file is
+enough. Here are the union of all of them, told apart by ``rule``, and the section ``splits``.
+"""
+
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+from clipcause.config import FILE, kinds, read, unknown
+from clipcause.config.layout import BASES, NONE
+from clipcause.prune.rule import Rule
+
+SECTION = "splits"
+RULES = kinds.find(__name__, iter_modules(__path__), Rule, "rule")
+
+
+def parse(values: Any, where: str) -> Rule:
+    """One item of the section as the model of its rule."""
+    return RULES.parse(values, where)
+
+
+def load(name: str, path: Path = FILE) -> Rule:
+    """The rule of one split, checked together with the names that it refers to.
+
+    Raises ``ValueError`` for an unknown split, rule, parameter, test set or referenced split, with
+    the nearest valid name.
+    """
+    content = read(path)
+    items = content.get(SECTION)
+    if not isinstance(items, dict) or name not in items:
+        raise unknown("split", name, items if isinstance(items, dict) else (), f"{path}: {SECTION}")
+    where = f"{path}: {SECTION}.{name}"
+    if name in (NONE, *BASES):
+        raise ValueError(f"{where}: the name is taken; choose another")
+    rule = parse(items[name], where)
+    rule.check(content, where, str(path))
+    for slot, other in (("base", rule.base), ("of", rule.of), ("with", rule.with_)):
+        if other == NONE and slot != "base":
+            continue
+        if other == name:
+            raise ValueError(f"{where}.{slot}: a split cannot refer to itself")
+        if other not in (known := (*items, *BASES)):
+            raise unknown("split", other, known, f"{where}.{slot}")
+    return rule
+
+
+def load_all(path: Path = FILE) -> dict[str, Rule]:
+    """The rules of all splits. Splits that refer to each other in a circle are an error."""
+    items = read(path).get(SECTION)
+    if not isinstance(items, dict) or not items:
+        raise ValueError(f"{path}: section {SECTION!r} is missing or empty")
+    rules = {name: load(name, path) for name in items}
+    walked: set[str] = set()
+    for name in rules:
+        _walk(rules, [name], walked, f"{path}: {SECTION}.{name}")
+    return rules
+
+
+def _walk(rules: dict[str, Rule], trail: list[str], walked: set[str], where: str) -> None:
+    """Follow what the last split of the trail refers to; ``walked`` has no circles behind it."""
+    rule = rules[trail[-1]]
+    for other in dict.fromkeys((rule.base, rule.of, rule.with_)):
+        if other in (NONE, *BASES) or other in walked:
+            continue
+        if other in trail:
+            raise ValueError(f"{where}: refers to itself: {' -> '.join([*trail, other])}")
+        _walk(rules, [*trail, other], walked, where)
+    walked.add(trail[-1])

@@ -1,0 +1,1 @@
+../../clipcause/prune/domain_learning.py

@@ -1,1 +1,0 @@
-../../clipcause/config/other_scores.py

@@ -1,1 +1,0 @@
-../../clipcause/prune/classwise.py

@@ -1,1 +1,0 @@
-../../clipcause/prune/domain_rules.py

@@ -1,1 +1,0 @@
-../../clipcause/config/domain_rule.py
