@@ -219,7 +219,7 @@ def test_the_manifest_of_other_shards_is_an_error(tmp_path):
     make_dataset(tmp_path / "a", items=[sample(0), sample(1), sample(2)])
     make_dataset(tmp_path / "b", items=[sample(0), sample(2), sample(1)])
     (tmp_path / "a" / "00000.tar").write_bytes((tmp_path / "b" / "00000.tar").read_bytes())
-    with pytest.raises(ValueError, match=r"00000\.tar: image 2 has key"):
+    with pytest.raises(ValueError, match=r"00000\.tar: set:icon-1: the image is not the one"):
         list(dataset.read(tmp_path / "a").images())
 
 
@@ -238,12 +238,9 @@ def rewritten(manifest, members):
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        (["set:icon-0.png", "set:icon-2.png"], "image 2 has key 'set:icon-2', the manifest says"),
-        (["set:icon-0.png"], "1 images, the manifest has 3 rows; the first without .*icon-1"),
-        (
-            [f"set:icon-{n}.png" for n in range(4)],
-            r"image 4 has key .* says '\(nothing\)' \(3 rows",
-        ),
+        (["set:icon-0.png", "set:icon-2.png"], "set:icon-1: the image is not the one"),
+        (["set:icon-0.png"], "set:icon-1: the image is not the one"),
+        ([f"set:icon-{n}.png" for n in range(4)], "set:icon-1: the image is not the one"),
     ],
 )
 def test_members_that_do_not_fit_the_manifest_are_named(tmp_path, members, message):

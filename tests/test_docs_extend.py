@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clones import copy
 from tests.documents import ROOT, Block, blocks
-from tests.test_docs_tutorial import copied
 
 PAGE = ROOT / "docs/extend.md"
 CODE = [block for block in blocks(PAGE) if block.kind in ("diff", "python")]
@@ -31,7 +31,7 @@ def apply(block: Block, folder: Path) -> None:
 def extended(tmp_path_factory):
     folder = tmp_path_factory.mktemp("extend") / "clone"
     folder.mkdir()
-    copied(folder)
+    copy(folder)
     for block in CODE:
         if block.kind == "diff":
             apply(block, folder)

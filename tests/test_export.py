@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from webdataset.compat import WebDataset
@@ -17,7 +19,7 @@ from webdataset.compat import WebDataset
 from clipcause.config import layout
 from clipcause.config.datasets import Limits
 from clipcause.config.exports import Export, load, load_all
-from clipcause.data import dataset, exports, in_place, samples, shards
+from clipcause.data import dataset, exports, in_place, member_index, samples, shards
 from clipcause.data.shards import Shard
 from clipcause.data.sources import webdataset
 from clipcause.prune import split
@@ -197,20 +199,21 @@ def pool_in_place(place):
     place.mkdir()
     parts, number = [], 0
     for name, dropped in (("a.tar", "000000001"), ("b.tar", None)):
-        path, rows = place / name, []
+        path, rows, places = place / name, [], []
         with shards.ShardWriter(path) as tar:
             for index in range(3):
                 number += 1
                 key, image = f"00000000{index}", f"image {number}".encode()
                 facts = {"uid": f"{number:032x}", "url": f"https://example.org/{number}"}
-                tar.add(key, "jpg", image, "as downloaded", None, facts)
+                where = tar.add(key, "jpg", image, "as downloaded", None, facts)
                 row = (key, dataset.uid(image), f"source {number}", f"caption {number}", None)
                 if key != dropped:
                     rows.append((*row, 8, 8))
+                    places.append(where)
         columns = [pa.array(column) for column in zip(*rows, strict=True)]
         table = pa.table(columns, names=in_place.PART.names).cast(in_place.PART)
         entry = Shard(name, shards.digest(path), path.stat().st_size, len(rows))
-        parts.append(in_place.Part(entry, table))
+        parts.append(in_place.Part(entry, table, places=member_index.table(places)))
     in_place.write(layout.dataset("pool"), str(place), parts, max_drop_fraction=0.5)
     return dataset.read(layout.dataset("pool"))
 
@@ -254,16 +257,19 @@ def test_every_pool_shard_is_read_for_its_own_exports_only(house, monkeypatch):
 
 @pytest.mark.parametrize("content", [b"no JSON", b"[1]", b'{"a": ' + b"[" * 100_000, None])
 def test_a_sample_whose_json_cannot_be_read_is_counted(house, monkeypatch, content):
-    add = shards.ShardWriter._member
+    add = shards.ShardWriter.add
 
-    def spoiling(writer, name, text):
-        if name != "set:icon-4.json":
-            add(writer, name, text)
-        elif content is not None:
-            add(writer, name, content)
+    def spoiling(writer, key, *rest):
+        if key != "set:icon-4":
+            return add(writer, key, *rest)
+        if content is None:
+            return add(writer, key, *rest)._replace(json_offset=None, json_size=None)
+        place = add(writer, key, *rest)
+        offset = writer._member(key, "note.json", content)
+        return place._replace(json_offset=offset, json_size=len(content))
 
     with monkeypatch.context() as patch:
-        patch.setattr(shards.ShardWriter, "_member", spoiling)
+        patch.setattr(shards.ShardWriter, "add", spoiling)
         pool = make_dataset(layout.dataset("pool"), 20)
     split.write(layout.split("some"), ROWS, card={"pool": pool.sha256})
     export.main("small")
@@ -331,21 +337,34 @@ def test_sizes_that_headers_declare_are_not_believed(house, tmp_path):
     huge = header.tobuf(tarfile.GNU_FORMAT) + bytes(5000)
     audited(good + huge, tmp_path / "one")  # of the same key, behind the image
     assert list(exported()) == ["0000000000.json"]
-    # one that takes the place of a row's image, which no audit would have let pass
-    path, size = tmp_path / "one/0.tar", len(good + huge)
-    before = path.stat()
-    path.write_bytes((huge[:512] + good + huge[512:])[:size])
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_an_index_that_does_not_fit_its_shard_is_named(house):
     pool = dataset.read(layout.dataset("pool"))
-    with pytest.raises(ValueError, match=r"0\.tar: cut off inside 'a\.png'"):
-        list(samples.originals(pool, 0, np.ones(1, bool)))
+    path = pool.folder / member_index.INDEX
+    table = pq.read_table(path)
+    wrong = table.set_column(
+        table.column_names.index("offset"), "offset", pc.add(table["offset"], 1)
+    )
+    shards_of = [pool.starts[n + 1] - pool.starts[n] for n in range(len(pool.shards))]
+    write_groups(path, wrong, shards_of)
+    with pytest.raises(ValueError, match=r"00000\.tar: set:icon-0: the image is not the one"):
+        list(samples.originals(dataset.read(pool.folder), 0, np.ones(shards_of[0], bool)))
+    write_groups(path, table.slice(1), [shards_of[0] - 1, *shards_of[1:]])
+    with pytest.raises(ValueError, match=r"members\.parquet: \d+ shards and 19 rows, the manifest"):
+        list(dataset.read(pool.folder).images())
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"members\.parquet: not found; prepare the data"):
+        list(dataset.read(pool.folder).images())
 
 
-def test_an_image_that_is_too_large_to_be_held_is_named(house, tmp_path, monkeypatch):
-    pool = audited(web_tars.tar_of({"a": web_tars.sample(0)}), tmp_path / "tars")
-    monkeypatch.setattr(samples, "LARGEST_IMAGE", 100)
-    with pytest.raises(ValueError, match=r"0\.tar: a: its image has .* by its header"):
-        list(samples.originals(pool, 0, np.ones(1, bool)))
+def write_groups(path, table, sizes):
+    """Write a table with a row group of each size."""
+    with pq.ParquetWriter(path, table.schema) as writer:
+        start = 0
+        for size in sizes:
+            writer.write_table(table.slice(start, size), row_group_size=size)
+            start += size
 
 
 def test_splits_of_other_pools_are_refused(house):

@@ -185,7 +185,8 @@ def test_no_name_in_a_tar_is_ever_used_as_a_path(here):
     assert pool.table["key"].to_pylist() == ["door/through", "good"]
     assert dict(pool.images())[1] == web_tars.images(1)[0]
     made = files(here) - before
-    own = {"work/data/pool/manifest.parquet", "work/data/pool/drops.parquet"}
+    own = {f"work/data/pool/{name}.parquet" for name in ("manifest", "members", "drops")}
+    own |= {f"work/splits/all/pool/{name}" for name in ("rows.roaring", "card.json")}
     own |= {"work/metrics/prepare/pool.json"}
     assert {name for name in made if not name.startswith("kept/")} == own
     assert all(Path(name).suffix == ".table" for name in made - own)

@@ -25,6 +25,7 @@ from tests.artifacts_samples import contents
 
 VERSIONS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())["versions"]
 SIZES = {"00002.tar": 4, "00010.tar": 3, "00001.tar": 5}
+HELD = ["drops.parquet", "manifest.parquet", "members.parquet"]  # no image is copied
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def prepared(folder, where, shards="*.tar", *, label="none", limit=0.0, **engine
 def test_a_pool_is_read_where_it_lies(tmp_path):
     where = web_tars.pool(str(tmp_path / "laion"), SIZES)
     pool = prepared("data/pool", where)
-    assert sorted(contents(Path("data/pool"))) == ["drops.parquet", "manifest.parquet"]
+    assert sorted(contents(Path("data/pool"))) == HELD
     assert len(dataset.read_drops(Path("data/pool"))) == 0
     # natural order, and keys that come again in every tar
     assert [(shard.name, shard.samples) for shard in pool.shards] == [
@@ -198,7 +199,7 @@ def test_the_stage_writes_manifest_ledger_and_metrics(tmp_path):
     stated = {"versions": VERSIONS, "prepare": settings, "datasets": {"pool": pool}, "tests": {}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(stated))
     assert prepare.main("pool") == "5 samples in 2 shards, 0 dropped"
-    assert sorted(contents(Path("data/pool"))) == ["drops.parquet", "manifest.parquet"]
+    assert sorted(contents(Path("data/pool"))) == HELD
     metrics = json.loads(Path("metrics/prepare/pool.json").read_text())
     assert metrics == {"dropped": 0, "lost": 0, "reasons": {}, "samples": 5, "shards": 2}
     assert len(dict(dataset.read(Path("data/pool")).images())) == 5

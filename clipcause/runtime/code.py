@@ -175,7 +175,7 @@ def _spell(node: Any, put: Callable[[str], None]) -> None:
     elif isinstance(node, ast.AST):
         put(f"({type(node).__name__}")
         for name in node._fields:
-            value = getattr(node, name, None)
+            value: Any = getattr(node, name, None)
             if name == "body" and isinstance(node, DOCUMENTED) and ast.get_docstring(node, False):
                 value = value[1:]
             if value is not None and value != []:
