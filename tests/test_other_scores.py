@@ -275,7 +275,7 @@ def test_the_whole_file_is_checked(tmp_path, monkeypatch):
         (tmp_path / "params.yaml").write_text(yaml.safe_dump({**content, **changes}))
 
     own = {"x": {"encoder": "run", "run": "supervised-0", "reference": "reference"}}
-    written(scores=own, splits={**content["splits"], "y": HULL | {"scores": "x"}})
+    written(scores=own, splits={**content["splits"], "other": HULL | {"scores": "x"}})
     check.main()
     assert (layout.scores("none") / "card.json").exists()
     assert (layout.embeddings_by("none") / "card.json").exists()
