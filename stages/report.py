@@ -18,31 +18,36 @@ from typing import Any
 from clipcause.config import section
 from clipcause.config.report import Report
 from clipcause.report import (
-    agreement,
-    bias,
+    bias_figures,
     charts,
     compare,
-    comparisons,
-    copies,
-    density,
-    density_page,
-    domains,
-    explain,
-    explain_page,
-    matrix,
+    comparisons_figures,
+    density_figures,
+    domains_figures,
+    explain_figures,
+    matrix_figures,
     page,
     pictures,
-    retrieval,
-    robustness,
-    series,
-    similarity_page,
+    retrieval_figures,
     study,
-    table,
-    tidy,
-    yardsticks,
+    written,
+    yardsticks_figures,
 )
 from clipcause.report.content import Content
 from clipcause.report.statistics import spearman
+from clipcause.report.tables import (
+    accuracy,
+    agreement,
+    bias,
+    comparisons,
+    density,
+    explained,
+    retrieval,
+    robustness,
+    runs,
+    series,
+    tabular,
+)
 from clipcause.runtime import atomic, metrics
 from clipcause.runtime.entry import run
 
@@ -54,7 +59,7 @@ SUMMARY = Path("metrics/summary.json")
 def collect(parameters: Report) -> Content:
     """Read the study and compute all that is shown."""
     found = study.load()
-    lines = table.make(found, parameters)
+    lines = accuracy.make(found, parameters)
     bins = series.all_bins(found, parameters)
     count, duplicates = pictures.duplicates(parameters.duplicates)
     return Content(
@@ -69,7 +74,7 @@ def collect(parameters: Report) -> Content:
         duplicates=duplicates,
         bias=bias.load(found),
         edges=density.load(found),
-        explained=explain.load(found, parameters),
+        explained=explained.load(found, parameters),
         shifts=robustness.load(found, parameters),
         retrieval=retrieval.load(found, parameters),
         agreements=agreement.load(found),
@@ -82,11 +87,11 @@ def numbers(content: Content) -> dict[str, Any]:
     for (name, test), bins in content.bins.items():
         value = spearman(bins)
         if value is not None:
-            coefficients.setdefault(table.path(name), {})[test] = value
+            coefficients.setdefault(accuracy.path(name), {})[test] = value
     return {
-        **table.numbers(content.study, content.lines),
+        **accuracy.numbers(content.study, content.lines),
         "spearman": coefficients,
-        "explained": explain.numbers(content.explained),
+        "explained": explained.numbers(content.explained),
         "robustness": robustness.numbers(content.shifts),
         **({"retrieval": asked} if (asked := retrieval.numbers(content.retrieval)) else {}),
     }
@@ -96,42 +101,27 @@ def write(content: Content, folder: Path) -> None:
     """Write all outputs but the metrics."""
     texts = {
         "index.html": page.render(content),
-        "table.md": table.to_markdown(content.study, content.lines),
-        "table.csv": table.to_csv(content.lines),
-        "runs.csv": tidy.to_csv(content.bias.runs),
+        "table.md": accuracy.to_markdown(content.study, content.lines),
+        "table.csv": accuracy.to_csv(content.lines),
+        "runs.csv": runs.to_csv(content.bias.runs),
     }
     for name, text in texts.items():
         with atomic.file(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     with atomic.folder(folder / "plots") as out:
-        for name in series.COLUMNS:
-            text = series.to_csv(name, getattr(content, name))
-            (out / f"{name}.csv").write_text(text, encoding="utf-8")
-        for name, rows in content.bias.rows.items():
-            (out / f"{name}.csv").write_text(bias.to_csv(name, rows), encoding="utf-8")
-        differences = comparisons.rows(content.study, comparisons.family(content.lines))
-        (out / "comparisons.csv").write_text(
-            bias.table(comparisons.COLUMNS, differences), encoding="utf-8"
-        )
-        for name, (columns, rows) in explain_page.tables(content).items():
-            (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
-        asked = retrieval.tables(content.study, content.parameters, content.retrieval)
-        for name, (columns, rows) in asked.items():
-            (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
-        for topic in (matrix, density_page, copies, domains, yardsticks):
-            for name, (columns, rows) in topic.tables(content).items():
-                (out / f"{name}.csv").write_text(bias.table(columns, rows), encoding="utf-8")
+        for name, (columns, rows) in written.tables(content).items():
+            (out / f"{name}.csv").write_text(tabular.table(columns, rows), encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
         drawn = charts.figures(
-            content.study, content.accuracy, content.binned, similarity_page.lines_of(content.study)
+            content.study, content.accuracy, content.binned, charts.lines_of(content.study)
         )
         drawn = {name: spec for name, spec in drawn.items() if spec["data"]["values"]}
-        drawn |= bias.figures(content.study, content.bias)
-        for topic in (domains, yardsticks, matrix, density_page):
+        drawn |= bias_figures.figures(content.study, content.bias)
+        for topic in (domains_figures, yardsticks_figures, matrix_figures, density_figures):
             drawn |= topic.figures(content)
-        drawn |= comparisons.figures(content)
-        drawn |= explain_page.figures(content)
-        drawn |= retrieval.figures(content.study, content.retrieval)
+        drawn |= comparisons_figures.figures(content)
+        drawn |= explain_figures.figures(content)
+        drawn |= retrieval_figures.figures(content.study, content.retrieval)
         for name, spec in drawn.items():
             drawing = charts.svg(spec, background="white")
             (out / f"{name}.svg").write_text(drawing, encoding="utf-8")

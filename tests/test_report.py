@@ -21,17 +21,16 @@ from clipcause.evaluate import predictions
 from clipcause.prune import split
 from clipcause.report import (
     charts,
+    colours,
     conditions,
-    imbalance,
     offline,
     pictures,
     published,
-    series,
     study,
     summary,
 )
-from clipcause.report.comparisons import Compared
 from clipcause.report.statistics import Interval
+from clipcause.report.tables.comparisons import Compared
 from clipcause.stats.comparison import MCNEMAR, Comparison
 from stages.report import collect, main
 from tests.artifacts_samples import contents
@@ -189,9 +188,9 @@ def test_a_split_has_one_colour_and_its_random_split_the_same(reported):
 def test_what_is_no_split_has_no_splits_colour(reported, monkeypatch):
     monkeypatch.chdir(reported)
     found = study.load()
-    taken = set(series.colours(found).values())
-    looks = imbalance.marks(found)
-    assert looks["supervised"][0] == series.GREY
+    taken = set(colours.colours(found).values())
+    looks = colours.marks(found)
+    assert looks["supervised"][0] == colours.GREY
     assert looks["CLIP"][0] not in taken
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from clipcause.config import layout, section
 from clipcause.config.report import Report
-from clipcause.report import copies, density, density_page, study
+from clipcause.report import density_page, study
+from clipcause.report.tables import copies, density
 from clipcause.search import density as artifact
 from clipcause.search import scores
 from clipcause.stats.statistics import wilson

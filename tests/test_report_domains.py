@@ -11,7 +11,8 @@ import yaml
 from clipcause.config import section
 from clipcause.config.report import Report
 from clipcause.prune import domain_rules
-from clipcause.report import bias, charts, domain_charts, domains, series
+from clipcause.report import charts, colours, domain_charts, domains_figures, domains_page, written
+from clipcause.report.tables import domains, tabular
 from stages.report import collect
 from tests.report_study import CLASSES, RUNS, SPLITS, write_study
 
@@ -78,26 +79,24 @@ def content(tmp_path_factory):
 
 
 def test_a_row_for_every_condition_and_test_set(content):
-    rows = domains.rows(content)
+    rows = domains.rows(content.study, content.lines)
     share = {row["split"]: row["share"] for row in rows}
     assert share == {"only": 0.0, "even": 50.0, "mostly": 25.0}
     assert len(rows) == 3 * len(content.study.tests)
     by_name = {line.condition.name: line for line in content.lines}
-    colour = series.colours(content.study)
+    colour = colours.colours(content.study)
     for row in rows:
         cell = by_name[row["split"]].cells[row["test"]]
         assert row["top1"] == pytest.approx(100 * cell.top1.value, abs=1e-4)
         assert row["low"] <= row["top1"] <= row["high"]
         assert row["colour"] == colour[row["split"]]
         assert row["ambiguous"] == 0
-    ((name, (columns, same)),) = domains.tables(content).items()
-    text = bias.table(columns, same)
-    assert name == "domains"
+    text = tabular.table(*written.tables(content)["domains"])
     assert next(csv.DictReader(io.StringIO(text)))["split"] == rows[0]["split"]
 
 
 def test_the_section_says_what_was_kept_and_how_sure_that_is(content):
-    html = domains.part(content)
+    html = domains_page.part(content)
     assert "glyphs 10 of " in html
     assert "90.0<small>[80.0, 95.0]</small>" in html
     assert "&gt; 1.50" in html or "> 1.50" in html
@@ -108,7 +107,7 @@ def test_the_section_says_what_was_kept_and_how_sure_that_is(content):
 
 
 def test_the_figure_and_the_template_are_of_one_panel(content):
-    spec = domains.figures(content)["domains"]
+    spec = domains_figures.figures(content)["domains"]
     assert "share of renditions / %" in charts.svg(spec)
     made = charts.template(domain_charts.panel(), "domains")
     assert made == (ROOT / ".dvc/plots/domains.json").read_text()
@@ -118,6 +117,6 @@ def test_a_study_without_such_splits_has_no_section(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_study()
     found = collect(section("report", Report))
-    assert domains.part(found) == ""
-    assert domains.figures(found) == {}
-    assert domains.tables(found)["domains"][1] == []
+    assert domains_page.part(found) == ""
+    assert domains_figures.figures(found) == {}
+    assert written.tables(found)["domains"][1] == []

@@ -18,21 +18,23 @@ from clipcause.config.runs import Run
 from clipcause.config.splits import MODELS, parse_rule
 from clipcause.evaluate import predictions
 from clipcause.report import (
-    bias,
     bias_charts,
+    bias_figures,
     bias_page,
     charts,
+    colours,
     conditions,
-    corpora,
-    donors,
     factors,
-    imbalance,
+    kinds,
+    locked_text_page,
     study,
-    tidy,
     words,
 )
-from clipcause.report.frequencies import CORPORA
-from clipcause.report.series import GREY
+from clipcause.report.colours import GREY
+from clipcause.report.kinds import kinds_of
+from clipcause.report.tables import bias, corpora, imbalance, locked_text
+from clipcause.report.tables import runs as tidy
+from clipcause.report.tables.frequencies import CORPORA
 from clipcause.runtime import atomic, metrics
 from stages.report import main
 from tests import report_imbalance as made
@@ -120,7 +122,7 @@ def test_runs_that_differ_by_more_than_their_seed_are_conditions_of_their_own(in
     assert "supervised on half, frozen head of clip-0, vocabulary 8" in found.conditions
     assert list(found.unnamed) == ["DINO on labelled", "DINO on labelled, 16 prototypes"]
     # several factors, one condition: names are different, and all of the runs are in one
-    runs = [run for one in imbalance.every(found).values() for run in one.runs]
+    runs = [run for one in kinds.every(found).values() for run in one.runs]
     assert sorted(runs) == sorted(made.RUNS)
 
 
@@ -158,12 +160,12 @@ def test_a_study_that_adds_no_reference_to_any_run_does_not_repeat_it():
 
 def test_kinds_say_the_donor_only_where_nothing_else_tells_two_apart(inside):
     found = study.load()
-    kinds = imbalance.kinds_of(found)
+    kinds = kinds_of(found)
     assert kinds["labelled"] == kinds["half"] == "CLIP"
     assert kinds["supervised on half, frozen head of clip-0, vocabulary 8"] == (
         "supervised, frozen head, vocabulary 8"
     )
-    looks = imbalance.marks(found)
+    looks = colours.marks(found)
     assert len(set(looks.values())) == len(looks) == len(set(kinds.values()))
     assert [kind for kind, (colour, _) in looks.items() if colour == GREY] == ["supervised"]
 
@@ -395,7 +397,7 @@ def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
     trimmed = found.splits["trim"].card["trimmed"]
     count = sum(any(key in caption for key in trimmed) for caption in found.pool.captions)
     assert count > sum(label in trimmed for label in found.pool.labels)
-    assert donors.seen(found) == {("one", "donor"): count}
+    assert locked_text.seen(found) == {("one", "donor"): count}
 
 
 def test_a_donor_of_another_split_is_an_error(tmp_path, monkeypatch):
@@ -409,11 +411,11 @@ def test_a_donor_of_another_split_is_an_error(tmp_path, monkeypatch):
     path = layout.model("donor") / "card.json"
     atomic.write_json(path, atomic.read_json(path) | {"split": {"pool": "another"}})
     with pytest.raises(ValueError, match="donor: trained on another split than labelled"):
-        donors.seen(study.load())
+        locked_text.seen(study.load())
 
 
 def test_bars_of_the_plot_of_bias_are_explained(inside):
-    assert "95 % bootstrap interval" in bias.TITLES["bias"][1]
+    assert "95 % bootstrap interval" in bias_figures.TITLES["bias"][1]
     shown = "".join(Page((inside / "report/index.html").read_text()).text)
     assert "Bars: the 95 % bootstrap interval of one seed's corr_acc, or the least and" in shown
 
@@ -553,8 +555,8 @@ def test_ticks_of_counts_are_as_many_as_fit():
 def test_points_of_the_plot_of_bias_have_a_key(inside):
     found = study.load()
     one = bias.load(found)
-    numbers = bias.numbered(one)
-    below = " ".join(bias.figures(found, one)["bias"]["title"]["subtitle"])
+    numbers = bias_figures.numbered(one)
+    below = " ".join(bias_figures.figures(found, one)["bias"]["title"]["subtitle"])
     page = bias_page.parts(found, one)["bias"]
     for at, name in numbers.items():
         assert f"{at}: {name}" in below

@@ -11,8 +11,9 @@ import pytest
 
 from clipcause.config.splits import parse_rule
 from clipcause.prune.split import from_rows
-from clipcause.report import charts, matrix, matrix_charts, similarity_page, study, table
+from clipcause.report import charts, decimals, matrix_charts, matrix_figures, study
 from clipcause.report.study import Study
+from clipcause.report.tables import matrix
 from stages.report import main
 from tests.report_study import RUNS, SPLITS, write_study
 
@@ -67,8 +68,8 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("matrix")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(matrix, "MOST", 5)
-        patch.setattr(similarity_page, "MOST_LINES", 5)
+        patch.setattr(matrix_figures, "MOST", 5)
+        patch.setattr(charts, "MOST_LINES", 5)
         write_study(splits=splits, runs=runs, report={"resamples": 100, "neighbours": 0})
         main()
     return folder
@@ -114,10 +115,10 @@ def test_the_tables_have_every_cell_as_text(written, monkeypatch):
 
 
 def test_signs():
-    assert [table.signed(x) for x in (0.031, -0.0012, 0.0, -0.0001)] == [
+    assert [decimals.signed(x) for x in (0.031, -0.0012, 0.0, -0.0001)] == [
         "+3.1", "−0.1", "0.0", "0.0",
     ]  # fmt: skip
-    assert table.points(-0.5) == "−50.0"
+    assert decimals.points(-0.5) == "−50.0"
 
 
 def test_templates_draw_texts_as_dvc_gives_them(written):

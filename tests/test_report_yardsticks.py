@@ -10,17 +10,20 @@ from hypothesis import strategies as st
 
 from clipcause.config import layout, section
 from clipcause.config.report import Report
+from clipcause.config.splits import Hull
 from clipcause.prune import selection, split
 from clipcause.report import (
-    agreement,
     definitions,
     measured,
     pictures,
     published,
     study,
     words,
-    yardsticks,
+    written,
+    yardsticks_figures,
+    yardsticks_page,
 )
+from clipcause.report.tables import agreement
 from clipcause.search import scores
 from stages import report
 from tests import report_study
@@ -122,14 +125,14 @@ class Stored(scores.Scores):
 
 def test_the_page_has_the_numbers_and_names_the_yardstick(here):
     content = report.collect(section("report", Report))
-    html = yardsticks.part(content)
+    html = yardsticks_page.part(content)
     removed = len(here.splits["dedup"]) - len(here.splits["other"])
     assert f">{removed}<" in html
     assert "No run learns from other." in html
     assert "aria-label" in html
-    figures = yardsticks.figures(content)
+    figures = yardsticks_figures.figures(content)
     assert figures["yardsticks"]["data"]["values"]
-    columns, rows = yardsticks.tables(content)["yardsticks"]
+    columns, rows = written.tables(content)["yardsticks"]
     assert set(rows[0]) == set(columns)
     assert rows[0]["pair"] == "main and broad"
 
@@ -138,9 +141,9 @@ def test_one_yardstick_alone_is_nothing_to_compare(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report_study.write_study()
     content = report.collect(section("report", Report))
-    assert yardsticks.part(content) == ""
-    assert yardsticks.figures(content) == {}
-    assert yardsticks.tables(content)["yardsticks"][1] == []
+    assert yardsticks_page.part(content) == ""
+    assert yardsticks_figures.figures(content) == {}
+    assert written.tables(content)["yardsticks"][1] == []
 
 
 def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
@@ -174,4 +177,4 @@ def test_the_order_of_tests_and_the_yardstick_make_no_other_family():
 
 
 def rule(**changes):
-    return agreement.Hull.model_validate({**RULE, **changes})
+    return Hull.model_validate({**RULE, **changes})

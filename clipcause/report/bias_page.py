@@ -3,15 +3,14 @@
 from html import escape
 from typing import Any
 
-from clipcause.report import bias, charts, donors, imbalance
-from clipcause.report import parts as parts_of
-from clipcause.report.bias import Bias
+from clipcause.report import bias_figures, charts, colours, kinds, locked_text_page
 from clipcause.report.bias_charts import Looks
-from clipcause.report.decimals import fixed
-from clipcause.report.imbalance import Measured
+from clipcause.report.decimals import fixed, listed
 from clipcause.report.markup import chip, data_table, details, key, panels, paragraph, table_row
 from clipcause.report.study import Study
-from clipcause.report.words import listed
+from clipcause.report.tables import parts as parts_of
+from clipcause.report.tables.bias import Bias
+from clipcause.report.tables.imbalance import Measured
 
 NONE = "–"
 ABOUT = "0: accuracy does not follow class frequency, below 0: rare classes do better"
@@ -141,7 +140,7 @@ def _bias(study: Study, one: Bias) -> str:
             f"Numbers at the points: below, and in the tables. {_drawn_small(one)}{_BARS}", "soft"
         )
         + _key_of_shapes(one.kinds("bias"))
-        + key((f"<b>{at}</b>&nbsp;", name) for at, name in bias.numbered(one).items())
+        + key((f"<b>{at}</b>&nbsp;", name) for at, name in bias_figures.numbered(one).items())
         + _folded(study, _drawn(study, one, "bias"), "bias", one)
     )
     for test in study.tests:
@@ -193,8 +192,8 @@ def _table(study: Study, measured: list[Measured], test: str) -> str:
         for title, column in COLUMNS.items()
         if any(column[0] in found.numbers for found in measured)
     }
-    numbers = {name: at for at, name in enumerate(imbalance.every(study), 1)}
-    looks, rows = imbalance.marks(study), []
+    numbers = {name: at for at, name in enumerate(kinds.every(study), 1)}
+    looks, rows = colours.marks(study), []
     for found in measured:
         name = found.condition.name
         seeds = len(found.condition.runs)
@@ -248,7 +247,7 @@ def _tail(study: Study, one: Bias) -> str:
             f"Not drawn: {len(left_out)} conditions on trimmed tails to which the reference was "
             f"added, which has rows of the trimmed classes; the first is “{left_out[0]}”."
         )
-    return html + donors.table(study, one.donors)
+    return html + locked_text_page.table(study, one.donors)
 
 
 def _classes(study: Study, one: Bias) -> str:
@@ -256,7 +255,7 @@ def _classes(study: Study, one: Bias) -> str:
     if not drawn:
         return ""
     all_of = {row["condition"] for row in one.rows["perclass"]}
-    rest = len(all_of) - len(bias.shown_conditions(study, one))
+    rest = len(all_of) - len(bias_figures.shown_conditions(study, one))
     more = f" {rest} further conditions are in the table of the plot alone." if rest else ""
     return paragraph(
         "A point per class, its accuracy over all seeds; the line is the mean of each tenth of the "
@@ -271,7 +270,7 @@ def _folded(study: Study, drawn: list[tuple[str, str]], name: str, one: Bias) ->
     field = {"bias": "test", "perclass": "condition"}[name]
     first = next(row[field] for row in one.rows[name])
     if name == "perclass":
-        first = bias.shown_conditions(study, one)[0]
+        first = bias_figures.shown_conditions(study, one)[0]
     other = {"bias": "against", "perclass": "test"}[name]
     count = len({row[other] for row in one.rows[name] if row[field] == first})
     rest = drawn[count:]
@@ -280,10 +279,10 @@ def _folded(study: Study, drawn: list[tuple[str, str]], name: str, one: Bias) ->
 
 
 def _drawn(study: Study, one: Bias, name: str) -> list[tuple[str, str]]:
-    title = bias.TITLES[name][0]
+    title = bias_figures.TITLES[name][0]
     return [
         (panel, charts.inline(spec, spec["data"]["values"], f"{title}: {panel}".rstrip(": ")))
-        for panel, spec in bias.panels(study, one, name, named=False)
+        for panel, spec in bias_figures.panels(study, one, name, named=False)
     ]
 
 

@@ -1,9 +1,4 @@
-"""The report's plots: their Vega-Lite specifications and how to draw them.
-
-Every plot exists three times from one definition: as small panels on the page, as a figure of all
-panels, and as a template for `dvc plots`. Colours come with the data; what belongs to a random
-split is hollow or dashed.
-"""
+"""The page's sections on similarity: how near the test images are, and accuracy by that."""
 
 import copy
 import json
@@ -16,6 +11,7 @@ import vl_convert
 
 from clipcause.report import (
     bias_charts,
+    classwise,
     comparison_chart,
     density_charts,
     domain_charts,
@@ -23,11 +19,27 @@ from clipcause.report import (
     matrix_charts,
     yardstick_chart,
 )
-from clipcause.report.series import GREY, RANDOM, Rows, beside, colours
+from clipcause.report.colours import GREY, colours
 from clipcause.report.study import Study
+from clipcause.report.tables.tabular import RANDOM, Rows, beside
+
+MOST_LINES = 24  # conditions in one plot
+
+
+def lines_of(study: Study) -> list[str]:
+    """The conditions whose lines are drawn: where not all fit, those that differ in nothing but
+    their split, and whose split was not chosen class by class."""
+    if len(study.conditions) <= MOST_LINES:
+        return list(study.conditions)
+    plain = [
+        name
+        for name, one in study.conditions.items()
+        if one.is_plain and not classwise.is_classwise(study.rules.get(one.split))
+    ]
+    return plain[:MOST_LINES]
+
 
 Spec = dict[str, Any]
-
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 PNG_SCALE = 1.6
 LABEL = 420  # pixels; a longer label is cut

@@ -8,11 +8,11 @@ import math
 from typing import Any
 
 from clipcause.report.bias_charts import plain
-from clipcause.report.series import GREY, Rows
+from clipcause.report.colours import GREY
+from clipcause.report.tables.comparisons import UNSURE
+from clipcause.report.tables.tabular import Rows
 
 Spec = dict[str, Any]
-
-SURE, UNSURE = "beyond noise", "not beyond noise"
 LABEL = 420  # pixels; a longer label is cut
 
 

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from clipcause.config.report import Report
-from clipcause.report import retrieval, series
-from clipcause.report.agreement import Agreement
-from clipcause.report.bias import Bias
-from clipcause.report.density import Edge
-from clipcause.report.explain import Explanation
 from clipcause.report.pictures import Duplicate
-from clipcause.report.robustness import Shifts
 from clipcause.report.statistics import Bins
 from clipcause.report.study import Study
-from clipcause.report.table import Line
+from clipcause.report.tables import retrieval, tabular
+from clipcause.report.tables.accuracy import Line
+from clipcause.report.tables.agreement import Agreement
+from clipcause.report.tables.bias import Bias
+from clipcause.report.tables.density import Edge
+from clipcause.report.tables.explained import Explanation
+from clipcause.report.tables.robustness import Shifts
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Content:
     parameters: Report
     lines: list[Line]
     bins: dict[tuple[str, str], Bins]
-    accuracy: series.Rows
-    similarity: series.Rows
-    binned: series.Rows
+    accuracy: tabular.Rows
+    similarity: tabular.Rows
+    binned: tabular.Rows
     duplicate_count: int
     duplicates: list[Duplicate]
     bias: Bias

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from clipcause.report.series import GREY
+from clipcause.report.colours import GREY
 
 __all__ = ["GREY", "looks", "panel"]
 

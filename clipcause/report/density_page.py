@@ -10,46 +10,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from clipcause.report import charts, density
+from clipcause.report import charts
 from clipcause.report.content import Content
-from clipcause.report.density import Edge
+from clipcause.report.decimals import listed, percent, signed
 from clipcause.report.density_charts import GREY, looks, panel
 from clipcause.report.markup import data_table, details, key, panels, paragraph, stroke, table_row
-from clipcause.report.series import Rows
-from clipcause.report.table import percent, signed
-from clipcause.report.words import listed
+from clipcause.report.tables import density
+from clipcause.report.tables.density import Edge
+from clipcause.report.tables.tabular import Rows
 from clipcause.search.density import ABOVE
 from clipcause.stats.statistics import spearman
 
 TITLE = "How dense the edge of the hull is"
-
-
-def tables(content: Content) -> dict[str, tuple[Sequence[str], Rows]]:
-    """The data of the plot and of the first table by name, columns and rows."""
-    return {
-        "density": (density.COLUMNS, density.rows(content.edges)),
-        "density_drops": (
-            density.DROPS,
-            density.drops(content.study, content.edges, content.parameters),
-        ),
-        "hull_edge": (density.REMOVED, density.removed_rows(content.edges)),
-    }
-
-
-def figures(content: Content) -> dict[str, charts.Spec]:
-    """The figure that is a file; absent without data."""
-    found = density.rows(content.edges)
-    if not found:
-        return {}
-    bands = next(iter(content.edges.values())).names
-    return {
-        "density": charts.figure(
-            panel(bands, legend=True), found, list(content.edges),
-            "Pool images just under the test images' thresholds",
-            "Share of the test images with at least so many; dots: above the threshold, which hull "
-            "pruning removes.",
-        )
-    }  # fmt: skip
 
 
 def part(content: Content) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from clipcause.report.bias_charts import Looks, legend, plain
-from clipcause.report.series import GREY
+from clipcause.report.colours import GREY
 
 Spec = dict[str, Any]
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from html import escape
 
-from clipcause.report import charts, explain_charts, series, similarity_page
-from clipcause.report.charts import Spec
+from clipcause.report import charts, colours, explain_charts, similarity_page
 from clipcause.report.content import Content
-from clipcause.report.decimals import fixed
-from clipcause.report.explain import OBSERVED, PREDICTED, Rows
+from clipcause.report.decimals import fixed, signed
+from clipcause.report.explain_figures import drop_rows, shown_drops
 from clipcause.report.markup import (
     chip,
     data_table,
@@ -18,14 +17,13 @@ from clipcause.report.markup import (
     paragraph,
     table_row,
 )
-from clipcause.report.table import signed
+from clipcause.report.tables.explained import OBSERVED, PREDICTED
 from clipcause.stats.comparison import Interval
 from clipcause.stats.decomposition import Explained
 from clipcause.stats.logistic import Undefined
 
 NONE = "–"
 MOST_OPEN = 8  # rows of a table that is not folded away
-MOST = 16  # conditions in the plot
 BY_CLASS = (
     "Intervals (95 %) draw classes with all their images, since images of one class are not "
     "independent; they do not cover the noise between training runs."
@@ -51,7 +49,7 @@ def part(content: Content) -> str:
     names = list(dict.fromkeys(name for name, _ in found.explained))
     if not names:
         return ""
-    drawn_of = shown(content)
+    drawn_of = shown_drops(content)
     drawn = [
         (
             test,
@@ -63,7 +61,7 @@ def part(content: Content) -> str:
             ),
         )
         for test in study.tests
-        if (mine := [row for row in _rows(content, drawn_of) if row["test"] == test])
+        if (mine := [row for row in drop_rows(content, drawn_of) if row["test"] == test])
     ]
     table = _table(
         content,
@@ -87,8 +85,8 @@ def part(content: Content) -> str:
     )
     html = _seen_in_drops(content) + paragraph(HOW) + paragraph(WHAT_NOT)
     html += key([
-        (chip(series.GREY), OBSERVED),
-        (chip(series.GREY, hollow=True), PREDICTED),
+        (chip(colours.GREY), OBSERVED),
+        (chip(colours.GREY, hollow=True), PREDICTED),
     ])  # fmt: skip
     html += panels(drawn)
     if len(drawn_of) < len(names):
@@ -163,32 +161,3 @@ def _cell(drop: Interval, *, is_marked: bool = False) -> str:
     if not is_marked:
         return f"{signed(one.value)}<br>{ends}"
     return f"{signed(one.value)}<small{marked(one)}>{ends}</small>"
-
-
-def shown(content: Content) -> list[str]:
-    """The conditions whose drops are drawn: where not all fit, those that differ in nothing but
-    their split come first."""
-    study = content.study
-    names = list(dict.fromkeys(name for name, _ in content.explained.explained))
-    if len(names) <= MOST:
-        return names
-    plain = [name for name in names if study.conditions[name].is_plain]
-    return (plain or names)[:MOST]
-
-
-def figure(content: Content) -> Spec | None:
-    """The figure that is a file; None without data."""
-    names = shown(content)
-    if not (rows := _rows(content, names)):
-        return None
-    return charts.figure(
-        explain_charts.explained_panel(names),
-        rows,
-        list(content.study.tests),
-        "Differences and what the change in similarity predicts of them",
-        "Filled: observed. Hollow: predicted. Bars: 95 % intervals over classes.",
-    )
-
-
-def _rows(content: Content, names: list[str]) -> Rows:
-    return [row for row in content.explained.rows["explained"] if row["split"] in names]

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clipcause.report.bias_charts import by_colour, plain
-from clipcause.report.explain import KEPT, OBSERVED, PREDICTED
-from clipcause.report.robustness import LINE, SUPERVISED
-from clipcause.report.series import GREY, RANDOM
+from clipcause.report.colours import GREY
+from clipcause.report.tables.explained import KEPT, OBSERVED, PREDICTED
+from clipcause.report.tables.robustness import LINE, SUPERVISED
+from clipcause.report.tables.tabular import RANDOM
 
 Spec = dict[str, Any]
 

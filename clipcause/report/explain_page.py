@@ -1,29 +1,24 @@
 """The page's sections on what explains accuracy: frequency beside similarity, the share of a drop,
 effective robustness. One with nothing to show is empty."""
 
-from collections.abc import Sequence
 from html import escape
 
 from clipcause.report import (
-    bias_charts,
     charts,
+    colours,
     drops_page,
-    explain,
     explain_charts,
-    robustness,
     robustness_page,
-    series,
     similarity_page,
 )
-from clipcause.report.charts import Spec
 from clipcause.report.content import Content
+from clipcause.report.decimals import listed
 from clipcause.report.drops_page import MOST_OPEN, NONE
+from clipcause.report.explain_figures import frequency_ticks, gridded, rows_of
 from clipcause.report.markup import data_table, details, key, panels, paragraph, stroke, table_row
-from clipcause.report.words import listed
-from clipcause.stats.decomposition import PER_SIMILARITY, Explained
+from clipcause.stats.decomposition import PER_SIMILARITY
 from clipcause.stats.logistic import LEAST_GROUPS, Fit, Undefined
 
-MOST_GRIDS = 3  # conditions with a grid, for every test set
 SECTIONS = {
     "frequencies": "Accuracy by frequency and similarity",
     "explained": "How much of a difference similarity explains",
@@ -40,46 +35,13 @@ def parts(content: Content) -> dict[str, str]:
     }
 
 
-def tables(content: Content) -> dict[str, tuple[Sequence[str], explain.Rows]]:
-    """The data of the plots by name, columns and rows."""
-    found = {name: (explain.COLUMNS[name], rows) for name, rows in content.explained.rows.items()}
-    return found | {
-        "robustness": (robustness.COLUMNS, content.shifts.rows if content.shifts else [])
-    }
-
-
-def figures(content: Content) -> dict[str, Spec]:
-    """The figures that are files, by name; one without data is absent."""
-    study, found = content.study, content.explained
-    tests, drawn = list(study.tests), {}
-    shown = similarity_page.lines_of(study)
-    if rows := _of(found.rows["byfrequency"], shown):
-        drawn["byfrequency"] = charts.figure(
-            explain_charts.frequency_panel(charts.named(study, shown), _ticks(rows)), rows, tests,
-            "Accuracy by class frequency",
-            "A line per split in its colour; dashed: random split of its size; dotted: supervised.",
-        )  # fmt: skip
-    for number, name in enumerate(_gridded(content), 1):
-        if rows := _of(found.rows["grid"], [name]):
-            drawn[f"grid-{number}"] = charts.figure(
-                explain_charts.grid_panel(), rows, tests,
-                f"Accuracy by similarity and class frequency: {name}",
-                "Cells with too few images are left out.",
-            ) | {"resolve": {"scale": {"x": "independent", "y": "independent"}}}  # fmt: skip
-    others = {
-        "explained": drops_page.figure(content),
-        "robustness": robustness_page.figure(content),
-    }
-    return drawn | {name: spec for name, spec in others.items() if spec}
-
-
 def _frequencies(content: Content) -> str:
     study, found = content.study, content.explained
-    lines = similarity_page.lines_of(study)
-    rows = _of(found.rows["byfrequency"], lines)
+    lines = charts.lines_of(study)
+    rows = rows_of(found.rows["byfrequency"], lines)
     html = ""
     if rows:
-        colour = series.colours(study)
+        colour = colours.colours(study)
         present = [name for name in lines if any(row["split"] == name for row in rows)]
         html += paragraph(
             "Test images by the number of training rows of their class, each bin twice the one "
@@ -91,7 +53,7 @@ def _frequencies(content: Content) -> str:
             (
                 test,
                 charts.inline(
-                    explain_charts.frequency_panel(ticks=_ticks(rows)),
+                    explain_charts.frequency_panel(ticks=frequency_ticks(rows)),
                     mine,
                     f"Accuracy on {test} by class frequency, a line per condition.",
                 ),
@@ -106,11 +68,11 @@ def _frequencies(content: Content) -> str:
 def _grids(content: Content) -> str:
     """A grid for every test set and the chosen conditions."""
     study, found, html = content.study, content.explained, ""
-    names = _gridded(content)
+    names = gridded(content)
     for number, test in enumerate(study.tests):
         drawn = []
         for name in names:
-            rows = [row for row in _of(found.rows["grid"], [name]) if row["test"] == test]
+            rows = [row for row in rows_of(found.rows["grid"], [name]) if row["test"] == test]
             if not rows:
                 continue
             label = f"Accuracy on {test} by similarity and class frequency: {name}."
@@ -204,30 +166,6 @@ def _reasons(content: Content) -> str:
     if any(isinstance(fit, Fit) and fit.covariance_KK is None for fit in fits.values()):
         text += f" No interval: fewer than {LEAST_GROUPS} classes."
     return text
-
-
-def _gridded(content: Content) -> list[str]:
-    """The conditions whose grids are drawn: the first, the one that fell most below its random
-    split over all test sets, and a supervised one."""
-    study = content.study
-    first = next(iter(study.conditions), None)
-    lost: dict[str, float] = {}
-    for (name, _), one in content.explained.explained.items():
-        if isinstance(one, Explained):
-            lost[name] = lost.get(name, 0.0) + one.drop.value
-    pruned = max(lost, key=lambda name: lost[name], default=None)
-    supervised = next((name for name, one in study.conditions.items() if one.is_supervised), None)
-    names = dict.fromkeys(name for name in (first, pruned, supervised) if name)
-    return list(names)[:MOST_GRIDS]
-
-
-def _of(rows: explain.Rows, names: list[str]) -> explain.Rows:
-    return [row for row in rows if row["split"] in names]
-
-
-def _ticks(rows: explain.Rows) -> list[int]:
-    """One choice of ticks for all test sets."""
-    return bias_charts.ticks(row["frequency"] for row in rows)
 
 
 def _dash(content: Content, name: str) -> str:

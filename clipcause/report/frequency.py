@@ -26,10 +26,11 @@ import numpy as np
 from clipcause.captions import classes, frequency
 from clipcause.captions.frequency import Frequency
 from clipcause.config import layout, nearest
-from clipcause.report import bias, bias_charts, charts, corpora, imbalance
+from clipcause.report import bias_charts, bias_figures, charts
 from clipcause.report.bias_charts import Spec
-from clipcause.report.corpora import Corpora, Rows
-from clipcause.report.series import PALETTE
+from clipcause.report.colours import PALETTE
+from clipcause.report.tables import bias, corpora, imbalance, tabular
+from clipcause.report.tables.corpora import Corpora, Rows
 from clipcause.runtime import atomic
 from clipcause.runtime.entry import EXPECTED
 
@@ -40,7 +41,7 @@ TITLES = {
         "Class frequency",
         "Count of every class, in falling order; those with none are left out.",
     ),
-    "sources": bias.TITLES["sources"],
+    "sources": bias_figures.TITLES["sources"],
     "perclass": (
         "Accuracy by class frequency",
         "A point per class; the line is the mean of each tenth of the classes. 0 stands at ½.",
@@ -186,11 +187,11 @@ def draw(counts: Corpora, accuracies: Accuracies, out: Path) -> list[dict[str, s
             if name in specs:
                 (folder / f"{name}.csv").write_text(bias.to_csv(name, rows), encoding="utf-8")
         if accuracies:
-            text = bias.table(COLUMNS, found)
+            text = tabular.table(COLUMNS, found)
             (folder / "correlations.csv").write_text(text, encoding="utf-8")
         for name, panels in specs.items():
             title, subtitle = TITLES[name]
-            spec = bias.sheet(title, subtitle, panels, shared=name != "frequency")
+            spec = bias_figures.sheet(title, subtitle, panels, shared=name != "frequency")
             picture = charts.svg(spec, background="white")
             (folder / f"{name}.svg").write_text(picture, encoding="utf-8")
             (folder / f"{name}.png").write_bytes(charts.png(picture))

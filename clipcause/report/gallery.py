@@ -14,7 +14,7 @@ from clipcause.data.manifest import Manifest
 from clipcause.icons import catalogue
 from clipcause.report import pictures
 from clipcause.report.album import Album
-from clipcause.report.decimals import fixed
+from clipcause.report.decimals import fixed, percent
 from clipcause.report.markup import (
     card,
     cards,
@@ -28,7 +28,6 @@ from clipcause.report.markup import (
 )
 from clipcause.report.pictures import Duplicate, Judged
 from clipcause.report.study import Study
-from clipcause.report.table import percent
 
 ATTRIBUTION = catalogue.FOLDER / catalogue.ATTRIBUTION
 TINY = 0.0001  # of similarity: a smaller margin is not told as a number

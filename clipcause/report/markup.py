@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 
 from clipcause.report.album import SIDE, Picture
-from clipcause.report.table import ranged
+from clipcause.report.decimals import ranged
 from clipcause.stats.comparison import Interval
 
 TAG = re.compile(r"<[^>]*>")

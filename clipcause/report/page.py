@@ -11,23 +11,24 @@ from clipcause.report import (
     bias_page,
     charts,
     classwise,
-    comparisons,
-    copies,
+    colours,
+    comparisons_page,
+    copies_page,
     definitions,
     density_page,
-    domains,
+    domains_page,
     explain_page,
     gallery,
     markup,
-    matrix,
+    matrix_page,
     published,
-    retrieval,
-    series,
+    retrieval_page,
     similarity_page,
     summary,
-    yardsticks,
+    yardsticks_page,
 )
 from clipcause.report.content import Content
+from clipcause.report.decimals import percent, points
 from clipcause.report.markup import (
     bullets,
     chip,
@@ -41,7 +42,8 @@ from clipcause.report.markup import (
     table_row,
 )  # fmt: skip
 from clipcause.report.study import Study
-from clipcause.report.table import Line, note, percent, points
+from clipcause.report.tables import tabular
+from clipcause.report.tables.accuracy import Line, note
 
 HERE = Path(__file__).parent
 TITLE = "Does CLIP generalise because its training data look like the test?"
@@ -58,12 +60,12 @@ SECTIONS = {
     "similarity": "How similar the test images are",
     "bins": "Accuracy by similarity",
     **explain_page.SECTIONS,
-    "retrieval": retrieval.TITLE,
-    "matrix": matrix.TITLE,
-    "yardsticks": yardsticks.TITLE,
-    "domains": domains.TITLE,
+    "retrieval": retrieval_page.TITLE,
+    "matrix": matrix_page.TITLE,
+    "yardsticks": yardsticks_page.TITLE,
+    "domains": domains_page.TITLE,
     "density": density_page.TITLE,
-    "copied": copies.TITLE,
+    "copied": copies_page.TITLE,
     "splits": "How the splits were made",
     "credits": "Credits",
 }
@@ -73,21 +75,21 @@ def render(content: Content) -> str:
     """The whole page."""
     makers = {
         "accuracy": _accuracy(content),
-        "comparisons": comparisons.part(content),
+        "comparisons": comparisons_page.part(content),
         "published": _published(content),
         **bias_page.parts(content.study, content.bias),
         "similarity": similarity_page.similarity(content),
         "bins": similarity_page.bins(content),
         **explain_page.parts(content),
-        "retrieval": retrieval.part(content.study, content.parameters, content.retrieval),
-        "matrix": matrix.part(content),
-        "yardsticks": yardsticks.part(content),
+        "retrieval": retrieval_page.part(content.study, content.parameters, content.retrieval),
+        "matrix": matrix_page.part(content),
+        "yardsticks": yardsticks_page.part(content),
         "density": density_page.part(content),
-        "copied": copies.part(content),
+        "copied": copies_page.part(content),
         "pictures": gallery.part(
             content.study, content.parameters, content.duplicate_count, content.duplicates
         ),
-        "domains": domains.part(content),
+        "domains": domains_page.part(content),
         "splits": definitions.part(content.study, content.parameters),
         "credits": gallery.credits_part(),
     }
@@ -142,8 +144,8 @@ def _accuracy(content: Content) -> str:
             cells[0] = f"{line.rows:,}<small>of the reference</small>"
         kind = "random" if line.condition.split in study.twins else ""
         rows.append(table_row(similarity_page.named(study, line.condition, link=True), cells, kind))
-    order = [name for name, one in study.conditions.items() if series.beside(study, one) == [name]]
-    paired = any(row["kind"] == series.RANDOM for row in content.accuracy)
+    order = [name for name, one in study.conditions.items() if tabular.beside(study, one) == [name]]
+    paired = any(row["kind"] == tabular.RANDOM for row in content.accuracy)
     panel = charts.accuracy_panel(order, paired=paired)
     drawn = [
         (
@@ -157,9 +159,9 @@ def _accuracy(content: Content) -> str:
         for test in tests
     ]
     marks = [
-        (chip(series.GREY), "split"),
-        (chip(series.GREY, hollow=True), "random split of the same size"),
-        (stroke(series.GREY, "3 3"), "supervised"),
+        (chip(colours.GREY), "split"),
+        (chip(colours.GREY, hollow=True), "random split of the same size"),
+        (stroke(colours.GREY, "3 3"), "supervised"),
     ]
     table = data_table("Top-1 accuracy in % by training data and test set.", head, rows)
     if len(rows) > MOST_OPEN:

@@ -2,10 +2,11 @@
 
 from html import escape
 
-from clipcause.report import charts, explain_charts, series, similarity_page
-from clipcause.report.charts import Spec
+from clipcause.report import charts, colours, explain_charts, similarity_page
 from clipcause.report.content import Content
+from clipcause.report.decimals import listed, points
 from clipcause.report.drops_page import BY_CLASS, MOST_OPEN, NONE
+from clipcause.report.explain_figures import shown_shifts
 from clipcause.report.markup import (
     chip,
     data_table,
@@ -16,9 +17,7 @@ from clipcause.report.markup import (
     stroke,
     table_row,
 )
-from clipcause.report.robustness import LINE, SUPERVISED, Rows, Shifts
-from clipcause.report.table import points
-from clipcause.report.words import listed
+from clipcause.report.tables.robustness import Shifts
 from clipcause.stats.comparison import Interval
 from clipcause.stats.robustness import FITTED, LEAST, NO_LINE
 
@@ -28,7 +27,7 @@ def part(content: Content) -> str:
     study, found = content.study, content.shifts
     if found is None or not found.measured:
         return ""
-    rows_of = _shown_shifts(content)
+    rows_of = shown_shifts(content)
     drawn = [
         (
             test,
@@ -40,20 +39,20 @@ def part(content: Content) -> str:
         )
         for test in found.measured
     ]
-    colour, shown = series.colours(study), {row["split"] for row in rows_of}
+    colour, shown = colours.colours(study), {row["split"] for row in rows_of}
     marks = [
         (chip(colour[name]), name)
         for name in charts.own(study)
         if name in shown and not study.conditions[name].is_supervised
     ]
     marks += [
-        (chip(series.GREY, hollow=True), "random split of the same size"),
+        (chip(colours.GREY, hollow=True), "random split of the same size"),
         (_diamond(), "supervised"),
     ]
     has_line = any(one.kind != NO_LINE for one in found.measured.values())
     if has_line:
         is_fitted = any(one.kind == FITTED for one in found.measured.values())
-        marks.append((stroke(series.GREY, "" if is_fitted else "4 3"), "line of the supervised"))
+        marks.append((stroke(colours.GREY, "" if is_fitted else "4 3"), "line of the supervised"))
     html = paragraph(
         f"Accuracy on each shifted test set against accuracy on {found.usual}, over images of the "
         "classes that both have. Above the line is more robust than the supervised models "
@@ -126,32 +125,8 @@ def _rho(found: Interval | None) -> str:
     return f"{points(found.value)}<small{kind}>[{points(found.low)}, {points(found.high)}]</small>"
 
 
-def _shown_shifts(content: Content) -> Rows:
-    shifts = content.shifts
-    shown = {*similarity_page.lines_of(content.study), LINE}
-    rows = shifts.rows if shifts else []
-    return [row for row in rows if row["split"] in shown or row["kind"] == SUPERVISED]
-
-
 def _diamond() -> str:
     return (
         f'<svg viewBox="0 0 12 12" aria-hidden="true"><path d="M6 0L12 6L6 12L0 6Z" '
-        f'fill="{series.GREY}"/></svg>'
+        f'fill="{colours.GREY}"/></svg>'
     )
-
-
-def figure(content: Content) -> Spec | None:
-    """The figure that is a file; None without data."""
-    if content.shifts is None or not (rows := _shown_shifts(content)):
-        return None
-    usual = content.shifts.usual
-    return charts.figure(
-        explain_charts.robustness_panel(
-            usual, charts.named(content.study, {row["split"] for row in rows})
-        ),
-        rows,
-        list(content.study.tests),
-        f"Accuracy on shifted test sets against {usual}",
-        "Diamonds: supervised. Hollow: random splits. Line of the supervised: full where it is "
-        "fitted, dashed where its slope of 1 is an assumption.",
-    ) | {"resolve": {"scale": {"x": "independent", "y": "independent"}}}

@@ -2,7 +2,8 @@
 
 from html import escape
 
-from clipcause.report import charts, classwise, published, series, words
+from clipcause.report import charts, classwise, colours, decimals, published
+from clipcause.report.charts import lines_of
 from clipcause.report.conditions import Condition
 from clipcause.report.content import Content
 from clipcause.report.markup import (
@@ -17,9 +18,9 @@ from clipcause.report.markup import (
 )
 from clipcause.report.statistics import spearman
 from clipcause.report.study import Study
+from clipcause.report.tables import tabular
 
 MOST_PANELS = 16  # of splits, for every test set
-MOST_LINES = 24  # conditions in one plot
 MOST_OPEN = 8  # rows of a table that is not folded away
 NONE = "–"
 
@@ -27,7 +28,7 @@ NONE = "–"
 def similarity(content: Content) -> str:
     """Histograms of nearest similarity, a panel per split and test set."""
     study = content.study
-    colour = series.colours(study)
+    colour = colours.colours(study)
     every = [name for name in study.rules if name not in study.twins]
     # what was chosen by class has no reason to be nearer to a test set
     own = [name for name in every if not classwise.is_classwise(study.rules[name])][:MOST_PANELS]
@@ -40,10 +41,10 @@ def similarity(content: Content) -> str:
         f"“{study.encoder}”."
     )
     html += key([
-        (chip(series.GREY), "split, in its colour"),
-        (stroke(series.GREY, "5 2"), "random split of its size, in the same colour"),
-        (stroke(series.GREY), "whole pool, without the reference"),
-        (stroke(series.GREY, "2 2"), "reference"),
+        (chip(colours.GREY), "split, in its colour"),
+        (stroke(colours.GREY, "5 2"), "random split of its size, in the same colour"),
+        (stroke(colours.GREY), "whole pool, without the reference"),
+        (stroke(colours.GREY, "2 2"), "reference"),
     ])  # fmt: skip
     if len(own) < len(every):
         html += paragraph(f"{_further(len(every) - len(own), 'split')}", "soft")
@@ -52,9 +53,9 @@ def similarity(content: Content) -> str:
         for name in own:
             roles = {name: "split", "pool": "pool", "reference": "reference"}
             if name in of:
-                roles[of[name]] = series.RANDOM
+                roles[of[name]] = tabular.RANDOM
             rows = [
-                {**row, "role": roles[row["data"]], "colour": colour.get(row["data"], series.GREY)}
+                {**row, "role": roles[row["data"]], "colour": colour.get(row["data"], colours.GREY)}
                 for row in content.similarity
                 if row["test"] == test and row["data"] in roles
             ]
@@ -68,7 +69,7 @@ def bins(content: Content) -> str:
     """Accuracy in bins of similarity, and its rank correlation."""
     study = content.study
     panel = charts.bins_panel()
-    colour = series.colours(study)
+    colour = colours.colours(study)
     drawn = []
     shown = lines_of(study)
     for test in study.tests:
@@ -98,7 +99,7 @@ def bins(content: Content) -> str:
     known = [
         f"{theirs.spearman[test]} on {test}" for test in study.tests if test in theirs.spearman
     ]
-    beside = f" The published study has {words.listed(known)}." if known else ""
+    beside = f" The published study has {decimals.listed(known)}." if known else ""
     table = data_table(
         "Spearman's rank correlation of similarity and accuracy over bins, and how many images "
         "were left out; not defined (–) for fewer than three bins or equal accuracies. Few "
@@ -120,19 +121,6 @@ def bins(content: Content) -> str:
     )
 
 
-def lines_of(study: Study) -> list[str]:
-    """The conditions whose lines are drawn: where not all fit, those that differ in nothing but
-    their split, and whose split was not chosen class by class."""
-    if len(study.conditions) <= MOST_LINES:
-        return list(study.conditions)
-    plain = [
-        name
-        for name, one in study.conditions.items()
-        if one.is_plain and not classwise.is_classwise(study.rules.get(one.split))
-    ]
-    return plain[:MOST_LINES]
-
-
 def _further(count: int, what: str) -> str:
     are = "s are" if count > 1 else " is"
     return f"{count} further {what}{are} not drawn here; the tables of the plots have all."
@@ -140,7 +128,7 @@ def _further(count: int, what: str) -> str:
 
 def named(study: Study, one: Condition, *, link: bool = False) -> str:
     """A condition's name with its colour and its seeds, on request linked to its split."""
-    dot = chip(series.colours(study)[one.name], hollow=one.split in study.twins)
+    dot = chip(colours.colours(study)[one.name], hollow=one.split in study.twins)
     name = escape(one.name)
     if link and one.split in study.rules:
         name = f'<a href="#split-{escape(one.split)}">{name}</a>'

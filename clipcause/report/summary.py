@@ -7,12 +7,13 @@ report compares; one that has only its own interval for it is called so. Nothing
 from collections.abc import Mapping, Sequence
 
 from clipcause.config.splits import NONE, Hull, Ranked
-from clipcause.report.comparisons import Compared, family
 from clipcause.report.content import Content
+from clipcause.report.decimals import listed, percent, points, signed
 from clipcause.report.statistics import LEVEL, Interval
 from clipcause.report.study import Study
-from clipcause.report.table import Line, percent, points, signed
-from clipcause.report.words import by_yardstick, listed, rule
+from clipcause.report.tables.accuracy import Line
+from clipcause.report.tables.comparisons import Compared, family
+from clipcause.report.words import by_yardstick, rule
 from clipcause.stats.decomposition import Explained
 
 NAMED = 6  # conditions that a sentence names; of more it says how many

@@ -1,10 +1,8 @@
 """How splits are chosen, in plain words. Nothing here is HTML."""
 
-from collections.abc import Sequence
-
 from clipcause.config.splits import NONE, ByDomain, Combined, Everything, Hull, Random, Ranked, Rule
 from clipcause.report import classwise
-from clipcause.report.table import percent
+from clipcause.report.decimals import listed, percent
 
 
 def rule(one: Rule) -> str:
@@ -50,9 +48,3 @@ def by_domain(one: ByDomain) -> str:
     ratio = ":".join(f"{part:g}" for part in one.mix.values())
     size = "as many rows as there are" if one.size is None else f"{one.size:,} rows"
     return f"domain: {size} of {listed(one.words())} at {ratio}, {called}, seed {one.seed}"
-
-
-def listed(words: Sequence[str]) -> str:
-    """a, b and c."""
-    words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,29 +1,16 @@
-"""The data of the report's plots in long form, a dictionary per mark, and the splits' colours.
-
-A split has the same colour everywhere; the random split of its size has it too, unless several
-splits share it.
-"""
+"""The data of the plots of accuracy and similarity in long form, a dictionary per mark."""
 
 import csv
 import io
-from typing import Any
 
 from clipcause.config.report import Report
-from clipcause.report.conditions import Condition
+from clipcause.report.colours import GREY, colours
 from clipcause.report.statistics import Bins, bin_index, binned_accuracy, histogram
 from clipcause.report.study import Study
-from clipcause.report.table import Line
+from clipcause.report.tables.accuracy import Line
+from clipcause.report.tables.tabular import Rows, beside, kind, rounded
 from clipcause.stats.statistics import wilson
 
-Rows = list[dict[str, Any]]
-
-# told apart by most colour-blind readers, and legible on white and on black
-PALETTE = (
-    "#3b82d0", "#d9622b", "#2f9e77", "#b65fc0", "#c79a00",
-    "#d6478c", "#159fb5", "#8a6d4b", "#7a8f1f", "#6f6ad6",
-)  # fmt: skip
-GREY = "#8a8a8a"
-RANDOM = "random"
 COLUMNS = {
     "accuracy": ("test", "split", "beside", "kind", "top1", "low", "high", "colour"),
     "similarity": ("test", "data", "similarity", "share", "colour"),
@@ -39,22 +26,6 @@ COLUMNS = {
         "colour",
     ),
 }
-
-
-def colours(study: Study) -> dict[str, str]:
-    """The colour of every split and condition."""
-    of = {name: others[0] for name, others in study.twins.items() if len(others) == 1}
-    own = [name for name in study.splits if name in study.rules and name not in of]
-    found = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(own)}
-    found |= {name: found.get(other, GREY) for name, other in of.items()}
-    return found | {name: found.get(one.split, GREY) for name, one in study.conditions.items()}
-
-
-def free(study: Study) -> list[str]:
-    """Colours for what is no split, such as a kind of model: those that no split has come first."""
-    taken = set(colours(study).values())
-    middle = len(PALETTE) // 2
-    return sorted(PALETTE[middle:] + PALETTE[:middle], key=taken.__contains__)
 
 
 def accuracy_rows(study: Study, lines: list[Line]) -> Rows:
@@ -82,13 +53,6 @@ def accuracy_rows(study: Study, lines: list[Line]) -> Rows:
                 for other in beside(study, one)
             ]
     return rows
-
-
-def beside(study: Study, condition: Condition) -> list[str]:
-    """The conditions whose lines in the plot a condition shares: a random split those of all that
-    are compared with it, any other its own."""
-    found = [name for name, one in study.conditions.items() if condition.name in one.twins]
-    return found or [condition.name]
 
 
 def similarity_rows(study: Study, width: float) -> Rows:
@@ -161,15 +125,3 @@ def to_csv(name: str, rows: Rows) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def kind(study: Study, condition: Condition) -> str:
-    """What a condition's mark looks like: of a split, of a random split, or supervised."""
-    if condition.is_supervised:
-        return "supervised"
-    return RANDOM if condition.split in study.twins else "split"
-
-
-def rounded(value: float) -> float:
-    """As the data of plots have it; a zero has no sign."""
-    return round(float(value), 4) + 0.0

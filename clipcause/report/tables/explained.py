@@ -17,10 +17,11 @@ from jaxtyping import Float64, Int64, Shaped
 from clipcause.config import layout
 from clipcause.config.report import Report
 from clipcause.evaluate import predictions
-from clipcause.report import series
+from clipcause.report import colours
 from clipcause.report.conditions import Condition
 from clipcause.report.statistics import bin_index
 from clipcause.report.study import Study
+from clipcause.report.tables import tabular
 from clipcause.stats import decomposition as explaining
 from clipcause.stats import logistic
 from clipcause.stats.comparison import Interval
@@ -30,7 +31,6 @@ from clipcause.stats.statistics import wilson
 
 Rows = list[dict[str, Any]]
 Pair = tuple[str, str]  # condition and test set
-
 COARSE = 2  # bins of the grid are so many of the curve's
 FOURFOLD = 2  # doublings of frequency in a bin of the grid
 NO_ROWS = -1  # the bin of classes without a row
@@ -96,12 +96,12 @@ def load(study: Study, parameters: Report) -> Explanation:
         for test in study.tests
         if one.twins
     }
-    colour = series.colours(study)
+    colour = colours.colours(study)
     by_frequency, grid, left_out = [], [], {}
     for (name, test), one in seen.items():
         if one.frequency_Q is None:
             continue
-        kind = series.kind(study, study.conditions[name])
+        kind = tabular.kind(study, study.conditions[name])
         shared = {"test": test, "split": name}
         found = frequency_rows(one, parameters.least_per_bin)
         by_frequency += [{**shared, "kind": kind, **row, "colour": colour[name]} for row in found]
@@ -147,7 +147,7 @@ def frequency_rows(one: Seen, least: int) -> Rows:
             continue
         shown_Q = np.maximum(one.frequency_Q[is_in_Q], explaining.NO_ROWS)
         rows.append({
-            "frequency": series.rounded(np.exp(np.log(shown_Q).mean())),
+            "frequency": tabular.rounded(np.exp(np.log(shown_Q).mean())),
             "from": _edge(int(at), 1),
             "below": _edge(int(at) + 1, 1),
             **_accuracy(one.correct_Q[is_in_Q]),
@@ -171,8 +171,8 @@ def grid_rows(one: Seen, width: float, least: int) -> tuple[Rows, tuple[int, int
     for cell, (across, up) in enumerate(cells.T.tolist()):
         if count_A[cell] >= least:
             rows.append({
-                "similarity_from": series.rounded(across * width),
-                "similarity_to": series.rounded((across + 1) * width),
+                "similarity_from": tabular.rounded(across * width),
+                "similarity_to": tabular.rounded((across + 1) * width),
                 "frequency_from": _edge(up, FOURFOLD),
                 "frequency_below": _edge(up + 1, FOURFOLD),
                 **_accuracy(one.correct_Q[at_Q == cell]),
@@ -198,9 +198,9 @@ def _accuracy(correct_Q: Float64[np.ndarray, " Q"]) -> dict[str, float | int]:
     hits, images = float(correct_Q.sum()), len(correct_Q)
     low, high = wilson(min(hits, images), images)
     return {
-        "accuracy": series.rounded(100 * hits / images),
-        "low": series.rounded(100 * low),
-        "high": series.rounded(100 * high),
+        "accuracy": tabular.rounded(100 * hits / images),
+        "low": tabular.rounded(100 * low),
+        "high": tabular.rounded(100 * high),
         "images": images,
     }
 
@@ -271,7 +271,7 @@ def _explained_rows(
         if isinstance(one.share, Interval):
             ends = (one.share.value, one.share.low, one.share.high)
             names = ("share", "share_low", "share_high")
-            share = dict(zip(names, map(series.rounded, ends), strict=True))
+            share = dict(zip(names, map(tabular.rounded, ends), strict=True))
         images = len(seen[name, test].correct_Q)
         marks = [(OBSERVED, one.drop, images), (PREDICTED, one.predicted, images)]
         marks += [(KEPT, one.kept_drop, one.kept)] if one.kept_drop else []
@@ -281,9 +281,9 @@ def _explained_rows(
                 "test": test,
                 "split": name,
                 "kind": kind,
-                "points": series.rounded(100 * value.value),
-                "low": series.rounded(100 * value.low),
-                "high": series.rounded(100 * value.high),
+                "points": tabular.rounded(100 * value.value),
+                "low": tabular.rounded(100 * value.low),
+                "high": tabular.rounded(100 * value.high),
                 "images": count,
                 **(share if kind == PREDICTED else {}),
                 "colour": colour[name],
@@ -309,8 +309,8 @@ def _logistic_rows(fits: Mapping[Pair, Fit | Undefined], seen: Mapping[Pair, See
                 rows.append({**row, "undefined": fit.reason})
                 continue
             value = fit.interval(column)
-            row["log_odds"] = series.rounded(fit.coefficient_K[column])
+            row["log_odds"] = tabular.rounded(fit.coefficient_K[column])
             if value is not None:
-                row |= {"low": series.rounded(value.low), "high": series.rounded(value.high)}
+                row |= {"low": tabular.rounded(value.low), "high": tabular.rounded(value.high)}
             rows.append(row)
     return rows

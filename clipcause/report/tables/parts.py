@@ -6,18 +6,18 @@ A line is of one kind of model and one base; runs with the reference added are a
 from typing import Any
 
 from clipcause.config.splits import Scale, TrimTail
-from clipcause.report.imbalance import (
+from clipcause.report.colours import marks
+from clipcause.report.kinds import sees_reference
+from clipcause.report.study import Study
+from clipcause.report.tables.imbalance import (
     CORR_ACC,
     CORR_PRED,
     TOP1,
     Measured,
     Rows,
-    marks,
     rounded,
-    sees_reference,
     training_rows,
 )
-from clipcause.report.study import Study
 
 SCALED = {"top1": (TOP1, 100), CORR_ACC: ("corr_acc", 1), CORR_PRED: ("corr_pred", 1)}
 GROUPS = {"imbalance.trimmed": "trimmed", "imbalance.rest": "rest"}

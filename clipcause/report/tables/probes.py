@@ -5,8 +5,10 @@ from typing import Any
 
 from clipcause.config import FILE, item, layout, read
 from clipcause.config.probes import NONE, Probe
-from clipcause.report.imbalance import Rows, every, kinds_of, marks
+from clipcause.report.colours import marks
+from clipcause.report.kinds import every, kinds_of
 from clipcause.report.study import Study
+from clipcause.report.tables.imbalance import Rows
 from clipcause.runtime import metrics
 
 SECTIONS = {"probe": "probes", "intraclass": "intraclass"}  # stage to section

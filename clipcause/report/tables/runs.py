@@ -5,16 +5,17 @@ import io
 from collections.abc import Mapping
 
 from clipcause.config.runs import NONE
-from clipcause.report import donors, factors
-from clipcause.report.imbalance import Evaluated, every, kinds_of
+from clipcause.report import factors
+from clipcause.report.kinds import every, kinds_of
 from clipcause.report.study import Study
+from clipcause.report.tables import locked_text
+from clipcause.report.tables.imbalance import Evaluated
 
 Line = tuple[dict[str, str], dict[str, str]]  # factors and numbers
-
 DIGITS = 6
 
 
-def lines(study: Study, found: Mapping[str, Evaluated], seen: donors.Seen) -> list[Line]:
+def lines(study: Study, found: Mapping[str, Evaluated], seen: locked_text.Seen) -> list[Line]:
     """Factors and numbers of every run on every test set, by run in the order of the parameters.
 
     Names of the split's parameters begin with `split.`; `rows` are those of the pool that the run

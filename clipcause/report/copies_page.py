@@ -1,63 +1,23 @@
-"""Duplicates of test images: the share of every test set that has one in its training data."""
+"""The page's section on duplicates of test images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float64
-
-from clipcause.report import series
+from clipcause.report import colours
 from clipcause.report.content import Content
 from clipcause.report.decimals import fixed
 from clipcause.report.markup import chip, data_table, paragraph, table_row
-from clipcause.report.series import Rows
-from clipcause.report.study import Study
-from clipcause.stats.statistics import wilson
+from clipcause.report.tables.copies import POOL, REFERENCE, rows
 
 TITLE = "Duplicates of test images"
-COLUMNS = ("test", "data", "threshold", "images", "n_test", "share", "low", "high")
-REFERENCE, POOL = "reference", "pool"
-
-
-def rows(study: Study, threshold: float) -> Rows:
-    """Per test set, and for reference, pool and every split without the reference, the test images
-    whose nearest image there has at least this similarity, with the share's Wilson interval."""
-    found: Rows = []
-    for test, scores in study.scores.items():
-        nearest: dict[str, Float64[np.ndarray, " Q"]] = {
-            REFERENCE: scores.test.reference_sim,
-            POOL: scores.test.pool_sim,
-            **{name: study.gaps[name, test].alone_Q for name in study.rules},
-        }
-        for name, similarity_Q in nearest.items():
-            count, total = int((similarity_Q >= threshold).sum()), len(similarity_Q)
-            low, high = wilson(count, total)
-            found.append(
-                {
-                    "test": test,
-                    "data": name,
-                    "threshold": threshold,
-                    "images": count,
-                    "n_test": total,
-                    "share": round(count / total, 6),
-                    "low": round(low, 6),
-                    "high": round(high, 6),
-                }
-            )
-    return found
-
-
-def tables(content: Content) -> dict[str, tuple[Sequence[str], Rows]]:
-    """The numbers as CSV."""
-    return {"copies": (COLUMNS, rows(content.study, content.parameters.copy_threshold))}
 
 
 def part(content: Content) -> str:
     """The section."""
     study, threshold = content.study, content.parameters.copy_threshold
     of = {(row["data"], row["test"]): row for row in rows(study, threshold)}
-    colour, lines = series.colours(study), []
+    colour, lines = colours.colours(study), []
     for name in (REFERENCE, POOL, *study.rules):
         dot = "" if name in (REFERENCE, POOL) else chip(colour[name], hollow=name in study.twins)
         cells = [_cell(of[name, test]) for test in study.suite]

@@ -15,15 +15,15 @@ from scipy import special
 
 from clipcause.config import unknown
 from clipcause.config.report import FIRST, Report
-from clipcause.report import explain, series
+from clipcause.report import colours
 from clipcause.report.study import Study
+from clipcause.report.tables import explained, tabular
 from clipcause.stats import decomposition as explaining
 from clipcause.stats import robustness
 from clipcause.stats.comparison import Interval
 from clipcause.stats.robustness import NO_LINE, Robustness
 
 Rows = list[dict[str, Any]]
-
 LINE = "line"
 SUPERVISED = "supervised"
 COLUMNS = (
@@ -55,7 +55,7 @@ def load(study: Study, parameters: Report) -> Shifts | None:
     if len(study.tests) < 2 or not names:
         return None
     is_supervised_M = np.array([is_supervised(study, name) for name in names])
-    classes = {test: explain.labels(study, test) for test in study.tests}
+    classes = {test: explained.labels(study, test) for test in study.tests}
     measured, rows, apart = {}, [], []
     for test in study.tests:
         if test == usual:
@@ -141,7 +141,7 @@ def _rows(
     is_supervised_M: np.ndarray,
     found: Robustness,
 ) -> Rows:
-    colour, rows = series.colours(study), []
+    colour, rows = colours.colours(study), []
     x_M, y_M = (
         robustness.logit(hits_RM[0], images_R1[0]) for hits_RM, images_R1 in (usual, shifted)
     )
@@ -154,14 +154,14 @@ def _rows(
         rows.append({
             "test": test,
             "split": name,
-            "kind": SUPERVISED if is_supervised_M[at] else series.kind(study, one),
-            "usual": series.rounded(share_M[at]),
-            "shifted": series.rounded(shifted_M[at]),
-            "x": series.rounded(x_M[at]),
-            "y": series.rounded(y_M[at]),
-            "rho": series.rounded(100 * rho.value) if rho else "",
-            "low": series.rounded(100 * rho.low) if rho else "",
-            "high": series.rounded(100 * rho.high) if rho else "",
+            "kind": SUPERVISED if is_supervised_M[at] else tabular.kind(study, one),
+            "usual": tabular.rounded(share_M[at]),
+            "shifted": tabular.rounded(shifted_M[at]),
+            "x": tabular.rounded(x_M[at]),
+            "y": tabular.rounded(y_M[at]),
+            "rho": tabular.rounded(100 * rho.value) if rho else "",
+            "low": tabular.rounded(100 * rho.low) if rho else "",
+            "high": tabular.rounded(100 * rho.high) if rho else "",
             "line": found.kind,
             "colour": colour[name],
         })  # fmt: skip
@@ -180,15 +180,15 @@ def _line(test: str, found: Robustness, x_M: Float64[np.ndarray, " M"]) -> Rows:
             "test": test,
             "split": LINE,
             "kind": LINE,
-            "usual": series.rounded(100 * special.expit(x)),
-            "shifted": series.rounded(100 * special.expit(y)),
-            "x": series.rounded(x),
-            "y": series.rounded(y),
+            "usual": tabular.rounded(100 * special.expit(x)),
+            "shifted": tabular.rounded(100 * special.expit(y)),
+            "x": tabular.rounded(x),
+            "y": tabular.rounded(y),
             "rho": "",
             "low": "",
             "high": "",
             "line": found.kind,
-            "colour": series.GREY,
+            "colour": colours.GREY,
         })  # fmt: skip
     return rows
 

@@ -5,7 +5,6 @@ All of it is optional: a study whose runs were evaluated without class frequenci
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean
@@ -16,15 +15,14 @@ from clipcause.config.runs import NONE
 from clipcause.config.splits import Scale, TrimTail
 from clipcause.evaluate import predictions
 from clipcause.report import factors
+from clipcause.report.colours import colours, marks
 from clipcause.report.conditions import Condition
-from clipcause.report.series import GREY, colours, free
+from clipcause.report.kinds import every, kinds_of, sees_reference
 from clipcause.report.study import Study
 from clipcause.runtime import metrics
 
 Rows = list[dict[str, Any]]
 Evaluated = Mapping[str, Mapping[str, int | float]]  # test set to path to number
-
-SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
 PARTS = (Scale, TrimTail)  # rules that make a set smaller and have curves of their own
 LEAST = 5  # classes of a group
 TENTHS = 10  # groups of classes by frequency, whose mean accuracy is drawn
@@ -47,8 +45,6 @@ COLUMNS = {
         "colour",
     ),
 }  # fmt: skip
-SUPERVISED = factors.OBJECTIVES["supervised"]
-WITH = "with the reference"
 TOP1 = "top-1 accuracy / %"
 CORR_ACC, CORR_PRED = "imbalance.corr_acc", "imbalance.corr_pred"
 
@@ -102,57 +98,11 @@ def collect(study: Study, found: Mapping[str, Evaluated]) -> list[Measured]:
     return measured
 
 
-def every(study: Study) -> dict[str, Condition]:
-    """All conditions; those whose models name no class come last."""
-    return {**study.conditions, **study.unnamed}
-
-
-def kinds_of(study: Study) -> dict[str, str]:
-    """The kind of model of every condition; conditions of one split never share one.
-
-    Where runs on splits differ in whether they saw the reference, those that did say so.
-    """
-    found = every(study).values()
-    is_mixed = len({one.without_reference for one in found if one.split != NONE}) > 1
-    short = {one.name: factors.kind(study.runs[one.runs[0]]) for one in found}
-    count = Counter((one.split, short[one.name], one.without_reference) for one in found)
-    twice = {kind for (_, kind, _), many in count.items() if many > 1}
-    # the length of training and the donor are said only where nothing else tells two apart
-    kinds = {
-        one.name: factors.kind(study.runs[one.runs[0]], in_full=True)
-        if short[one.name] in twice
-        else short[one.name]
-        for one in found
-    }
-    added = {one.name for one in found if is_mixed and one.split != NONE and sees_reference(one)}
-    return {name: f"{kind}, {WITH}" if name in added else kind for name, kind in kinds.items()}
-
-
-def sees_reference(one: Condition) -> bool:
-    """Whether its models learnt from the reference, too."""
-    return not one.without_reference
-
-
 def training_rows(study: Study, one: Condition) -> int:
     """The rows that its models learnt from: those of its split, and the reference's where it was
     added."""
     own = len(study.splits[one.split]) if one.split != NONE else 0
     return own + (len(study.reference) if sees_reference(one) else 0)
-
-
-def marks(study: Study) -> dict[str, tuple[str, str]]:
-    """The colour and the shape of every kind of model: the same in all plots.
-
-    Supervised is grey, as everywhere; others have no split's colour as long as there are such.
-    """
-    kinds = list(dict.fromkeys(kinds_of(study).values()))
-    coloured = [kind for kind in kinds if kind != SUPERVISED]
-    known = free(study)
-    looks = {
-        kind: (known[at % len(known)], SHAPES[at // len(known) % len(SHAPES)])
-        for at, kind in enumerate(coloured)
-    }
-    return {kind: looks.get(kind, (GREY, SHAPES[0])) for kind in kinds}
 
 
 def bias_rows(study: Study, measured: Iterable[Measured]) -> Rows:

@@ -1,63 +1,17 @@
-"""Splits of one rule by several yardsticks: how alike is what they removed, and what that did."""
+"""The page's section on splits of one rule by several yardsticks."""
 
 from html import escape
 
-from clipcause.config.other_scores import MAIN, NONE
-from clipcause.report import charts, series, words, yardstick_chart
-from clipcause.report.agreement import Agreement, Family, Member
+from clipcause.report import charts, colours, decimals, yardstick_chart
 from clipcause.report.content import Content
+from clipcause.report.decimals import percent, points
 from clipcause.report.markup import chip, data_table, difference, panels, paragraph, table_row
-from clipcause.report.series import Rows
 from clipcause.report.study import Study
-from clipcause.report.table import Line, percent, points
+from clipcause.report.tables.accuracy import Line
+from clipcause.report.tables.agreement import Agreement, Family, Member, measure, rows
 
 TITLE = "Other yardsticks"
 DASH = "–"
-COLUMNS = (
-    "rule", "pair", "first", "second", "removed_first", "removed_second", "both", "jaccard",
-    "chance", "same_size", "colour",
-)  # fmt: skip
-
-
-def rows(content: Content) -> Rows:
-    """A line per pair of splits of a family, for CSV and plot."""
-    colour = series.colours(content.study)
-    return [
-        {
-            "rule": found.family.rule,
-            "pair": f"{_measure(one.first)} and {_measure(one.second)}",
-            "first": one.first.name,
-            "second": one.second.name,
-            "removed_first": len(one.first.removed),
-            "removed_second": len(one.second.removed),
-            "both": one.both,
-            "jaccard": round(one.jaccard, 6),
-            "chance": round(one.chance, 6),
-            "same_size": None if one.same_size is None else round(one.same_size, 6),
-            "colour": colour[one.second.name],
-        }
-        for found in content.agreements
-        for one in found.overlaps
-    ]
-
-
-def tables(content: Content) -> dict[str, tuple[tuple[str, ...], Rows]]:
-    """The data of the plot, by name, with its columns."""
-    return {"yardsticks": (COLUMNS, rows(content))}
-
-
-def figures(content: Content) -> dict[str, charts.Spec]:
-    """The figure by name; none where no rule has several yardsticks."""
-    every = rows(content)
-    if not every:
-        return {}
-    drawn = yardstick_chart.panel(list(dict.fromkeys(row["pair"] for row in every)))
-    titles = list(dict.fromkeys(row["rule"] for row in every))
-    data = [{**row, "test": row["rule"]} for row in every]  # a panel per rule
-    return {"yardsticks": charts.figure(
-        drawn, data, titles, "How alike is what different yardsticks remove",
-        "Filled: Jaccard index of the removed rows. Hollow: of random choices of the same sizes.",
-    )}  # fmt: skip
 
 
 def part(content: Content) -> str:
@@ -94,7 +48,7 @@ def _removed(study: Study, family: Family) -> str:
             f"{count:,}",
             share,
         ]
-        lines.append(table_row(f"{_named(study, one)}<small>{_measure(one)}</small>", cells))
+        lines.append(table_row(f"{_named(study, one)}<small>{measure(one)}</small>", cells))
     head = [
         "split<br><small>yardstick</small>",
         '<span class="text">encoder</span>',
@@ -116,7 +70,7 @@ def _pairs(content: Content, found: Agreement) -> str:
             f"{one.chance:.3f}",
             DASH if one.same_size is None else percent(one.same_size),
         ]
-        pair = f"{_measure(one.first)} and {_measure(one.second)}"
+        pair = f"{measure(one.first)} and {measure(one.second)}"
         lines.append(table_row(escape(pair), cells))
     head = [
         "yardsticks",
@@ -126,7 +80,9 @@ def _pairs(content: Content, found: Agreement) -> str:
         "by chance",
         "at one size",
     ]
-    every = [row for row in rows(content) if row["rule"] == found.family.rule]
+    every = [
+        row for row in rows(content.study, content.agreements) if row["rule"] == found.family.rule
+    ]
     label = "Jaccard index of what pairs of yardsticks removed; the table beside has the numbers."
     drawn = charts.inline(yardstick_chart.panel([row["pair"] for row in every]), every, label)
     caption = (
@@ -153,10 +109,10 @@ def _results(content: Content, family: Family) -> str:
             without.append(one.name)
         for line in by_split.get(one.name, []):
             cells = [_cell(line, test) for test in study.tests]
-            lines.append(table_row(f"{_named(study, one)}<small>{_measure(one)}</small>", cells))
+            lines.append(table_row(f"{_named(study, one)}<small>{measure(one)}</small>", cells))
     missing = ""
     if without:
-        missing = paragraph(f"No run learns from {words.listed(without)}.", "soft")
+        missing = paragraph(f"No run learns from {decimals.listed(without)}.", "soft")
     if not lines:
         return missing
     caption = (
@@ -176,8 +132,4 @@ def _cell(line: Line, test: str) -> str:
 
 
 def _named(study: Study, one: Member) -> str:
-    return chip(series.colours(study)[one.name]) + escape(one.name)
-
-
-def _measure(one: Member) -> str:
-    return MAIN if one.yardstick == NONE else one.yardstick
+    return chip(colours.colours(study)[one.name]) + escape(one.name)

@@ -19,8 +19,9 @@ from clipcause.config.splits import NONE, Hull, Ranked, Rule, Scored
 from clipcause.prune import split
 from clipcause.prune.selection import BLOCK, ascending, smallest
 from clipcause.prune.split import Split
-from clipcause.report import measured, words
+from clipcause.report import colours, decimals, measured
 from clipcause.report.study import Study
+from clipcause.report.tables.tabular import Rows
 from clipcause.search.scores import Scores
 
 
@@ -164,7 +165,7 @@ def _same_size(study: Study, first: Member, second: Member) -> float | None:
 
 def _title(rule: Hull | Ranked) -> str:
     """A family's name: rule, test sets, and what else the rule states."""
-    text = f"{rule.rule} for {words.listed(rule.tests)}, of {rule.base}"
+    text = f"{rule.rule} for {decimals.listed(rule.tests)}, of {rule.base}"
     if isinstance(rule, Hull):
         return f"{text}, delta {rule.delta:g}" if rule.delta else text
     kept = getattr(rule, "keep", None)
@@ -177,3 +178,35 @@ def _without(rule: Rule) -> str:
     values.pop("scores", None)
     values["tests"] = sorted(values["tests"])
     return str(sorted(values.items(), key=lambda item: item[0]))
+
+
+COLUMNS = (
+    "rule", "pair", "first", "second", "removed_first", "removed_second", "both", "jaccard",
+    "chance", "same_size", "colour",
+)  # fmt: skip
+
+
+def rows(study: Study, agreements: Sequence[Agreement]) -> Rows:
+    """A line per pair of splits of a family, for CSV and plot."""
+    colour = colours.colours(study)
+    return [
+        {
+            "rule": found.family.rule,
+            "pair": f"{measure(one.first)} and {measure(one.second)}",
+            "first": one.first.name,
+            "second": one.second.name,
+            "removed_first": len(one.first.removed),
+            "removed_second": len(one.second.removed),
+            "both": one.both,
+            "jaccard": round(one.jaccard, 6),
+            "chance": round(one.chance, 6),
+            "same_size": None if one.same_size is None else round(one.same_size, 6),
+            "colour": colour[one.second.name],
+        }
+        for found in agreements
+        for one in found.overlaps
+    ]
+
+
+def measure(one: Member) -> str:
+    return MAIN if one.yardstick == NONE else one.yardstick

@@ -10,7 +10,7 @@ from clipcause.config import splits
 from clipcause.config.report import Report
 from clipcause.report import classwise
 from clipcause.report.conditions import Condition
-from clipcause.report.decimals import fixed
+from clipcause.report.decimals import percent, points, ranged
 from clipcause.report.study import Study
 from clipcause.stats.comparison import Comparison, Interval, compare
 from clipcause.stats.statistics import wilson
@@ -218,24 +218,3 @@ def _markdown(cell: Cell) -> str:
         return top1
     text = ranged(cell.difference)
     return f"{top1} (**{text}**)" if cell.difference.is_distinguishable else f"{top1} ({text})"
-
-
-def points(share: float) -> str:
-    """A difference of shares in points, with a minus sign where it is negative."""
-    return fixed(100 * share, 1)
-
-
-def signed(share: float) -> str:
-    """A difference of shares in points with its sign; zero has none."""
-    text = points(share)
-    return text if text == "0.0" or text.startswith("−") else f"+{text}"
-
-
-def ranged(one: Interval) -> str:
-    """A difference in points with its sign and its interval."""
-    return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
-
-
-def percent(share: float) -> str:
-    """A share in %, in one piece."""
-    return f"{points(share)}\u00a0%"

@@ -8,10 +8,11 @@ from clipcause.captions import frequency
 from clipcause.captions.frequency import Frequency
 from clipcause.config import FILE, layout, read
 from clipcause.prune.split import Split
-from clipcause.report import classwise, corpora
-from clipcause.report.corpora import Corpora, Rows
-from clipcause.report.series import GREY, colours, free
+from clipcause.report import classwise
+from clipcause.report.colours import GREY, colours, free
 from clipcause.report.study import Study
+from clipcause.report.tables import corpora
+from clipcause.report.tables.corpora import Corpora, Rows
 
 CORPORA = "pool and reference"
 POOL = "pool"

@@ -4,8 +4,6 @@ A run on a split without the tail that takes another's tower knows what that oth
 accuracy on the trimmed classes says less the more rows of them the donor had.
 """
 
-from html import escape
-
 import numpy as np
 
 from clipcause.config import FILE, layout, read
@@ -16,7 +14,6 @@ from clipcause.prune import members, split
 from clipcause.prune.members import Members
 from clipcause.prune.split import Split
 from clipcause.report import classwise
-from clipcause.report.markup import data_table, details, table_row
 from clipcause.report.study import Study
 from clipcause.runtime import atomic
 
@@ -52,24 +49,6 @@ def seen(study: Study) -> Seen:
             count += _rows(added, every_N, trimmed)
         found[run, entry.text_from] = count
     return found
-
-
-def table(study: Study, found: Seen) -> str:
-    """The same for the page; empty where no run has such a donor."""
-    if not found:
-        return ""
-    condition = {run: name for name, one in study.conditions.items() for run in one.runs}
-    rows = []
-    for (run, donor), count in found.items():
-        said = "not known" if count is None else f"{count:,}"
-        rows.append(table_row(escape(condition[run]), [escape(run), escape(donor), said]))
-    caption = (
-        "Training rows of the trimmed classes that the donor of a run's text tower had: such a "
-        "tower may know classes of which the run's own split has no row."
-    )
-    head = ["training data", "run", "donor", "its rows of the trimmed classes"]
-    title = f"What the donors of {len(found)} runs had seen of the trimmed classes"
-    return details(title, data_table(caption, head, rows))
 
 
 def _training(study: Study, donor: str) -> tuple[Split, bool] | None:

@@ -20,7 +20,6 @@ from clipcause.prune.split import Split
 
 Rows = list[dict[str, Any]]
 Corpora = dict[str, Frequency]
-
 LEAST = 3  # two classes always have a rank correlation of one
 COLUMNS = {
     "frequency": ("panel", "corpus", "role", "rank", "class", "name", "count", "colour"),

@@ -1,100 +1,29 @@
-"""All that the report shows of class frequency and bias, made once: data, looks and plots.
+"""The figures and panels of class frequency and bias.
 
 A plot that a study has no data for is absent from figures and page; its table for `dvc plots` then
 has its header alone.
 """
 
-import csv
-import io
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from clipcause.report import (
-    bias_charts,
-    corpora,
-    donors,
-    factors,
-    frequencies,
-    imbalance,
-    parts,
-    probes,
-    tidy,
-)
-from clipcause.report.bias_charts import Looks, Spec
+from clipcause.report import bias_charts
+from clipcause.report.bias_charts import Spec
 from clipcause.report.charts import SCHEMA
-from clipcause.report.frequencies import Frequencies
-from clipcause.report.imbalance import Measured, Rows
+from clipcause.report.kinds import kinds_of
 from clipcause.report.study import Study
+from clipcause.report.tables.bias import Bias
+from clipcause.report.tables.imbalance import Rows
 
-COLUMNS = corpora.COLUMNS | imbalance.COLUMNS | {"probes": probes.COLUMNS}
 MOST_PANELS = 12  # of accuracy by class
 WRAP = 160  # letters of a line below a title
-
-
-@dataclass(frozen=True)
-class Bias:
-    """Rows of the plots by name, and what the tables are made from."""
-
-    frequencies: Frequencies | None
-    measured: list[Measured]
-    rows: dict[str, Rows]
-    looks: dict[str, tuple[str, str]]  # kind of model to colour and shape
-    runs: list[tidy.Line]
-    intraclass: dict[str, dict[str, int | float]]
-    donors: donors.Seen
-
-    def kinds(self, name: str) -> Looks:
-        """The looks of the kinds that a plot has."""
-        present = {row["kind"] for row in self.rows[name]}
-        return {kind: look for kind, look in self.looks.items() if kind in present}
-
-
-def load(study: Study) -> Bias:
-    """Read what `evaluate`, `frequency`, `probe` and `intraclass` made, as far as they did."""
-    found = {run: imbalance.evaluated(run) for run in study.runs}
-    measured = imbalance.collect(study, found)
-    counted, seen = frequencies.load(study), donors.seen(study)
-    rows = {
-        "frequency": counted.curves if counted else [],
-        "sources": counted.agreement if counted else [],
-        "bias": imbalance.bias_rows(study, measured),
-        "scale": parts.scale_rows(study, measured),
-        "tail": parts.tail_rows(study, measured),
-        "perclass": imbalance.class_rows(study),
-        "probes": probes.rows(study),
-    }
-    return Bias(
-        counted,
-        measured,
-        rows,
-        imbalance.marks(study),
-        tidy.lines(study, found, seen),
-        {name: factors.flat(found) for name, found in probes.measured("intraclass").items()},
-        seen,
-    )
-
-
-def to_csv(name: str, rows: Rows) -> str:
-    """The rows of the plot ``name`` as CSV; without rows, the names of its columns."""
-    return table(COLUMNS[name], rows)
-
-
-def table(columns: Sequence[str], rows: Rows) -> str:
-    """Rows as CSV with these columns."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def shown_conditions(study: Study, one: Bias) -> list[str]:
     """The conditions whose classes are drawn: one of every kind of model, on the split that most
     kinds were trained on, or on the first that it was."""
     present = dict.fromkeys(row["condition"] for row in one.rows["perclass"])
-    kinds = imbalance.kinds_of(study)
+    kinds = kinds_of(study)
     splits = Counter(study.conditions[name].split for name in present)
     chosen: dict[str, str] = {}
     for name in sorted(present, key=lambda name: -splits[study.conditions[name].split]):

@@ -1,88 +1,17 @@
-"""Splits of whole domains: what they kept, how sure that is, and accuracy by their mix."""
+"""The page's section on splits of whole domains."""
 
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from clipcause.config.splits import ByDomain
-from clipcause.report import charts, domain_charts, series
+from clipcause.report import charts, colours, domain_charts
 from clipcause.report.content import Content
+from clipcause.report.domains_figures import axis_title
 from clipcause.report.markup import chip, data_table, key, panels, paragraph, table_row
-from clipcause.report.series import Rows
-from clipcause.report.study import Study
+from clipcause.report.tables.domains import chosen, rows
 
 TITLE = "Whole domains"
 NONE = "–"
-COLUMNS = {
-    "domains": (
-        "test", "domains", "split", "rows", "ambiguous", "share", "top1", "low", "high", "colour",
-    ),
-}  # fmt: skip
-
-
-def chosen(study: Study) -> dict[str, Mapping[str, Any]]:
-    """The cards of the splits that the rule `domain` made, by name."""
-    return {
-        name: study.splits[name].card
-        for name, rule in study.rules.items()
-        if isinstance(rule, ByDomain)
-    }
-
-
-def rows(content: Content) -> Rows:
-    """Top-1 in % with its Wilson interval per condition and test set, beside the share in % of the
-    second domain among the rows that are called one of the two."""
-    cards, colour = chosen(content.study), series.colours(content.study)
-    found: Rows = []
-    for line in content.lines:
-        one = line.condition
-        if one.split not in cards:
-            continue
-        card = cards[one.split]
-        first, second, ambiguous = card["classifier"]["names"]
-        after = card["domains"]["after"]
-        both = after[first] + after[second]
-        for test, cell in line.cells.items() if both else ():
-            found.append(
-                {
-                    "test": test,
-                    "domains": card["parameters"]["domain"],
-                    "split": one.name,
-                    "rows": sum(after.values()),
-                    "ambiguous": after[ambiguous],
-                    "share": round(100 * after[second] / both, 4),
-                    "top1": round(100 * cell.top1.value, 4),
-                    "low": round(100 * cell.top1.low, 4),
-                    "high": round(100 * cell.top1.high, 4),
-                    "colour": colour[one.name],
-                }
-            )
-    return found
-
-
-def tables(content: Content) -> dict[str, tuple[tuple[str, ...], Rows]]:
-    """The CSV files of the plots: columns and rows by name."""
-    return {"domains": (COLUMNS["domains"], rows(content))}
-
-
-def figures(content: Content) -> dict[str, charts.Spec]:
-    """The figure, where a model has learnt from such a split."""
-    drawn = rows(content)
-    if not drawn:
-        return {}
-    looks = {row["split"]: (row["colour"], "circle") for row in drawn}
-    panel = domain_charts.panel(_axis(content.study), looks)
-    order = list(content.study.tests)
-    return {
-        "domains": charts.figure(
-            panel,
-            drawn,
-            order,
-            "Accuracy by the mix of two domains",
-            "A point per split in its colour; grey joins splits of one size without ambiguous "
-            "rows. Bars: 95 % intervals over test images.",
-        )
-    }
 
 
 def part(content: Content) -> str:
@@ -106,7 +35,7 @@ def part(content: Content) -> str:
 
 def _kept(content: Content, cards: Mapping[str, Mapping[str, Any]]) -> str:
     """What every split kept of each domain."""
-    made, colour = [], series.colours(content.study)
+    made, colour = [], colours.colours(content.study)
     for name, card in cards.items():
         facts, names = card["domains"], card["classifier"]["names"]
         told = [
@@ -154,10 +83,10 @@ def _percent(share: Mapping[str, float]) -> str:
 
 def _plots(content: Content) -> str:
     """Accuracy by share, a plot per test set."""
-    drawn = rows(content)
+    drawn = rows(content.study, content.lines)
     if not drawn:
         return paragraph("No model has learnt from one of these splits.", "soft")
-    panel = domain_charts.panel(_axis(content.study))
+    panel = domain_charts.panel(axis_title(content.study))
     shown = {row["split"]: row["colour"] for row in drawn}
     found = []
     for test in content.study.tests:
@@ -172,9 +101,3 @@ def _plots(content: Content) -> str:
         + key([(chip(colour), name) for name, colour in shown.items()])
         + panels(found)
     )
-
-
-def _axis(study: Study) -> str:
-    """The title of the axis: the second domain's name, where all splits have the same."""
-    names = {card["classifier"]["names"][1] for card in chosen(study).values()}
-    return f"share of {names.pop() if len(names) == 1 else 'the second domain'} / %"

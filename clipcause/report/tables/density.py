@@ -19,9 +19,9 @@ from clipcause.config.report import Report
 from clipcause.config.splits import NONE, Hull
 from clipcause.prune import split
 from clipcause.prune.split import Split
-from clipcause.report.series import Rows
 from clipcause.report.statistics import paired_bootstrap
 from clipcause.report.study import Study
+from clipcause.report.tables.tabular import Rows
 from clipcause.search import density
 from clipcause.search.density import ABOVE, Density
 
