@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +26,17 @@ from clipcause.report import (
     pictures,
     published,
     study,
-    summary,
 )
+from clipcause.report.sections import summary
 from clipcause.report.statistics import Interval
 from clipcause.report.tables.comparisons import Compared
 from clipcause.stats.comparison import MCNEMAR, Comparison
 from stages.report import collect, main
 from tests.artifacts_samples import contents
+from tests.report.pages import Page
 from tests.report_study import ENCODER, REPORT, RUNS, SPLITS, write_study
 
 ROOT = Path(__file__).parent.parent
-VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
 @pytest.fixture(scope="module")
@@ -58,39 +57,6 @@ def here(reported, tmp_path, monkeypatch):
     shutil.copytree(reported, folder)
     monkeypatch.chdir(folder)
     return folder
-
-
-class Page(HTMLParser):
-    """Collects what the page's promises are about; unbalanced tags are an error."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.ids, self.links, self.images, self.tags = [], [], [], [], []
-        self.heads, self.text = [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        self.tags.append((tag, found))
-        if tag not in VOID:
-            self.open.append(tag)
-        if "id" in found:
-            self.ids.append(found["id"])
-        if tag == "a":
-            self.links.append(found["href"])
-        if tag == "img":
-            self.images.append(found)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
 
 
 def rows_of(folder):
@@ -133,33 +99,6 @@ def test_metrics_are_those_of_the_table(reported):
 def test_the_same_artifacts_give_the_same_bytes(reported, here):
     main()
     assert contents(here / "report") == contents(reported / "report")
-
-
-def test_the_page_stands_alone_and_can_be_read_without_seeing(reported):
-    text = (reported / "report/index.html").read_text()
-    page = Page(text)
-    assert not [tag for tag, _ in page.tags if tag in ("link", "iframe", "object")]
-    assert [found for tag, found in page.tags if tag == "script"] == [{}]  # one, without a source
-    assert "@import" not in text
-    assert "url(" not in text
-    assert all(image["src"].startswith("data:image/") for image in page.images)
-    assert all(image["alt"] for image in page.images)
-    assert len(set(page.ids)) == len(page.ids)
-    for link in page.links:
-        assert link.startswith("https://") or link[1:] in page.ids
-    drawings = [found for tag, found in page.tags if tag == "svg" and "aria-hidden" not in found]
-    assert drawings
-    assert all(found["role"] == "img" and found["aria-label"] for found in drawings)
-    assert all("scope" in found for tag, found in page.tags if tag == "th")
-    tables = [tag for tag, _ in page.tags if tag in ("table", "caption")]
-    assert tables == ["table", "caption"] * (len(tables) // 2)
-    assert str(reported) not in text
-
-
-def test_captions_are_text_and_never_markup(reported):
-    text = (reported / "report/index.html").read_text()
-    assert "<pool>" not in text
-    assert "&lt;pool&gt;" in text
 
 
 def test_the_histogram_of_a_hull_split_is_that_of_the_reference(reported):

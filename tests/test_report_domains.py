@@ -11,7 +11,9 @@ import yaml
 from clipcause.config import section
 from clipcause.config.report import Report
 from clipcause.prune import domain_rules
-from clipcause.report import charts, colours, domain_charts, domains_figures, domains_page, written
+from clipcause.report import charts, colours, domain_charts, domains_figures, written
+from clipcause.report.sections import domains as domains_section
+from clipcause.report.sections.elements import ranged
 from clipcause.report.tables import domains, tabular
 from stages.report import collect
 from tests.report_study import CLASSES, RUNS, SPLITS, write_study
@@ -62,19 +64,23 @@ def facts(entry, base, labels):
     }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def content(tmp_path_factory):
+def write_domains():
     """A study with four splits of whole domains, all but the last with a run."""
     mixes = {name: {**SLOTS, **rule} for name, rule in MIXES.items()}
     learnt = {f"{name}-0": {"split": name, "objective": "clip", "seed": 0} for name in MIXES}
     learnt.pop("blurred-0")
+    write_study(splits={**SPLITS, **mixes}, runs={**RUNS, **learnt}, chosen=chosen, facts=facts)
+    parameters = yaml.safe_load(Path("params.yaml").read_text())
+    entry = {"first": "glyphs", "second": "renditions", "precision": 0.9}
+    parameters["domains"] = {"style": {**entry, "regularisation": [0.1]}}
+    Path("params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("domains"))
-        write_study(splits={**SPLITS, **mixes}, runs={**RUNS, **learnt}, chosen=chosen, facts=facts)
-        parameters = yaml.safe_load(Path("params.yaml").read_text())
-        entry = {"first": "glyphs", "second": "renditions", "precision": 0.9}
-        parameters["domains"] = {"style": {**entry, "regularisation": [0.1]}}
-        Path("params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+        write_domains()
         return collect(section("report", Report))
 
 
@@ -96,14 +102,17 @@ def test_a_row_for_every_condition_and_test_set(content):
 
 
 def test_the_section_says_what_was_kept_and_how_sure_that_is(content):
-    html = domains_page.part(content)
-    assert "glyphs 10 of " in html
-    assert "90.0<small>[80.0, 95.0]</small>" in html
-    assert "&gt; 1.50" in html or "> 1.50" in html
-    assert "rows of neither domain have no label" in html
-    assert html.count("<svg") >= len(content.study.tests)
-    for test in content.study.tests:
-        assert f'aria-label="Top-1 accuracy on {test} by the mix of domains' in html
+    shown = domains_section.view(content)
+    assert shown is not None
+    (even,) = [row for row in shown["kept"] if row.head.text == "even"]
+    assert even.cells[1].startswith("glyphs 10 of ")
+    first, second = shown["sure"]
+    assert (first.cells[:2], second.cells[:2]) == (["glyphs", "> 1.50"], ["renditions", "< -0.25"])
+    assert first.cells[2] == ranged("90.0", "80.0", "95.0")
+    assert [one.title for one in shown["panels"]] == list(content.study.tests)
+    for one in shown["panels"]:
+        label = f'aria-label="Top-1 accuracy on {one.title} by the mix of domains'
+        assert label in one.drawing
 
 
 def test_the_figure_and_the_template_are_of_one_panel(content):
@@ -117,6 +126,6 @@ def test_a_study_without_such_splits_has_no_section(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_study()
     found = collect(section("report", Report))
-    assert domains_page.part(found) == ""
+    assert domains_section.view(found) is None
     assert domains_figures.figures(found) == {}
     assert written.tables(found)["domains"][1] == []

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +14,33 @@ import yaml
 from scipy import stats
 
 from clipcause.captions.frequency import Frequency
-from clipcause.config import layout
+from clipcause.config import layout, section
+from clipcause.config.report import Report
 from clipcause.config.runs import Run
 from clipcause.config.splits import MODELS, parse_rule
 from clipcause.evaluate import predictions
 from clipcause.report import (
     bias_charts,
     bias_figures,
-    bias_page,
     charts,
     colours,
     conditions,
     factors,
     kinds,
-    locked_text_page,
     study,
     words,
 )
 from clipcause.report.colours import GREY
 from clipcause.report.kinds import kinds_of
+from clipcause.report.sections import bias as bias_section
 from clipcause.report.tables import bias, corpora, imbalance, locked_text
 from clipcause.report.tables import runs as tidy
 from clipcause.report.tables.frequencies import CORPORA
 from clipcause.runtime import atomic, metrics
-from stages.report import main
+from stages.report import collect, main
 from tests import report_imbalance as made
 from tests.artifacts_samples import contents
-from tests.test_report import Page
+from tests.report.pages import Page
 
 FIGURES = {"accuracy", "bias", "frequency", "perclass", "probes", "scale", "sources", "tail"}
 
@@ -310,9 +311,9 @@ def test_runs_with_the_reference_are_on_lines_of_their_own_and_on_no_tail(tmp_pa
             numbers = metrics.read(layout.metrics("evaluate", f"{split}-{added}"))["balanced"]
             assert row["value"] == pytest.approx(100 * numbers["top1"], abs=1e-3)
     assert {row["kind"] for row in one.rows["tail"]} == {"CLIP"}
-    shown = "".join(Page(bias_page.parts(found, one)["tail"]).text)
-    assert "Not drawn: 1 conditions on trimmed tails to which the reference was added" in shown
-    assert "the first is “trim-4-0”" in shown
+    shown = bias_section.tail(collect(section("report", Report)))
+    assert shown is not None
+    assert shown["left_out"] == ["trim-4-0"]
 
 
 def test_a_tail_of_runs_with_the_reference_alone_is_said(tmp_path, monkeypatch):
@@ -322,7 +323,9 @@ def test_a_tail_of_runs_with_the_reference_alone_is_said(tmp_path, monkeypatch):
     found = study.load()
     one = bias.load(found)
     assert one.rows["tail"] == []
-    assert "Not drawn: 1 conditions" in bias_page.parts(found, one)["tail"]
+    shown = bias_section.tail(collect(section("report", Report)))
+    assert shown is not None
+    assert (shown["panels"], shown["left_out"]) == ([], ["trim-4-0"])
 
 
 def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
@@ -353,9 +356,12 @@ def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
     assert {run: n for (run, _), n in seen.items()} == expected | {"from-theirs": None}
     rows = {one["run"]: one.get("donor_rows_of_trimmed") for one, _ in tidy.lines(found, {}, seen)}
     assert {run: int(count) for run, count in rows.items() if count} == expected
-    shown = "".join(Page(donors.table(found, seen)).text)
-    assert "What the donors of 7 runs had seen of the trimmed classes" in shown
-    assert "not known" in donors.table(found, seen)
+    content = collect(section("report", Report))
+    shown = bias_section.tail(content)
+    assert shown is not None
+    assert [row.cells[0] for row in shown["donors"]] == [*expected, "from-theirs"]
+    told = [row.cells[2] for row in shown["donors"]]
+    assert told == [*map(str, expected.values()), "not known"]
     assert rows["from-theirs"] is None
 
 
@@ -374,10 +380,10 @@ def test_an_encoder_that_is_in_no_table_has_seen_the_whole_pool(tmp_path, monkey
     assert "whole-0" not in found.runs
     trimmed = found.splits["trim-4-0"].card["trimmed"]
     count = sum(label in trimmed for label in found.pool.labels)
-    assert donors.seen(found) == {("one", "whole-0"): count}
+    assert locked_text.seen(found) == {("one", "whole-0"): count}
     (layout.model("whole-0") / "card.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"whole-0/card.json: .*dvc repro train@whole-0"):
-        donors.seen(found)
+        locked_text.seen(found)
 
 
 def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
@@ -557,7 +563,7 @@ def test_points_of_the_plot_of_bias_have_a_key(inside):
     one = bias.load(found)
     numbers = bias_figures.numbered(one)
     below = " ".join(bias_figures.figures(found, one)["bias"]["title"]["subtitle"])
-    page = bias_page.parts(found, one)["bias"]
+    page = Path("report/index.html").read_text()
     for at, name in numbers.items():
         assert f"{at}: {name}" in below
         assert f"<b>{at}</b>&nbsp;{name}" in page

@@ -27,12 +27,18 @@ SEARCH = 75
 
 @dataclass(frozen=True)
 class Picture:
-    """An image for the page: a data URI, the caption, the size that is shown."""
+    """An image for the page: a data URI, the caption, its size in pixels."""
 
     uri: str
     caption: str
     width: int
     height: int
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Width and height on the page: small images are shown as large as others."""
+        scale = SIDE / max(self.width, self.height)
+        return round(self.width * scale), round(self.height * scale)
 
 
 class Album:

@@ -1,4 +1,4 @@
-"""Which pictures the page shows, how many of them, and what its tables are sorted by."""
+"""Which pictures the page shows, and how many of them."""
 
 from dataclasses import replace
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from clipcause.prune import split
-from clipcause.report import gallery, pictures, study
+from clipcause.report import pictures, study
 from clipcause.report.decimals import fixed
-from clipcause.report.gallery import Card, Gallery, Group, Shown
-from clipcause.report.markup import table_row
+from clipcause.report.sections import gallery
+from clipcause.report.sections.gallery import Card, Gallery, Group, Shown
 from tests.report_study import write_study
 
 
@@ -54,33 +54,11 @@ def test_copies_are_the_pairs_above_the_threshold(found, threshold):
 def test_too_many_pictures_are_cut_to_the_same_share(found):
     card = Card((Shown(found.pool, 0, "a"), Shown(found.pool, 1, "b")))
     groups = (Group("large", (card,) * 90), Group("small", (card,) * 10))
-    wanted = [Gallery("x", "X", "", groups)]
+    wanted = [Gallery("x", groups)]
     assert gallery.limited(wanted, 200) == wanted
     (cut,) = gallery.limited(wanted, 100)
     fewer = (Group("large", (card,) * 45), Group("small", (card,) * 5))
     assert cut == replace(wanted[0], groups=fewer)
-
-
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [
-        ("84.3<small>1.2 [0.1, 2.2]</small>", "84.3"),
-        ("12,345", "12345"),
-        ("−0.5<small>x</small>", "-0.5"),
-        ("9.0 %", "9"),
-        ("2,415<small>of the reference</small>", "2415"),
-        ("&lt; 0.001", None),
-        ("84.3", None),
-        ("–", None),
-        ("icons", None),
-        ("3D shapes", None),
-    ],
-)
-def test_a_cell_is_sorted_by_the_number_it_begins_with(cell, value):
-    row = table_row("a", [cell])
-    assert ("data-value" in row) == (value is not None)
-    if value is not None:
-        assert f'<td data-value="{value}">' in row
 
 
 @pytest.mark.parametrize(
@@ -96,7 +74,7 @@ def test_a_cell_is_sorted_by_the_number_it_begins_with(cell, value):
     ],
 )
 def test_a_margin_that_rounds_to_nothing_is_told_in_words(margin, delta, text):
-    assert gallery._margin(margin, delta) == text
+    assert gallery.margin(margin, delta) == text
 
 
 @pytest.mark.parametrize(

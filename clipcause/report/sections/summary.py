@@ -1,14 +1,17 @@
 """The summary above all sections: what the study found, in plain words made from its numbers.
 
 A difference is told as a fact only where it is beyond noise, by Holm's correction over all that the
-report compares; one that has only its own interval for it is called so. Nothing here is HTML.
+report compares; one that has only its own interval for it is called so.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from clipcause.config.splits import NONE, Hull, Ranked
+from clipcause.report import classwise
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent, points, signed
+from clipcause.report.sections import bias
 from clipcause.report.statistics import LEVEL, Interval
 from clipcause.report.study import Study
 from clipcause.report.tables.accuracy import Line
@@ -16,11 +19,33 @@ from clipcause.report.tables.comparisons import Compared, family
 from clipcause.report.words import by_yardstick, rule
 from clipcause.stats.decomposition import Explained
 
+TITLE = "Does CLIP generalise because its training data look like the test?"
+LONG_TAIL = "Why is CLIP robust to a long tail of classes?"
 NAMED = 6  # conditions that a sentence names; of more it says how many
 MOST = 3  # hull splits that the summary tells, and others; the table has all
 ANSWERED = 2  # hull splits that the answer to the title's question is about
 
 Told = Mapping[str, Compared]  # by test set
+
+
+def view(content: Content) -> dict[str, Any]:
+    """The question, what was pruned, what that did, how sure it is; class frequency apart where the
+    study asks after similarity."""
+    first, found, last = summary(content)
+    title, of_bias = _title(content.study), bias.summary(content)
+    if title == LONG_TAIL:
+        found, of_bias = [*found, *of_bias], []
+    return {"title": title, "first": first, "found": found, "last": last, "bias": of_bias}
+
+
+def _title(study: Study) -> str:
+    """The question: that of the study of class-wise splits where no rule looks at test images."""
+    is_classwise = any(classwise.is_classwise(rule) for rule in study.rules.values())
+    return LONG_TAIL if is_classwise and not _looks_at_tests(study) else TITLE
+
+
+def _looks_at_tests(study: Study) -> bool:
+    return any(isinstance(rule, Hull | Ranked) for rule in study.rules.values())
 
 
 def summary(content: Content) -> tuple[list[str], list[str], list[str]]:
@@ -46,8 +71,7 @@ def summary(content: Content) -> tuple[list[str], list[str], list[str]]:
     if more:
         splits = "split" if more == 1 else "splits"
         last.append(f"The table holds {more} {'more ' * bool(told)}{splits} against random ones.")
-    looks_at_tests = any(isinstance(one, Hull | Ranked) for one in study.rules.values())
-    if not compared and looks_at_tests:
+    if not compared and _looks_at_tests(study):
         first.append("No pruned split has a random split of its size to be compared with.")
     answer = _answer(content, hulls, found)
     if not answer:

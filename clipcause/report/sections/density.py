@@ -1,0 +1,83 @@
+"""How dense the edge of the hull is: images about the test images' thresholds.
+
+Shapes: Q test images.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from clipcause.report.content import Content
+from clipcause.report.decimals import listed, percent, signed
+from clipcause.report.density_charts import looks, panel
+from clipcause.report.sections.elements import NONE, Cell, Mark, Row, Small, by_test, ranged
+from clipcause.report.tables import density
+from clipcause.report.tables.density import Edge
+from clipcause.search.density import ABOVE
+from clipcause.stats.statistics import spearman
+
+
+def view(content: Content) -> dict[str, Any] | None:
+    """None where the stage is not part of the study."""
+    study, edges = content.study, content.edges
+    if not edges:
+        return None
+    first = next(iter(edges.values()))
+    told = {name: "above the threshold" if name == ABOVE else f"{name} under it"
+            for name in first.names}  # fmt: skip
+    dashes = {name: " ".join(map(str, dash)) for name, dash in looks(first.names).items()}
+    drops, apart = density.drops(study, edges, content.parameters), density.left_out(study, edges)
+    cell = {(row["split"], row["test"], row["group"]): _drop(row) for row in drops}
+    groups = dict.fromkeys(row["group"] for row in drops)
+    pairs = dict.fromkeys((row["split"], row["test"]) for row in drops)
+    return {
+        "base": first.density.card["base"],
+        "deltas": [f"delta −{band:g}" for band in first.density.bands],
+        "widest": f"{first.density.bands[-1]:g}",
+        "told": list(told.values()),
+        "removed": [_removed(test, edge) for test, edge in edges.items()],
+        "marks": [(Mark(shape="line", dash=dashes[name]), told[name]) for name in first.names],
+        "panels": by_test(
+            edges,
+            panel(first.names),
+            density.rows(edges),
+            "Share of {test} images with at least so many pool images above the threshold and just "
+            "under it; the table has the numbers.",
+        ),
+        "images": [_images(test, edge) for test, edge in edges.items()],
+        "drops": [
+            Row(f"{name} on {test}", [cell[name, test, group] for group in groups])
+            for name, test in pairs
+        ],
+        "apart": listed([f"{name} ({why})" for name, why in apart.items()]) if apart else "",
+    }
+
+
+def _removed(test: str, edge: Edge) -> Row:
+    shares = [percent(count / edge.base_rows) for count in edge.removed]
+    more = zip(edge.further, shares[1:], strict=True)
+    cells = [Cell(f"+{count:,}", (Small(f"{share} in all"),)) for count, share in more]
+    return Row(test, [Cell(f"{edge.removed[0]:,}", (Small(shares[0]),)), *cells])
+
+
+def _images(test: str, edge: Edge) -> Row:
+    counts = list(edge.density.base.values())
+    value = spearman(counts[0], counts[-1])
+    last = NONE if value is None else f"{value:.2f}"
+    return Row(test, [f"{edge.density.images:,}", *map(_count, counts), last])
+
+
+def _count(count_Q: Int64[np.ndarray, " Q"]) -> Cell:
+    none = percent(float((count_Q == 0).mean()))
+    small = Small(f"mean {count_Q.mean():,.1f}", f"none: {none}")
+    return Cell(f"{np.median(count_Q):,g}", (small,))
+
+
+def _drop(row: Mapping[str, Any]) -> Cell:
+    if row["drop"] is None:
+        return Cell(NONE, (Small("0 images"),))
+    # split minus random, as everywhere on the page; the table of the plot has the drop
+    value, low, high = (signed(-row[name] / 100) for name in ("drop", "high", "low"))
+    return ranged(value, low, high, f"{row['images']:,} images")

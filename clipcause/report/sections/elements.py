@@ -1,0 +1,106 @@
+"""What sections are made of, as data: rows of tables and their cells, marks, small plots.
+
+A view decides what is said; the templates have the words that are always the same, and
+`macros.html.j2` says what each of these looks like. All text here is plain: it is escaped where it
+is put on the page.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from clipcause.report import charts
+from clipcause.report.charts import Spec
+from clipcause.report.colours import GREY
+from clipcause.report.tables.tabular import Rows
+
+NONE = "–"
+# the number that a cell begins with, which its column is sorted by
+NUMBER = re.compile(r"\s*[<>≤≥]?\s*([-−+]?(?:\d[\d,]*)?(?:\.\d+)?)(?![\w-])")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A dot in a split's colour, or of a plot's key also a hollow one, a line or a diamond."""
+
+    colour: str = GREY
+    shape: str = "dot"
+    dash: str = ""  # of a line
+
+
+@dataclass(frozen=True)
+class Small:
+    """Small print: a line or two, of which the first may end in a strong word."""
+
+    text: str
+    below: str = ""
+    kind: str = ""  # worse or better than what it is compared with; sure of its sign
+    strong: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: words or a number, small print below it, and what follows that.
+
+    A new line in ``text`` is one on the page.
+    """
+
+    text: str
+    small: Sequence[Small] = ()
+    then: "Cell | None" = None
+    mark: Mark | None = None
+    link: str = ""
+    id: str = ""
+    kind: str = ""  # text: words of several lines; code; sub: a letter below the line
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row, which its first cell names."""
+
+    head: Cell | str
+    cells: Sequence[Cell | str]
+    kind: str = ""  # random: of a split that others are compared with
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A small plot and its title, with a key of its own where others have another."""
+
+    title: str
+    drawing: Markup
+    key: Sequence[tuple[Mark, str]] = ()
+
+
+def ranged(value: str, low: str, high: str, below: str = "", *, kind: str = "") -> Cell:
+    """A number and its interval, which small print may follow."""
+    return Cell(value, (Small(f"[{low}, {high}]", below, kind),))
+
+
+def sorted_by(cell: Cell | str) -> str:
+    """The number that the page's script sorts a cell by, where it is not the whole text: the one it
+    begins with, so that ``84.3`` with an interval below it is 84.3."""
+    one = Cell(cell) if isinstance(cell, str) else cell
+    found = NUMBER.match(one.text)
+    if found is None or not any(map(str.isdigit, found[1])):
+        return ""
+    number = found[1].replace(",", "").replace("−", "-")
+    is_all = number == one.text and not one.small and not one.then
+    return "" if is_all else f"{float(number):g}"
+
+
+def drawing(spec: Spec, rows: Rows, label: str) -> Markup:
+    """A plot of rows, with the text for those who do not see it: an SVG, the one piece of markup
+    that no template makes."""
+    return Markup(charts.inline(spec, rows, label))
+
+
+def by_test(tests: Iterable[str], spec: Spec, rows: Rows, label: str) -> list[Panel]:
+    """A panel of the rows of every test set that has any; ``{test}`` in the label is its name."""
+    return [
+        Panel(test, drawing(spec, mine, label.replace("{test}", test)))
+        for test in tests
+        if (mine := [row for row in rows if row["test"] == test])
+    ]

@@ -1,0 +1,73 @@
+"""Splits of one rule by several yardsticks: how alike is what they removed, and what that did."""
+
+from typing import Any
+
+from clipcause.report import yardstick_chart
+from clipcause.report.content import Content
+from clipcause.report.decimals import listed, percent
+from clipcause.report.sections.conditions import accuracy, split_name
+from clipcause.report.sections.elements import NONE, Cell, Panel, Row, Small, drawing
+from clipcause.report.study import Study
+from clipcause.report.tables.agreement import Agreement, Member, Overlap, measure, rows
+
+
+def view(content: Content) -> dict[str, Any] | None:
+    """Every rule that has splits of several yardsticks; None without any."""
+    found = [_family(content, one) for one in content.agreements]
+    encoder, reference = (Cell(text, kind="text") for text in ("encoder", "reference"))
+    head = [Cell("split\n", (Small("yardstick"),)), encoder, reference]
+    return {"families": found, "head": head} if found else None
+
+
+def _family(content: Content, found: Agreement) -> dict[str, Any]:
+    study, family = content.study, found.family
+    mine = [row for row in rows(study, content.agreements) if row["rule"] == family.rule]
+    label = "Jaccard index of what pairs of yardsticks removed; the table beside has the numbers."
+    spec = yardstick_chart.panel([row["pair"] for row in mine])
+    trained = [line for line in content.lines if not line.condition.is_supervised]
+    without = [one.name for one in family.members
+               if one.name not in {line.condition.split for line in trained}]  # fmt: skip
+    return {
+        "title": family.rule[0].upper() + family.rule[1:],
+        "base": f"{family.base:,}",
+        "removed": [_removed(study, one, family.base) for one in family.members],
+        "pairs": [_pair(one) for one in found.overlaps],
+        "panel": Panel("Filled: Jaccard index. Hollow: by chance.", drawing(spec, mine, label)),
+        # each with the difference from its own random split
+        "results": [
+            Row(
+                _named(study, one),
+                [accuracy(cell.top1.value, cell.difference)
+                 for cell in (line.cells[test] for test in study.tests)],
+            )
+            for one in family.members
+            for line in trained
+            if line.condition.split == one.name
+        ],
+        "without": listed(without) if without else "",
+    }  # fmt: skip
+
+
+def _named(study: Study, one: Member) -> Cell:
+    return Cell(one.name, (Small(measure(one)),), mark=split_name(study, one.name).mark)
+
+
+def _removed(study: Study, one: Member, base: int) -> Row:
+    count = len(one.removed)
+    words = [Cell(text, kind="text") for text in (one.encoder, one.reference)]
+    share = percent(count / base) if base else NONE
+    return Row(_named(study, one), [*words, f"{count:,}", share])
+
+
+def _pair(one: Overlap) -> Row:
+    least = min(len(one.first.removed), len(one.second.removed))
+    return Row(
+        f"{measure(one.first)} and {measure(one.second)}",
+        [
+            f"{one.both:,}",
+            percent(one.both / least) if least else NONE,
+            f"{one.jaccard:.3f}",
+            f"{one.chance:.3f}",
+            NONE if one.same_size is None else percent(one.same_size),
+        ],
+    )
