@@ -1,0 +1,185 @@
+"""What a figure is: declared once, in a file of its own.
+
+A figure draws one table, `report/plots/NAME.csv`. From its declaration follow its panels on the
+page, its files in `report/figures`, and the plot and the template of `dvc plots`. Rows are
+dictionaries by column; colours come with them, and what belongs to a random split is hollow or
+dashed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, Literal
+
+import altair as alt
+
+from clipcause.config.report import Report
+from clipcause.report.robustness import usual_of
+from clipcause.report.study import Study
+
+Rows = list[dict[str, Any]]
+Spec = dict[str, Any]  # of Vega-Lite
+Chart = alt.LayerChart
+
+COLUMNS = 3  # of panels in a file
+NOMINAL = {"type": "nominal", "title": None}
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that figures are drawn from."""
+
+    study: Study
+    parameters: Report
+    tables: Mapping[str, Rows]  # by name
+
+    @property
+    def usual(self) -> str:
+        """The test set of the training distribution."""
+        return usual_of(self.study, self.parameters)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a chart is of. Without rows it is one for any study, as `dvc plots` needs it."""
+
+    rows: Rows = field(default_factory=list)  # of all panels
+    own: Rows = field(default_factory=list)  # of this one
+    found: Found | None = None
+    legend: bool = False  # of names, as files have it; the page has its own
+
+    def value(self, column: str) -> Any:
+        """What the panel's rows have in common; None for any study."""
+        return self.own[0][column] if self.own else None
+
+    def looks(self, column: str, rows: Rows | None = None) -> dict[str, str]:
+        """The colours of a column's values, where there is a legend of them."""
+        rows = self.rows if rows is None else rows
+        return {row[column]: row["colour"] for row in rows} if self.legend else {}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One drawing of the page: a specification with its data, and what it says to those who do not
+    see it; ``of`` are the values of the figure's columns ``by``."""
+
+    title: str
+    spec: Spec
+    label: str
+    of: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a table. In a study without rows for it, it has neither panels nor files.
+
+    In ``panel``, ``label`` and ``heading`` stand columns and ``found``, in braces.
+    """
+
+    name: str
+    title: str
+    axes: tuple[str, str]  # the columns that DVC calls x and y
+    chart: Callable[[Drawn], Chart]
+    rows: Callable[[Found], Rows] | None = None  # which are drawn, if not all
+    by: tuple[str, ...] = ("test",)  # a panel per value of these columns
+    panel: str = ""  # its title, if not those values
+    label: str = ""  # of a panel, if not the titles
+    file: Literal["facets", "beside", "alone"] | None = "facets"  # how panels stand in a file
+    each: bool = False  # a file per value of the first column
+    numbered: bool = False  # in whose name is its number, not the value
+    filed: Mapping[str, str] = field(default_factory=dict)  # files have rows with these values only
+    heading: str = ""  # of a file, if not the title
+    caption: str = ""  # what the marks of a file mean
+    below: Callable[[Rows], Sequence[str]] = lambda _rows: ()  # lines after the caption
+    shared: bool = True  # the legend of panels beside one another
+    column: str = "test"  # DVC draws a panel per value of these two
+    row: str | None = None
+    free: tuple[str, ...] = ("x",)  # scales that each panel has for itself
+    role: str | None = None  # an expression for the column of that name, which the table lacks
+
+    def chosen(self, found: Found) -> Rows:
+        """The rows that are drawn."""
+        return self.rows(found) if self.rows else found.tables[self.name]
+
+    def panels(self, found: Found, *, legend: bool = False) -> list[Panel]:
+        """The drawings of the page; with a legend, of a file."""
+        rows, made = self.chosen(found), []
+        sides = [distinct(rows, one) if one != "test" else found.study.suite for one in self.by]
+        for values in product(*sides):
+            of = dict(zip(self.by, values, strict=True))
+            if own := only(rows, **of):
+                told = own[0] | {"found": found}
+                title = self.panel.format_map(told) or _title(of, len(found.study.tests))
+                label = self.label.format_map(told) or f"{self.title}: {title}".rstrip(": ")
+                chart = self.chart(Drawn(rows, own, found, legend))
+                made.append(Panel(title, drawn(chart, own), label, of))
+        return made
+
+    def files(self, found: Found) -> dict[str, Spec]:
+        """The drawings that are files, by name."""
+        rows, made = only(self.chosen(found), **self.filed), {}
+        values = distinct(rows, self.by[0]) if self.each else [None] if rows and self.file else []
+        for at, value in enumerate(values):
+            own = only(rows, **{self.by[0]: value}) if self.each else rows
+            spec = drawn(self.chart(Drawn(rows, own, found, legend=True)), own)
+            if self.file == "beside":
+                spec = _beside(self.panels(found, legend=True), self.shared)
+            elif self.file == "facets":
+                spec = self._facets(spec, found)
+            below = [self.caption, *self.below(rows)]
+            text = {
+                "text": self.heading.format_map(own[0] | {"found": found}) or self.title,
+                "subtitle": below if below[1:] else self.caption,
+                "anchor": "start",
+            }
+            more = at + 1 if self.numbered else value if at else ""
+            made[f"{self.name}-{more}".rstrip("-")] = spec | {"title": text}
+        return made
+
+    def _facets(self, spec: Spec, found: Found) -> Spec:
+        """One chart, a panel per value of the last column."""
+        last, rows = self.by[-1], spec.pop("data")
+        order = list(found.study.suite) if last == "test" else distinct(rows["values"], last)
+        return {
+            "data": rows,
+            "facet": {"field": last, "sort": order} | NOMINAL,
+            "columns": COLUMNS,
+            "spec": spec,
+            "resolve": {"scale": dict.fromkeys(self.free, "independent")},
+        }
+
+
+def distinct(rows: Iterable[Mapping[str, Any]], column: str) -> list[Any]:
+    """The values of a column in the order in which they come."""
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def only(rows: Rows, **values: Any) -> Rows:
+    """The rows that have these values."""
+    return [row for row in rows if all(row[name] == value for name, value in values.items())]
+
+
+def drawn(chart: Chart, rows: Rows) -> Spec:
+    """A chart with its data, which Altair need not look at."""
+    # under a name, since Altair gives a chart without data some of its own
+    spec = chart.properties(data=alt.NamedData("rows")).to_dict()
+    del spec["$schema"], spec["config"]
+    return spec | {"data": {"values": rows}}
+
+
+def _beside(panels: Sequence[Panel], shared: bool) -> Spec:
+    """Panels that differ in their axes; ``shared``: with one legend for all."""
+    how = dict.fromkeys(("stroke", "fill", "shape"), "shared" if shared else "independent")
+    return {
+        "concat": [{"title": {"text": one.title, "fontSize": 12}, **one.spec} for one in panels],
+        "columns": COLUMNS,
+        "resolve": {"scale": how, "legend": how},
+    }
+
+
+def _title(of: Mapping[str, str], tests: int) -> str:
+    """The values of a panel, the test set first, which one of several needs."""
+    others = [value for name, value in of.items() if name != "test"]
+    return ": ".join(
+        [of["test"], *others] if "test" in of and (tests > 1 or not others) else others
+    )
