@@ -9,6 +9,11 @@ from clipcause.report.figures import encodings
 from clipcause.report.figures.encodings import by_name, colour, spread
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Rows, only
 
+MARKS = (
+    "Spearman's correlation of a class's frequency with its accuracy (corr_acc), against that with "
+    "its number of predictions and against accuracy. Bars: 95 % bootstrap interval of one seed, or "
+    "the range over several. Small: parts of a set."
+)
 WRAP = 160  # letters of a line below a title
 
 
@@ -44,16 +49,14 @@ def numbered(rows: Rows) -> dict[int, str]:
     return {row["number"]: row["condition"] for row in only(rows, part="whole")}
 
 
-def below(rows: Rows) -> list[str]:
-    """The same in words."""
+def caption(rows: Rows) -> list[str]:
+    """What marks and numbers mean."""
     named = "; ".join(f"{at}: {condition}" for at, condition in numbered(rows).items())
-    return textwrap.wrap(f"{named}.", WRAP) if named else []
+    return [MARKS, *(textwrap.wrap(f"{named}.", WRAP) if named else ())]
 
 
 FIGURE = Figure(
     "bias", "Bias towards frequent classes", ("value", "corr_acc"), chart,
-    by=("test", "against"), file="beside", column="against", row="test", below=below,
-    caption="Spearman's correlation of a class's frequency with its accuracy (corr_acc), against "
-    "that with its number of predictions and against accuracy. Bars: 95 % bootstrap interval of "
-    "one seed, or the range over several. Small: parts of a set.",
+    by=("test", "against"), alike=False, file="beside", column="against", row="test",
+    caption=caption,
 )  # fmt: skip

@@ -40,8 +40,6 @@ def template(figure: Figure) -> str:
     spec["facet"] = {
         side: {"field": column, "type": "nominal", "title": None} for side, column in sides.items()
     }
-    if figure.role:
-        spec["transform"] = [{"calculate": figure.role, "as": "role"}]
     spec |= {"spec": panel, "resolve": {"scale": dict.fromkeys(figure.free, "independent")}}
     return json.dumps(spec, indent=1) + "\n"
 

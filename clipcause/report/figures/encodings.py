@@ -14,7 +14,7 @@ LABEL = 420  # pixels; a longer label is cut
 MOST_TICKS = 8  # of a logarithmic axis; more have no room for their labels
 SOME = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 POWERS = [10**power for power in range(10)]
-SYMBOL = {"symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1}
+SYMBOL: dict[str, Any] = {"symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1}
 
 
 def x(field: str, title: str | None, axis: Mapping[str, Any] | None = None, **scale: Any) -> alt.X:
@@ -28,7 +28,7 @@ def y(field: str, title: str | None, axis: Mapping[str, Any] | None = None, **sc
 
 
 def _given(axis: Mapping[str, Any] | None, scale: Mapping[str, Any]) -> dict[str, Any]:
-    found = {"axis": alt.Axis(**axis)} if axis else {}
+    found: dict[str, Any] = {"axis": alt.Axis(**axis)} if axis else {}
     return found | ({"scale": alt.Scale(**scale)} if scale else {})
 
 

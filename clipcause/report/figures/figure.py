@@ -73,7 +73,9 @@ class Panel:
 class Figure:
     """A figure of a table. In a study without rows for it, it has neither panels nor files.
 
-    In ``panel``, ``label`` and ``heading`` stand columns and ``found``, in braces.
+    In ``panel``, ``label`` and ``heading`` stand columns and ``found``, in braces. A ``file`` has
+    the panels as facets of one chart, beside one another with one legend, apart with one each, or
+    one alone.
     """
 
     name: str
@@ -82,20 +84,17 @@ class Figure:
     chart: Callable[[Drawn], Chart]
     rows: Callable[[Found], Rows] | None = None  # which are drawn, if not all
     by: tuple[str, ...] = ("test",)  # a panel per value of these columns
-    panel: str = ""  # its title, if not those values
+    alike: bool = True  # panels differ in their data alone
+    panel: str = ""  # the title of one, if not those values
     label: str = ""  # of a panel, if not the titles
-    file: Literal["facets", "beside", "alone"] | None = "facets"  # how panels stand in a file
+    file: Literal["facets", "beside", "apart", "alone"] | None = "facets"
     each: bool = False  # a file per value of the first column
-    numbered: bool = False  # in whose name is its number, not the value
     filed: Mapping[str, str] = field(default_factory=dict)  # files have rows with these values only
     heading: str = ""  # of a file, if not the title
-    caption: str = ""  # what the marks of a file mean
-    below: Callable[[Rows], Sequence[str]] = lambda _rows: ()  # lines after the caption
-    shared: bool = True  # the legend of panels beside one another
+    caption: str | Callable[[Rows], list[str]] = ""  # what the marks of a file mean
     column: str = "test"  # DVC draws a panel per value of these two
     row: str | None = None
     free: tuple[str, ...] = ("x",)  # scales that each panel has for itself
-    role: str | None = None  # an expression for the column of that name, which the table lacks
 
     def chosen(self, found: Found) -> Rows:
         """The rows that are drawn."""
@@ -104,15 +103,18 @@ class Figure:
     def panels(self, found: Found, *, legend: bool = False) -> list[Panel]:
         """The drawings of the page; with a legend, of a file."""
         rows, made = self.chosen(found), []
-        sides = [distinct(rows, one) if one != "test" else found.study.suite for one in self.by]
+        if not rows:
+            return []
+        one = drawn(self.chart(Drawn(rows, rows, found, legend)), rows) if self.alike else {}
+        sides = [found.study.suite if name == "test" else distinct(rows, name) for name in self.by]
         for values in product(*sides):
             of = dict(zip(self.by, values, strict=True))
             if own := only(rows, **of):
                 told = own[0] | {"found": found}
                 title = self.panel.format_map(told) or _title(of, len(found.study.tests))
                 label = self.label.format_map(told) or f"{self.title}: {title}".rstrip(": ")
-                chart = self.chart(Drawn(rows, own, found, legend))
-                made.append(Panel(title, drawn(chart, own), label, of))
+                spec = one or drawn(self.chart(Drawn(rows, own, found, legend)), own)
+                made.append(Panel(title, spec | {"data": {"values": own}}, label, of))
         return made
 
     def files(self, found: Found) -> dict[str, Spec]:
@@ -122,18 +124,14 @@ class Figure:
         for at, value in enumerate(values):
             own = only(rows, **{self.by[0]: value}) if self.each else rows
             spec = drawn(self.chart(Drawn(rows, own, found, legend=True)), own)
-            if self.file == "beside":
-                spec = _beside(self.panels(found, legend=True), self.shared)
+            if self.file in ("beside", "apart"):
+                spec = _beside(self.panels(found, legend=True), self.file)
             elif self.file == "facets":
                 spec = self._facets(spec, found)
-            below = [self.caption, *self.below(rows)]
-            text = {
-                "text": self.heading.format_map(own[0] | {"found": found}) or self.title,
-                "subtitle": below if below[1:] else self.caption,
-                "anchor": "start",
-            }
-            more = at + 1 if self.numbered else value if at else ""
-            made[f"{self.name}-{more}".rstrip("-")] = spec | {"title": text}
+            text = self.heading.format_map(own[0] | {"found": found}) or self.title
+            below = self.caption if isinstance(self.caption, str) else self.caption(rows)
+            title = {"text": text, "subtitle": below, "anchor": "start"}
+            made[f"{self.name}-{at + 1}" if at else self.name] = spec | {"title": title}
         return made
 
     def _facets(self, spec: Spec, found: Found) -> Spec:
@@ -167,13 +165,14 @@ def drawn(chart: Chart, rows: Rows) -> Spec:
     return spec | {"data": {"values": rows}}
 
 
-def _beside(panels: Sequence[Panel], shared: bool) -> Spec:
-    """Panels that differ in their axes; ``shared``: with one legend for all."""
-    how = dict.fromkeys(("stroke", "fill", "shape"), "shared" if shared else "independent")
+def _beside(panels: Sequence[Panel], file: str) -> Spec:
+    """Panels that differ in their axes."""
+    how = "shared" if file == "beside" else "independent"
+    each = dict.fromkeys(("stroke", "fill", "shape"), how)
     return {
         "concat": [{"title": {"text": one.title, "fontSize": 12}, **one.spec} for one in panels],
         "columns": COLUMNS,
-        "resolve": {"scale": how, "legend": how},
+        "resolve": {"scale": each, "legend": each},
     }
 
 

@@ -22,7 +22,7 @@ def chart(of: Drawn) -> Chart:
 
 FIGURE = Figure(
     "frequency", "Class frequency", ("rank", "count"), chart,
-    by=("panel",), file="beside", shared=False, column="panel",
+    by=("panel",), alike=False, file="apart", column="panel",
     caption="Rows by class, in falling order, on a logarithmic axis; classes without rows are left "
     "out. Dashed: what the splits of a panel were made from.",
 )  # fmt: skip

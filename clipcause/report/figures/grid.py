@@ -61,7 +61,7 @@ def rows(found: Found) -> Rows:
 
 FIGURE = Figure(
     "grid", "Accuracy by similarity and class frequency", ("similarity_from", "frequency_from"),
-    chart, rows=rows, by=("split", "test"), panel="{split}", each=True, numbered=True,
+    chart, rows=rows, by=("split", "test"), panel="{split}", each=True,
     row="split", free=("x", "y"),
     label="Accuracy on {test} by similarity and class frequency: {split}.",
     heading="Accuracy by similarity and class frequency: {split}",

@@ -36,7 +36,7 @@ def rows(found: Found) -> Rows:
 
 FIGURE = Figure(
     "overlap", "Overlap of what splits removed", ("second", "first"), chart, rows=rows,
-    by=("base",), file="alone", each=True, column="rev", row="base",
+    by=("base",), alike=False, file="alone", each=True, column="rev", row="base",
     label="Jaccard index of what splits of {base} removed; the table below has the numbers.",
     heading="How far splits of “{base}” removed the same images",
     caption="Jaccard index of the removed images.",

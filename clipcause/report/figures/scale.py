@@ -17,6 +17,7 @@ def chart(of: Drawn) -> Chart:
 
 FIGURE = Figure(
     "scale", "Uniform shares of the data", ("rows", "value"), chart,
-    by=("test", "measure"), file="beside", column="measure", row="test", free=("x", "y"),
+    by=("test", "measure"), alike=False, file="beside", column="measure", row="test",
+    free=("x", "y"),
     caption="A line per kind of model; its right end is the whole set.",
 )  # fmt: skip

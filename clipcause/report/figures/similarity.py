@@ -11,7 +11,7 @@ from clipcause.report.study import Study
 MOST = 16  # splits, for every test set
 
 
-def chart(_of: Drawn) -> Chart:
+def chart(of: Drawn) -> Chart:
     """Histograms over one another: bars for a split, lines for what it is compared with."""
     axis, scale = {"tickCount": 5}, {"zero": False, "nice": False}
     share = alt.Chart().encode(
@@ -19,7 +19,7 @@ def chart(_of: Drawn) -> Chart:
         y=y("share", "test images / %").stack(None),
     )
     dash = dashes("role", {"reference": [2, 2], "pool": [1, 0], RANDOM: [5, 2]})
-    return alt.layer(
+    layers = alt.layer(
         share.transform_filter("datum.role == 'split'")
         .mark_area(interpolate="step", opacity=0.55)
         .encode(fill=colour(alt.Fill)),
@@ -27,6 +27,8 @@ def chart(_of: Drawn) -> Chart:
         .mark_line(interpolate="step", strokeWidth=1.5)
         .encode(dash, stroke=colour(alt.Stroke)),
     ).properties(width=210, height=110)
+    # the table has no roles: DVC draws each of its series as a split
+    return layers if of.rows else layers.transform_calculate(role="'split'")
 
 
 def splits(study: Study) -> tuple[list[str], int]:
@@ -53,6 +55,6 @@ def rows(found: Found) -> Rows:
 
 FIGURE = Figure(
     "similarity", "Nearest similarity of the test images", ("similarity", "share"), chart,
-    rows=rows, by=("test", "split"), panel="{split}", file=None, row="data", role="'split'",
+    rows=rows, by=("test", "split"), panel="{split}", file=None, row="data",
     label="Nearest similarity of {test} images to {split}, the pool and the reference.",
 )  # fmt: skip
