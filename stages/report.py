@@ -18,22 +18,14 @@ from typing import Any
 from clipcause.config import section
 from clipcause.config.report import Report
 from clipcause.report import (
-    bias_figures,
-    charts,
     compare,
-    comparisons_figures,
-    density_figures,
-    domains_figures,
-    explain_figures,
-    matrix_figures,
+    figures,
     page,
     pictures,
-    retrieval_figures,
     study,
-    written,
-    yardsticks_figures,
 )
 from clipcause.report.content import Content
+from clipcause.report.figures import drawing
 from clipcause.report.statistics import spearman
 from clipcause.report.tables import (
     accuracy,
@@ -109,23 +101,11 @@ def write(content: Content, folder: Path) -> None:
         with atomic.file(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     with atomic.folder(folder / "plots") as out:
-        for name, (columns, rows) in written.tables(content).items():
+        for name, (columns, rows) in content.tables.items():
             (out / f"{name}.csv").write_text(tabular.table(columns, rows), encoding="utf-8")
     with atomic.folder(folder / "figures") as out:
-        drawn = charts.figures(
-            content.study, content.accuracy, content.binned, charts.lines_of(content.study)
-        )
-        drawn = {name: spec for name, spec in drawn.items() if spec["data"]["values"]}
-        drawn |= bias_figures.figures(content.study, content.bias)
-        for topic in (domains_figures, yardsticks_figures, matrix_figures, density_figures):
-            drawn |= topic.figures(content)
-        drawn |= comparisons_figures.figures(content)
-        drawn |= explain_figures.figures(content)
-        drawn |= retrieval_figures.figures(content.study, content.retrieval)
-        for name, spec in drawn.items():
-            drawing = charts.svg(spec, background="white")
-            (out / f"{name}.svg").write_text(drawing, encoding="utf-8")
-            (out / f"{name}.png").write_bytes(charts.png(drawing))
+        for one in figures.load().values():
+            drawing.write(one.files(content), out)
 
 
 def main() -> str:

@@ -1,8 +1,11 @@
 """All that the page and the figures show, in one object."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from clipcause.config.report import Report
+from clipcause.report import written
 from clipcause.report.pictures import Duplicate
 from clipcause.report.statistics import Bins
 from clipcause.report.study import Study
@@ -34,3 +37,12 @@ class Content:
     shifts: Shifts | None
     retrieval: retrieval.Found  # of test sets of captions
     agreements: list[Agreement]  # of splits that differ in their yardstick
+
+    @cached_property
+    def tables(self) -> dict[str, tuple[Sequence[str], tabular.Rows]]:
+        """Columns and rows of every table, by the name of its CSV."""
+        return written.tables(self)
+
+    def rows(self, name: str) -> tabular.Rows:
+        """The rows of a table, by the name of its CSV."""
+        return self.tables[name][1]

@@ -1,8 +1,10 @@
 """The tables of all plots: columns and rows by name."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from clipcause.report.content import Content
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from clipcause.report.tables import (
     agreement,
     bias,
@@ -17,6 +19,9 @@ from clipcause.report.tables import (
     series,
 )
 from clipcause.report.tables.tabular import Rows
+
+if TYPE_CHECKING:
+    from clipcause.report.content import Content
 
 
 def tables(content: Content) -> dict[str, tuple[Sequence[str], Rows]]:

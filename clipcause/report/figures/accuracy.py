@@ -5,10 +5,11 @@ from typing import Any
 
 import altair as alt
 
+from clipcause.report.colours import GREY
 from clipcause.report.figures import encodings
 from clipcause.report.figures.encodings import colour, hollow, names
 from clipcause.report.figures.figure import Chart, Drawn, Figure, distinct
-from clipcause.report.series import GREY, RANDOM
+from clipcause.report.tables.tabular import RANDOM
 
 
 def chart(of: Drawn, column: str = "top1", title: str = "top-1 accuracy / %") -> Chart:

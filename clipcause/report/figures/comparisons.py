@@ -5,12 +5,11 @@ from functools import partial
 
 import altair as alt
 
+from clipcause.report.colours import GREY
 from clipcause.report.figures import encodings
 from clipcause.report.figures.encodings import colour, hollow, names
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Rows, distinct
-from clipcause.report.series import GREY
-
-SURE, UNSURE = "beyond noise", "not beyond noise"
+from clipcause.report.tables.comparisons import UNSURE
 
 
 def extent(rows: Rows) -> list[float]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import altair as alt
 
+from clipcause.report.colours import GREY
 from clipcause.report.figures.encodings import x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, distinct
-from clipcause.report.series import GREY
 from clipcause.search.density import ABOVE
 
 DOTS = [1.5, 3.0]
@@ -23,7 +23,7 @@ def chart(of: Drawn) -> Chart:
     """Share of test images with at least so many rows, a line per band. No split has a part in it,
     so lines differ by their dashes."""
     # counts that are zero everywhere have a dash too
-    bands = distinct(of.found.tables["hull_edge"], "band") if of.found else []
+    bands = distinct(of.found.rows("hull_edge"), "band") if of.found else []
     dash = looks([f"within {band:g}" if band else ABOVE for band in bands])
     scale = alt.Scale(domain=list(dash), range=list(dash.values())) if dash else alt.Undefined
     legend = alt.Legend(title=None, orient="bottom", symbolSize=600, symbolStrokeWidth=2)

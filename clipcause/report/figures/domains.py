@@ -4,11 +4,11 @@ from functools import partial
 
 import altair as alt
 
-from clipcause.report.domains import chosen
+from clipcause.report.colours import GREY
 from clipcause.report.figures import encodings
 from clipcause.report.figures.encodings import by_name, spread, x
 from clipcause.report.figures.figure import Chart, Drawn, Figure
-from clipcause.report.series import GREY
+from clipcause.report.tables.domains import chosen
 
 SECOND = "the second domain"
 

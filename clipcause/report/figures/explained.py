@@ -4,11 +4,11 @@ from functools import partial
 
 import altair as alt
 
-from clipcause.report.explain import KEPT, OBSERVED, PREDICTED
+from clipcause.report.colours import GREY
 from clipcause.report.figures import encodings
 from clipcause.report.figures.encodings import colour, hollow, names
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, distinct
-from clipcause.report.series import GREY
+from clipcause.report.tables.explained import KEPT, OBSERVED, PREDICTED
 
 MOST = 16  # conditions
 
@@ -37,14 +37,14 @@ def chart(of: Drawn) -> Chart:
 def shown(found: Found) -> list[str]:
     """The conditions that are drawn: where not all fit, those that differ in nothing but their
     split come first."""
-    names = distinct(found.tables["explained"], "split")
+    names = distinct(found.rows("explained"), "split")
     plain = [name for name in names if found.study.conditions[name].is_plain]
     return names if len(names) <= MOST else (plain or names)[:MOST]
 
 
 def rows(found: Found) -> Rows:
     """Those of the conditions that are drawn."""
-    return [row for row in found.tables["explained"] if row["split"] in shown(found)]
+    return [row for row in found.rows("explained") if row["split"] in shown(found)]
 
 
 FIGURE = Figure(

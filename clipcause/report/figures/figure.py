@@ -9,15 +9,15 @@ dashed.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import altair as alt
 
 from clipcause.config.report import Report
-from clipcause.report.robustness import usual_of
 from clipcause.report.study import Study
+from clipcause.report.tables.robustness import usual_of
+from clipcause.report.tables.tabular import Rows
 
-Rows = list[dict[str, Any]]
 Spec = dict[str, Any]  # of Vega-Lite
 Chart = alt.LayerChart
 
@@ -25,18 +25,18 @@ COLUMNS = 3  # of panels in a file
 NOMINAL = {"type": "nominal", "title": None}
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Protocol):
     """All that figures are drawn from."""
 
-    study: Study
-    parameters: Report
-    tables: Mapping[str, Rows]  # by name
+    @property
+    def study(self) -> Study: ...
 
     @property
-    def usual(self) -> str:
-        """The test set of the training distribution."""
-        return usual_of(self.study, self.parameters)
+    def parameters(self) -> Report: ...
+
+    def rows(self, name: str) -> Rows:
+        """A table's, by the name of its CSV."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,17 @@ class Panel:
 
     title: str
     spec: Spec
-    label: str
-    of: Mapping[str, str]
+    label: str = ""
+    of: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Figure:
     """A figure of a table. In a study without rows for it, it has neither panels nor files.
 
-    In ``panel``, ``label`` and ``heading`` stand columns and ``found``, in braces. A ``file`` has
-    the panels as facets of one chart, beside one another with one legend, apart with one each, or
-    one alone.
+    In ``panel``, ``label`` and ``heading`` stand columns in braces, and ``usual``, the test set of
+    the training distribution. A ``file`` has the panels as facets of one chart, beside one another
+    with one legend, apart with one each, or one alone.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Figure:
 
     def chosen(self, found: Found) -> Rows:
         """The rows that are drawn."""
-        return self.rows(found) if self.rows else found.tables[self.name]
+        return self.rows(found) if self.rows else found.rows(self.name)
 
     def panels(self, found: Found, *, legend: bool = False) -> list[Panel]:
         """The drawings of the page; with a legend, of a file."""
@@ -110,7 +110,7 @@ class Figure:
         for values in product(*sides):
             of = dict(zip(self.by, values, strict=True))
             if own := only(rows, **of):
-                told = own[0] | {"found": found}
+                told = own[0] | {"usual": usual_of(found.study, found.parameters)}
                 title = self.panel.format_map(told) or _title(of, len(found.study.tests))
                 label = self.label.format_map(told) or f"{self.title}: {title}".rstrip(": ")
                 spec = one or drawn(self.chart(Drawn(rows, own, found, legend)), own)
@@ -124,11 +124,12 @@ class Figure:
         for at, value in enumerate(values):
             own = only(rows, **{self.by[0]: value}) if self.each else rows
             spec = drawn(self.chart(Drawn(rows, own, found, legend=True)), own)
-            if self.file in ("beside", "apart"):
-                spec = _beside(self.panels(found, legend=True), self.file)
+            if self.file == "beside" or self.file == "apart":
+                spec = beside(self.panels(found, legend=True), self.file)
             elif self.file == "facets":
                 spec = self._facets(spec, found)
-            text = self.heading.format_map(own[0] | {"found": found}) or self.title
+            told = own[0] | {"usual": usual_of(found.study, found.parameters)}
+            text = self.heading.format_map(told) or self.title
             below = self.caption if isinstance(self.caption, str) else self.caption(rows)
             title = {"text": text, "subtitle": below, "anchor": "start"}
             made[f"{self.name}-{at + 1}" if at else self.name] = spec | {"title": title}
@@ -165,8 +166,8 @@ def drawn(chart: Chart, rows: Rows) -> Spec:
     return spec | {"data": {"values": rows}}
 
 
-def _beside(panels: Sequence[Panel], file: str) -> Spec:
-    """Panels that differ in their axes."""
+def beside(panels: Sequence[Panel], file: Literal["beside", "apart"]) -> Spec:
+    """Panels that differ in their axes, with one legend or one each."""
     how = "shared" if file == "beside" else "independent"
     each = dict.fromkeys(("stroke", "fill", "shape"), how)
     return {

@@ -2,9 +2,9 @@
 
 import altair as alt
 
-from clipcause.report.explain import OBSERVED
 from clipcause.report.figures.binned import SIMILARITY
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, only
+from clipcause.report.tables.explained import OBSERVED
 
 MOST = 3  # conditions, for every test set
 
@@ -46,7 +46,7 @@ def shown(found: Found) -> list[str]:
     """The conditions whose grids are drawn: the first, the one that fell most below its random
     split over all test sets, and a supervised one."""
     lost: dict[str, float] = {}
-    for row in only(found.tables["explained"], kind=OBSERVED):
+    for row in only(found.rows("explained"), kind=OBSERVED):
         lost[row["split"]] = lost.get(row["split"], 0.0) - row["points"]
     known = found.study.conditions
     supervised = [name for name, one in known.items() if one.is_supervised]
@@ -56,7 +56,7 @@ def shown(found: Found) -> list[str]:
 
 def rows(found: Found) -> Rows:
     """Those of these conditions, in their order."""
-    return [row for name in shown(found) for row in only(found.tables["grid"], split=name)]
+    return [row for name in shown(found) for row in only(found.rows("grid"), split=name)]
 
 
 FIGURE = Figure(

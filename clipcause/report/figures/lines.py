@@ -1,9 +1,10 @@
 """Which conditions a plot of many lines draws, and what its legend calls them."""
 
 from clipcause.report import classwise
+from clipcause.report.colours import colours
 from clipcause.report.figures.figure import Drawn, Found, Rows, distinct
-from clipcause.report.series import beside, colours
 from clipcause.report.study import Study
+from clipcause.report.tables.tabular import beside
 
 MOST = 24
 
@@ -29,7 +30,7 @@ def own(study: Study) -> list[str]:
 def of(found: Found, table: str) -> Rows:
     """The rows of a table that are of the conditions whose lines are drawn."""
     names = shown(found.study)
-    return [row for row in found.tables[table] if row["split"] in names]
+    return [row for row in found.rows(table) if row["split"] in names]
 
 
 def legend(of: Drawn) -> dict[str, str]:

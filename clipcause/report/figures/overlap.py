@@ -15,7 +15,7 @@ def chart(of: Drawn) -> Chart:
 
 def splits(found: Found) -> dict[str, list[str]]:
     """By base the splits of its matrix: where not all fit, those that no rule chose by class."""
-    rows, rules, chosen = found.tables["overlap"], found.study.rules, {}
+    rows, rules, chosen = found.rows("overlap"), found.study.rules, {}
     for base in distinct(rows, "base"):
         names = distinct(only(rows, base=base), "first")
         plain = [name for name in names if not classwise.is_classwise(rules[name])]
@@ -28,9 +28,7 @@ def rows(found: Found) -> Rows:
     """The pairs of these."""
     known = {base: set(names) for base, names in splits(found).items()}
     return [
-        row
-        for row in found.tables["overlap"]
-        if {row["first"], row["second"]} <= known[row["base"]]
+        row for row in found.rows("overlap") if {row["first"], row["second"]} <= known[row["base"]]
     ]
 
 

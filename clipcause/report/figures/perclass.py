@@ -4,16 +4,16 @@ from collections import Counter
 
 import altair as alt
 
-from clipcause.report import imbalance
 from clipcause.report.figures.encodings import POWERS, colour, ticks, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, distinct, only
+from clipcause.report.kinds import kinds_of
 
 MOST = 12  # conditions
 
 
 def chart(of: Drawn, what: str = "training rows of the class") -> Chart:
     """A point per class, and the mean of each tenth of them."""
-    rows = of.found.tables["perclass"] if of.found else []
+    rows = of.found.rows("perclass") if of.found else []
     axis = {"values": ticks(row["shown"] for row in rows) if rows else POWERS, "format": "~s"}
     title, scale = f"{what} (logarithmic)", {"type": "log", "nice": False, "padding": 6}
     share = {"domain": [0, 100], "padding": 4}
@@ -34,8 +34,8 @@ def chart(of: Drawn, what: str = "training rows of the class") -> Chart:
 def shown(found: Found) -> list[str]:
     """The conditions whose classes are drawn: one of every kind of model, on the split that most
     kinds were trained on, or on the first that it was."""
-    known, kinds = found.study.conditions, imbalance.kinds_of(found.study)
-    present = distinct(found.tables["perclass"], "condition")
+    known, kinds = found.study.conditions, kinds_of(found.study)
+    present = distinct(found.rows("perclass"), "condition")
     splits = Counter(known[name].split for name in present)
     chosen: dict[str, str] = {}
     for name in sorted(present, key=lambda name: -splits[known[name].split]):
@@ -45,7 +45,7 @@ def shown(found: Found) -> list[str]:
 
 def rows(found: Found) -> Rows:
     """Those of these conditions."""
-    every = found.tables["perclass"]
+    every = found.rows("perclass")
     return [row for name in shown(found) for row in only(every, condition=name)]
 
 

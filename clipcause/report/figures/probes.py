@@ -19,7 +19,7 @@ def chart(of: Drawn) -> Chart:
 def rows(found: Found) -> Rows:
     """Those of some samples a class, where there are several numbers of them: others have no place
     on the axis."""
-    some = [row for row in found.tables["probes"] if row["shots"]]
+    some = [row for row in found.rows("probes") if row["shots"]]
     return some if len(distinct(some, "shots")) > 1 else []
 
 

@@ -4,18 +4,19 @@ import math
 
 import altair as alt
 
+from clipcause.report.colours import GREY
 from clipcause.report.figures import lines
 from clipcause.report.figures.encodings import by_colour, colour, hollow, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows
-from clipcause.report.robustness import LINE, SUPERVISED
-from clipcause.report.series import GREY
+from clipcause.report.tables.robustness import LINE, SUPERVISED, usual_of
 
 PERCENTS = (1, 2, *range(5, 100, 5), 98, 99)
+ANY = "the usual test set"
 
 
 def chart(of: Drawn) -> Chart:
     """Both accuracies on axes of log odds."""
-    usual = of.found.usual if of.found else "the usual test set"
+    usual = usual_of(of.found.study, of.found.parameters) if of.found else ANY
     axis = {
         "values": [round(math.log(percent / (100 - percent)), 6) for percent in PERCENTS],
         "labelExpr": "format(100 / (1 + exp(-datum.value)), '.0f')",
@@ -46,14 +47,14 @@ def chart(of: Drawn) -> Chart:
 
 def rows(found: Found) -> Rows:
     """The line, every supervised condition, and those that have a line elsewhere."""
-    shown, every = {*lines.shown(found.study), LINE}, found.tables["robustness"]
+    shown, every = {*lines.shown(found.study), LINE}, found.rows("robustness")
     return [row for row in every if row["split"] in shown or row["kind"] == SUPERVISED]
 
 
 FIGURE = Figure(
     "robustness", "Effective robustness", ("x", "y"), chart, rows=rows, free=("x", "y"),
-    label="Accuracy on {test} against accuracy on {found.usual}, on axes of log odds.",
-    heading="Accuracy on shifted test sets against {found.usual}",
+    label="Accuracy on {test} against accuracy on {usual}, on axes of log odds.",
+    heading="Accuracy on shifted test sets against {usual}",
     caption="Diamonds: supervised. Hollow: random splits. Line of the supervised: full where it is "
     "fitted, dashed where its slope of 1 is an assumption.",
 )  # fmt: skip

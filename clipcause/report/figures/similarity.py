@@ -3,10 +3,11 @@
 import altair as alt
 
 from clipcause.report import classwise
+from clipcause.report.colours import GREY, colours
 from clipcause.report.figures.encodings import colour, dashes, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows
-from clipcause.report.series import GREY, RANDOM, colours
 from clipcause.report.study import Study
+from clipcause.report.tables.tabular import RANDOM
 
 MOST = 16  # splits, for every test set
 
@@ -47,7 +48,7 @@ def rows(found: Found) -> Rows:
         roles = {random.get(name): RANDOM, name: "split", "pool": "pool", "reference": "reference"}
         made += [
             {**row, "split": name, "role": role, "colour": known.get(row["data"], GREY)}
-            for row in found.tables["similarity"]
+            for row in found.rows("similarity")
             if (role := roles.get(row["data"]))
         ]
     return made

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from clipcause.report import charts, published
+from clipcause.report import published
 from clipcause.report.content import Content
 from clipcause.report.decimals import percent, points
+from clipcause.report.figures import lines
 from clipcause.report.sections.conditions import accuracy, row
-from clipcause.report.sections.elements import NONE, Cell, Row, Small, by_test
-from clipcause.report.tables import tabular
+from clipcause.report.sections.elements import NONE, Cell, Row, Small, panels
 from clipcause.report.tables.accuracy import note
 
 WIDE = 30  # letters of a condition's name that want a plot a column of its own
@@ -25,8 +25,6 @@ def view(content: Content) -> dict[str, Any]:
         found = [line.cells[test] for test in study.tests]
         cells += [accuracy(one.top1.value, one.difference) for one in found]
         rows.append(row(study, line.condition, cells, link=True))
-    order = [name for name, one in study.conditions.items() if tabular.beside(study, one) == [name]]
-    paired = any(one["kind"] == tabular.RANDOM for one in content.accuracy)
     return {
         "head": [
             *("training data", "pool images", Cell("removed", link="#share-removed")),
@@ -37,13 +35,8 @@ def view(content: Content) -> dict[str, Any]:
         ],
         "rows": rows,
         "note": note(study, content.lines),
-        "panels": by_test(
-            study.tests,
-            charts.accuracy_panel(order, paired=paired),
-            content.accuracy,
-            "Top-1 accuracy on {test} by training data; the table has the numbers.",
-        ),
-        "is_wide": max(map(len, order)) > WIDE,
+        "panels": panels(content, "accuracy"),
+        "is_wide": max(map(len, lines.own(study))) > WIDE,
     }
 
 

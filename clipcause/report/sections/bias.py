@@ -4,15 +4,26 @@ has nothing for it."""
 from collections.abc import Mapping
 from typing import Any
 
-from clipcause.report import bias_figures as plots
-from clipcause.report.bias_charts import Looks
 from clipcause.report.colours import marks
 from clipcause.report.content import Content
 from clipcause.report.decimals import fixed, listed
+from clipcause.report.figures.bias import numbered
+from clipcause.report.figures.perclass import shown
 from clipcause.report.kinds import every
-from clipcause.report.sections.elements import NONE, Cell, Mark, Panel, Row, Small, drawing, ranged
+from clipcause.report.sections.elements import (
+    NONE,
+    Cell,
+    Mark,
+    Panel,
+    Row,
+    Small,
+    grouped,
+    panels,
+    ranged,
+)
 from clipcause.report.study import Study
 from clipcause.report.tables import parts
+from clipcause.report.tables.bias import Looks
 from clipcause.report.tables.imbalance import Measured
 
 ABOUT = "0: accuracy does not follow class frequency, below 0: rare classes do better"
@@ -70,9 +81,9 @@ def frequency(content: Content) -> dict[str, Any] | None:
         "unlisted": {name: f"{count:,}" for name, count in found.unlisted.items()},
         "panels": [
             Panel(one.title, one.drawing, _key(found.looks[one.title]))
-            for one in _panels(content, "frequency")
+            for one in panels(content, "frequency")
         ],
-        "sources": _panels(content, "sources")[0] if len(found.sources) > 1 else None,
+        "sources": panels(content, "sources")[0] if len(found.sources) > 1 else None,
         "constant": listed(found.constant) if found.constant else "",
         "is_one": len(found.constant) == 1,
         "left_out": found.left_out,
@@ -97,8 +108,8 @@ def bias(content: Content) -> dict[str, Any] | None:
         "has_curves": bool(one.rows["scale"] or one.rows["tail"]),
         # shapes are told where colours come twice
         "marks": _key(looks, with_shapes=len(set(colours)) < len(colours)),
-        "numbered": plots.numbered(one),
-        **_folded(content, "bias", one.rows["bias"][0]["test"]),
+        "numbered": numbered(one.rows["bias"]),
+        **_folded(content, "bias", "test"),
         "tables": {
             test: _table(study, [found for found in measured if found.test == test])
             for test in study.tests
@@ -163,9 +174,8 @@ def perclass(content: Content) -> dict[str, Any] | None:
     """Accuracy by class frequency, of one condition of every kind."""
     if not content.bias.rows["perclass"]:
         return None
-    shown = plots.shown_conditions(content.study, content.bias)
-    every = {row["condition"] for row in content.bias.rows["perclass"]}
-    return {"further": len(every) - len(shown), **_folded(content, "perclass", shown[0])}
+    drawn, every = shown(content), {row["condition"] for row in content.bias.rows["perclass"]}
+    return {"further": len(every) - len(drawn), **_folded(content, "perclass", "condition")}
 
 
 def probes(content: Content) -> dict[str, Any] | None:
@@ -205,23 +215,13 @@ def _plain(value: int | float) -> str:
 
 
 def _plot(content: Content, name: str) -> dict[str, Any]:
-    return {"marks": _key(content.bias.kinds(name)), "panels": _panels(content, name)}
+    return {"marks": _key(content.bias.kinds(name)), "panels": panels(content, name)}
 
 
-def _folded(content: Content, name: str, first: str) -> dict[str, list[Panel]]:
+def _folded(content: Content, name: str, column: str) -> dict[str, list[Panel]]:
     """The panels of the first test set or condition, and the others, which are folded away."""
-    own, other = {"bias": ("test", "against"), "perclass": ("condition", "test")}[name]
-    rows, drawn = content.bias.rows[name], _panels(content, name)
-    count = len({row[other] for row in rows if row[own] == first})
-    return {"panels": drawn[:count], "rest": drawn[count:]}
-
-
-def _panels(content: Content, name: str) -> list[Panel]:
-    title = plots.TITLES[name][0]
-    return [
-        Panel(panel, drawing(spec, spec["data"]["values"], f"{title}: {panel}".rstrip(": ")))
-        for panel, spec in plots.panels(content.study, content.bias, name, named=False)
-    ]
+    first, *others = grouped(content, name, column).values()
+    return {"panels": first, "rest": [panel for found in others for panel in found]}
 
 
 def _key(looks: Looks, *, with_shapes: bool = False) -> list[tuple[Mark, str]]:

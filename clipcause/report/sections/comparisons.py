@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from clipcause.report import comparison_chart
 from clipcause.report.colours import GREY, colours
 from clipcause.report.content import Content
-from clipcause.report.sections.elements import Cell, Mark, Row, Small, by_test
-from clipcause.report.tables.comparisons import family, rows
+from clipcause.report.sections.elements import Cell, Mark, Row, Small, panels
+from clipcause.report.tables.comparisons import family
 from clipcause.report.verdicts import cells, method, sentences
 
 POINTS = (Small("points"),)
@@ -17,17 +16,10 @@ def view(content: Content) -> dict[str, Any] | None:
     found = family(content.lines)
     if not found:
         return None
-    every, colour = rows(content.study, found), colours(content.study)
-    order = list(dict.fromkeys(one.name for one in found))
+    colour = colours(content.study)
     return {
         "sentences": sentences(found, "the random split of its size"),
-        "panels": by_test(
-            dict.fromkeys(one.test for one in found),
-            comparison_chart.panel(order, comparison_chart.extent(every)),
-            every,
-            "Difference of accuracy from the random split on {test}, with 95 % intervals; the "
-            "table has the numbers.",
-        ),
+        "panels": panels(content, "comparisons"),
         "head": [
             *("training data", "test set", Cell("difference\n", POINTS), "95 % interval", "p"),
             *("p after Holm", Cell("smallest detectable\n", POINTS), "beyond noise"),

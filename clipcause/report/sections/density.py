@@ -11,8 +11,8 @@ from jaxtyping import Int64
 
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent, signed
-from clipcause.report.density_charts import looks, panel
-from clipcause.report.sections.elements import NONE, Cell, Mark, Row, Small, by_test, ranged
+from clipcause.report.figures.density import looks
+from clipcause.report.sections.elements import NONE, Cell, Mark, Row, Small, panels, ranged
 from clipcause.report.tables import density
 from clipcause.report.tables.density import Edge
 from clipcause.search.density import ABOVE
@@ -39,13 +39,7 @@ def view(content: Content) -> dict[str, Any] | None:
         "told": list(told.values()),
         "removed": [_removed(test, edge) for test, edge in edges.items()],
         "marks": [(Mark(shape="line", dash=dashes[name]), told[name]) for name in first.names],
-        "panels": by_test(
-            edges,
-            panel(first.names),
-            density.rows(edges),
-            "Share of {test} images with at least so many pool images above the threshold and just "
-            "under it; the table has the numbers.",
-        ),
+        "panels": panels(content, "density"),
         "images": [_images(test, edge) for test, edge in edges.items()],
         "drops": [
             Row(f"{name} on {test}", [cell[name, test, group] for group in groups])

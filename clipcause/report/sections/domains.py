@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clipcause.report import domain_charts
 from clipcause.report.content import Content
-from clipcause.report.domains_figures import axis_title
 from clipcause.report.sections.conditions import split_name
-from clipcause.report.sections.elements import Cell, Mark, Row, by_test, ranged
-from clipcause.report.tables.domains import chosen, rows
+from clipcause.report.sections.elements import Cell, Mark, Row, panels, ranged
+from clipcause.report.tables.domains import chosen
 
 Card = Mapping[str, Any]
 
@@ -18,7 +16,7 @@ def view(content: Content) -> dict[str, Any] | None:
     study, cards = content.study, chosen(content.study)
     if not cards:
         return None
-    drawn = rows(study, content.lines)
+    drawn = content.rows("domains")
     # how good a classifier is, once for all splits that it made
     classifiers = {card["parameters"]["domain"]: card for card in cards.values()}
     return {
@@ -26,12 +24,7 @@ def view(content: Content) -> dict[str, Any] | None:
         "sure": [row for name, card in classifiers.items() for row in _sure(name, card)],
         "marks": [(Mark(row["colour"]), row["split"]) for row in
                   {row["split"]: row for row in drawn}.values()],
-        "panels": by_test(
-            study.tests,
-            domain_charts.panel(axis_title(study)),
-            drawn,
-            "Top-1 accuracy on {test} by the mix of domains; the table of accuracies has them.",
-        ),
+        "panels": panels(content, "domains"),
     }  # fmt: skip
 
 

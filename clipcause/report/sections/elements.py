@@ -6,15 +6,15 @@ is put on the page.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from clipcause.report import charts
-from clipcause.report.charts import Spec
+from clipcause.report import figures
 from clipcause.report.colours import GREY
-from clipcause.report.tables.tabular import Rows
+from clipcause.report.content import Content
+from clipcause.report.figures import drawing
 
 NONE = "–"
 # the number that a cell begins with, which its column is sorted by
@@ -91,16 +91,16 @@ def sorted_by(cell: Cell | str) -> str:
     return "" if is_all else f"{float(number):g}"
 
 
-def drawing(spec: Spec, rows: Rows, label: str) -> Markup:
-    """A plot of rows, with the text for those who do not see it: an SVG, the one piece of markup
-    that no template makes."""
-    return Markup(charts.inline(spec, rows, label))
+def panels(content: Content, name: str) -> list[Panel]:
+    """A figure's panels."""
+    return [panel for found in grouped(content, name).values() for panel in found]
 
 
-def by_test(tests: Iterable[str], spec: Spec, rows: Rows, label: str) -> list[Panel]:
-    """A panel of the rows of every test set that has any; ``{test}`` in the label is its name."""
-    return [
-        Panel(test, drawing(spec, mine, label.replace("{test}", test)))
-        for test in tests
-        if (mine := [row for row in rows if row["test"] == test])
-    ]
+def grouped(content: Content, name: str, column: str = "") -> dict[str, list[Panel]]:
+    """A figure's panels by a column that they are apart in. A drawing is an SVG, the one piece of
+    markup that no template makes."""
+    found: dict[str, list[Panel]] = {}
+    for one in figures.load()[name].panels(content):
+        panel = Panel(one.title, Markup(drawing.inline(one)))
+        found.setdefault(one.of.get(column, ""), []).append(panel)
+    return found

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from clipcause.report import explain_charts
 from clipcause.report.content import Content
 from clipcause.report.decimals import fixed, signed
-from clipcause.report.explain_figures import drop_rows, shown_drops
+from clipcause.report.figures.explained import shown
 from clipcause.report.sections.conditions import ends, marked, rows
-from clipcause.report.sections.elements import NONE, Cell, Small, by_test
+from clipcause.report.sections.elements import NONE, Cell, Small, panels
 from clipcause.report.tables.explained import OBSERVED, PREDICTED
 from clipcause.stats.comparison import Interval
 from clipcause.stats.decomposition import Explained
@@ -16,7 +15,7 @@ from clipcause.stats.logistic import Undefined
 
 def view(content: Content) -> dict[str, Any] | None:
     """None where no condition has a random split of its size."""
-    study, found, drawn = content.study, content.explained.explained, shown_drops(content)
+    study, found, drawn = content.study, content.explained.explained, shown(content)
     names = list(dict.fromkeys(name for name, _ in found))
     if not names:
         return None
@@ -32,13 +31,7 @@ def view(content: Content) -> dict[str, Any] | None:
         "opposite": sum(share.high < 0 for share in sure),
         "observed": OBSERVED,
         "predicted": PREDICTED,
-        "panels": by_test(
-            study.tests,
-            explain_charts.explained_panel(drawn),
-            drop_rows(content, drawn),
-            "Differences on {test} and what the change in similarity predicts; the table has the "
-            "numbers.",
-        ),
+        "panels": panels(content, "explained"),
         "left_out": len(names) - len(drawn),
         "shares": rows(study, lambda name, test: _share(found[name, test]), names),
         "unchanged": rows(study, lambda name, test: _unchanged(found[name, test]), names),

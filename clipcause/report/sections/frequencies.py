@@ -1,34 +1,33 @@
 """Accuracy by class frequency and similarity: lines, grids and a logistic fit of both."""
 
+from dataclasses import replace
 from typing import Any
 
-from clipcause.report import explain_charts
-from clipcause.report.charts import lines_of
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed
-from clipcause.report.explain_figures import frequency_ticks, gridded
+from clipcause.report.figures import grid, lines
 from clipcause.report.sections.conditions import line, rows
-from clipcause.report.sections.elements import NONE, Cell, Panel, Small, by_test, drawing
+from clipcause.report.sections.elements import NONE, Cell, Panel, Small, grouped, panels
 from clipcause.stats.decomposition import PER_SIMILARITY
 from clipcause.stats.logistic import LEAST_GROUPS, Fit, Undefined
 
 
 def view(content: Content) -> dict[str, Any]:
     """Plots where the frequencies are known, and the table of coefficients."""
-    study, found, shown = content.study, content.explained, lines_of(content.study)
-    drawn = [one for one in found.rows["byfrequency"] if one["split"] in shown]
+    study, found, shown = content.study, content.explained, lines.shown(content.study)
+    drawn = lines.of(content, "byfrequency")
     present = {one["split"] for one in drawn}
-    names, fits = gridded(content), found.fits.values()
+    names, fits = grid.shown(content), found.fits.values()
+    grids = grouped(content, "grid", "test") if drawn else {}
     return {
         "least": content.parameters.least_per_bin,
         "marks": [(line(study, name), name) for name in shown if name in present],
-        "panels": by_test(
-            study.tests,
-            explain_charts.frequency_panel(ticks=frequency_ticks(drawn)),
-            drawn,
-            "Accuracy on {test} by class frequency, a line per condition.",
-        ),
-        "grids": {test: _grids(content, test, names) for test in study.tests if drawn},
+        "panels": panels(content, "byfrequency"),
+        "grids": {
+            test: [_titled(content, test, one) for one in grids[test]]
+            for test in study.tests
+            if test in grids
+        },
         "gridded": listed(names) if names else "",
         "more_grids": len(study.conditions) - len(names),
         "told": _told(content),
@@ -42,17 +41,11 @@ def view(content: Content) -> dict[str, Any]:
     }
 
 
-def _grids(content: Content, test: str, names: list[str]) -> list[Panel]:
-    """A grid for each of the chosen conditions that has one."""
-    found, drawn = content.explained, []
-    for name in names:
-        rows = [one for one in found.rows["grid"] if (one["split"], one["test"]) == (name, test)]
-        if rows:
-            label = f"Accuracy on {test} by similarity and class frequency: {name}."
-            cells, images = found.left_out[name, test]
-            title = f"{name} ({cells} cells with {images} images left out)" if cells else name
-            drawn.append(Panel(title, drawing(explain_charts.grid_panel(), rows, label)))
-    return drawn
+def _titled(content: Content, test: str, grid: Panel) -> Panel:
+    """A grid that says how much of it is left out."""
+    cells, images = content.explained.left_out[grid.title, test]
+    more = f" ({cells} cells with {images} images left out)" if cells else ""
+    return replace(grid, title=f"{grid.title}{more}")
 
 
 def _told(content: Content) -> str:

@@ -3,15 +3,13 @@
 from typing import Any
 
 from clipcause.evaluate.retrieval import DEPTHS
-from clipcause.report import charts
 from clipcause.report.colours import colours
 from clipcause.report.content import Content
-from clipcause.report.retrieval_figures import depths, recall_panel
 from clipcause.report.retrieved import DIRECTIONS
 from clipcause.report.sections.conditions import accuracy, kind
-from clipcause.report.sections.elements import Cell, Mark, Panel, Row, Small, drawing
+from clipcause.report.sections.elements import Cell, Mark, Row, Small, grouped
 from clipcause.report.study import Study
-from clipcause.report.tables.retrieval import Line, bin_rows, rows
+from clipcause.report.tables.retrieval import Line
 
 
 def view(content: Content) -> dict[str, Any] | None:
@@ -24,22 +22,13 @@ def view(content: Content) -> dict[str, Any] | None:
 
 def _of_test(content: Content, test: str, lines: list[Line]) -> dict[str, Any]:
     study = content.study
-    made, asked = rows(study, {test: lines}), study.retrieval[test]
+    asked = study.retrieval[test]
     captions = len(next(iter(asked.ranks.values())).row_T)
-    panels = []
-    for direction in DIRECTIONS.values():
-        for depth in depths():
-            mine = [row for row in made if (row["direction"], row["depth"]) == (direction, depth)]
-            label = f"{depth} on {test}, {direction}, by training data; the table has the numbers."
-            svg = drawing(recall_panel(lines, mine), mine, label)
-            panels.append(Panel(f"{depth}, {direction}", svg))
     # R@1 of images by their similarity to the training data: splits have a line each; of those on
     # random splits the key above speaks
-    binned = [row for row in bin_rows(study, content.parameters) if row["test"] == test]
+    binned = [row for row in content.rows("retrieval_bins") if row["test"] == test]
     dash = {name: "5 3" * (one.split in study.twins) for name, one in study.conditions.items()}
     colour, names = colours(study), dict.fromkeys(row["split"] for row in binned)
-    label = f"R@1 of the images of {test} by their similarity to the training data."
-    by_similarity = charts.bins_panel(title="R@1 / %")
     return {
         "name": test,
         "images": f"{len(asked.manifest):,}",
@@ -48,12 +37,12 @@ def _of_test(content: Content, test: str, lines: list[Line]) -> dict[str, Any]:
         "head": [
             Cell(f"{name}\n", (Small(direction),))
             for direction in DIRECTIONS.values()
-            for name in (*depths(), "median rank")
+            for name in (*(f"R@{depth}" for depth in DEPTHS), "median rank")
         ],
         "rows": [_row(study, line) for line in lines],
-        "panels": panels,
+        "panels": grouped(content, "retrieval", "test")[test],
         "marks": [(Mark(colour[name], "line", dash[name]), name) for name in names],
-        "binned": [Panel(test, drawing(by_similarity, binned, label))] if binned else [],
+        "binned": grouped(content, "retrieval_bins", "test").get(test, []),
     }
 
 

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from clipcause.report import charts, explain_charts
 from clipcause.report.colours import colours
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, points
-from clipcause.report.explain_figures import shown_shifts
+from clipcause.report.figures import lines, robustness
 from clipcause.report.sections.conditions import rows
-from clipcause.report.sections.elements import NONE, Cell, Mark, by_test, ranged
+from clipcause.report.sections.elements import NONE, Cell, Mark, panels, ranged
 from clipcause.report.tables.robustness import Shifts
 from clipcause.stats.comparison import Interval
 from clipcause.stats.robustness import FITTED, LEAST, NO_LINE
@@ -19,7 +18,7 @@ def view(content: Content) -> dict[str, Any] | None:
     study, found = content.study, content.shifts
     if found is None or not found.measured:
         return None
-    drawn, colour = shown_shifts(content), colours(study)
+    drawn, colour = robustness.rows(content), colours(study)
     kinds = {one.kind for one in found.measured.values()}
     names = {one["split"] for one in drawn}
     return {
@@ -30,16 +29,11 @@ def view(content: Content) -> dict[str, Any] | None:
         "apart": listed(found.apart) if found.apart else "",
         "marks": [
             (Mark(colour[name]), name)
-            for name in charts.own(study)
+            for name in lines.own(study)
             if name in names and not study.conditions[name].is_supervised
         ],
         "diamond": Mark(shape="diamond"),
-        "panels": by_test(
-            found.measured,
-            explain_charts.robustness_panel(found.usual),
-            drawn,
-            f"Accuracy on {{test}} against accuracy on {found.usual}, on axes of log odds.",
-        ),
+        "panels": panels(content, "robustness"),
         "sets": list(found.measured),
         "rows": rows(
             study, lambda name, test: _rho(found.rho(name, test)), found.conditions, found.measured

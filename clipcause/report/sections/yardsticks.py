@@ -1,14 +1,14 @@
 """Splits of one rule by several yardsticks: how alike is what they removed, and what that did."""
 
+from dataclasses import replace
 from typing import Any
 
-from clipcause.report import yardstick_chart
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent
 from clipcause.report.sections.conditions import accuracy, split_name
-from clipcause.report.sections.elements import NONE, Cell, Panel, Row, Small, drawing
+from clipcause.report.sections.elements import NONE, Cell, Row, Small, grouped
 from clipcause.report.study import Study
-from clipcause.report.tables.agreement import Agreement, Member, Overlap, measure, rows
+from clipcause.report.tables.agreement import Agreement, Member, Overlap, measure
 
 
 def view(content: Content) -> dict[str, Any] | None:
@@ -21,9 +21,7 @@ def view(content: Content) -> dict[str, Any] | None:
 
 def _family(content: Content, found: Agreement) -> dict[str, Any]:
     study, family = content.study, found.family
-    mine = [row for row in rows(study, content.agreements) if row["rule"] == family.rule]
-    label = "Jaccard index of what pairs of yardsticks removed; the table beside has the numbers."
-    spec = yardstick_chart.panel([row["pair"] for row in mine])
+    (drawn,) = grouped(content, "yardsticks", "rule")[family.rule]
     trained = [line for line in content.lines if not line.condition.is_supervised]
     without = [one.name for one in family.members
                if one.name not in {line.condition.split for line in trained}]  # fmt: skip
@@ -32,7 +30,7 @@ def _family(content: Content, found: Agreement) -> dict[str, Any]:
         "base": f"{family.base:,}",
         "removed": [_removed(study, one, family.base) for one in family.members],
         "pairs": [_pair(one) for one in found.overlaps],
-        "panel": Panel("Filled: Jaccard index. Hollow: by chance.", drawing(spec, mine, label)),
+        "panel": replace(drawn, title="Filled: Jaccard index. Hollow: by chance."),
         # each with the difference from its own random split
         "results": [
             Row(

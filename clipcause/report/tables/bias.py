@@ -1,9 +1,9 @@
 """All tables of class frequency and bias, made once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clipcause.report import colours, factors
-from clipcause.report.bias_charts import Looks
 from clipcause.report.study import Study
 from clipcause.report.tables import (
     corpora,
@@ -18,6 +18,7 @@ from clipcause.report.tables.frequencies import Frequencies
 from clipcause.report.tables.imbalance import Measured, Rows
 from clipcause.report.tables.tabular import table
 
+Looks = Mapping[str, tuple[str, str]]  # name to colour and shape
 COLUMNS = corpora.COLUMNS | imbalance.COLUMNS | {"probes": probes.COLUMNS}
 
 

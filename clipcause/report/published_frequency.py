@@ -1,6 +1,6 @@
 """Draw class frequencies and accuracies that were published:
 
-    python -m clipcause.report.frequency --counts NAME=FILE [NAME=FILE …]
+    python -m clipcause published --counts NAME=FILE [NAME=FILE …]
         [--accuracy NAME=FILE …] [--classes LIST] --out FOLDER
 
 A file of counts has a line `name<TAB>count` per class; one of accuracies is JSON, class to
@@ -26,27 +26,22 @@ import numpy as np
 from clipcause.captions import classes, frequency
 from clipcause.captions.frequency import Frequency
 from clipcause.config import layout, nearest
-from clipcause.report import bias_charts, bias_figures, charts
-from clipcause.report.bias_charts import Spec
+from clipcause.report import figures
 from clipcause.report.colours import PALETTE
+from clipcause.report.figures import drawing, perclass
+from clipcause.report.figures.figure import Drawn, Panel, beside, drawn
 from clipcause.report.tables import bias, corpora, imbalance, tabular
 from clipcause.report.tables.corpora import Corpora, Rows
 from clipcause.runtime import atomic
-from clipcause.runtime.entry import EXPECTED
 
 Accuracies = dict[str, dict[str, float]]  # name to class id to accuracy in %
 NAMED = 3  # classes that an error names
-TITLES = {
-    "frequency": (
-        "Class frequency",
-        "Count of every class, in falling order; those with none are left out.",
-    ),
-    "sources": bias_figures.TITLES["sources"],
-    "perclass": (
-        "Accuracy by class frequency",
-        "A point per class; the line is the mean of each tenth of the classes. 0 stands at ½.",
-    ),
+CAPTIONS = {  # where they are not the report's
+    "frequency": "Count of every class, in falling order; those with none are left out.",
+    "perclass": "A point per class; the line is the mean of each tenth of the classes. 0 stands at "
+    "½.",
 }
+WIDTH = 420  # pixels, of the curves
 COLUMNS = ("accuracy", "corpus", "spearman", "classes")
 
 
@@ -161,46 +156,47 @@ def accuracy_rows(counts: Corpora, accuracies: Accuracies) -> Rows:
 
 def draw(counts: Corpora, accuracies: Accuracies, out: Path) -> list[dict[str, str | float | int]]:
     """Write all tables and pictures; returns the correlations of accuracies."""
-    looks = {name: (_colour(at), "circle") for at, name in enumerate(counts)}
     curves = [
         row
-        for name, found in counts.items()
-        for row in corpora.curve("corpora", name, found, "corpus", looks[name][0])
+        for at, (name, found) in enumerate(counts.items())
+        for row in corpora.curve("corpora", name, found, "corpus", _colour(at))
     ]
-    agreement = corpora.agreement(counts)
     points, found = accuracy_rows(counts, accuracies), correlations(counts, accuracies)
-    tables = {"frequency": curves, "sources": agreement, "perclass": points}
-    specs: dict[str, list[tuple[str, Spec]]] = {
-        "frequency": [("", _data(bias_charts.frequency_panel(looks, width=420), curves))]
-    }
-    order = list(dict.fromkeys(row["first"] for row in agreement))
-    if len(order) > 1:
-        specs["sources"] = [("", _data(bias_charts.sources_panel(order), agreement))]
-    if points:
-        specs["perclass"] = [
-            (name, _data(bias_charts.class_panel("count of the class"),
-                         [row for row in points if row["condition"] == name]))
-            for name in dict.fromkeys(row["condition"] for row in points)
-        ]  # fmt: skip
+    pairs = corpora.agreement(counts)
+    several = pairs if len(pairs) > 1 else []  # one agrees with itself
+    tables = {"frequency": curves, "sources": several, "perclass": points}
     with atomic.folder(out) as folder:
         for name, rows in tables.items():
-            if name in specs:
-                (folder / f"{name}.csv").write_text(bias.to_csv(name, rows), encoding="utf-8")
+            if not rows:
+                continue
+            one = figures.load()[name]
+            text = tabular.table(bias.COLUMNS[name], rows)
+            (folder / f"{name}.csv").write_text(text, encoding="utf-8")
+            spec = beside(panels(name, rows), "apart" if name == "frequency" else "beside")
+            title = {"text": one.title, "subtitle": CAPTIONS.get(name, one.caption)}
+            drawing.write({name: spec | {"title": title | {"anchor": "start"}}}, folder)
         if accuracies:
             text = tabular.table(COLUMNS, found)
             (folder / "correlations.csv").write_text(text, encoding="utf-8")
-        for name, panels in specs.items():
-            title, subtitle = TITLES[name]
-            spec = bias_figures.sheet(title, subtitle, panels, shared=name != "frequency")
-            picture = charts.svg(spec, background="white")
-            (folder / f"{name}.svg").write_text(picture, encoding="utf-8")
-            (folder / f"{name}.png").write_bytes(charts.png(picture))
     return found
 
 
-def main(*arguments: str) -> str:
+def panels(name: str, rows: Rows) -> list[Panel]:
+    """The drawings of one of the three tables."""
+    if name == "perclass":
+        chart = perclass.chart(Drawn(), "count of the class")
+        conditions = dict.fromkeys(row["condition"] for row in rows)
+        own = {one: [row for row in rows if row["condition"] == one] for one in conditions}
+        return [Panel(one, drawn(chart, some)) for one, some in own.items()]
+    chart = figures.load()[name].chart(Drawn(rows, rows, legend=True))
+    if name == "frequency":
+        chart = chart.properties(width=WIDTH)
+    return [Panel("", drawn(chart, rows))]
+
+
+def main(words: Sequence[str]) -> None:
     """Draw what the command line names; correlations are printed as they are found."""
-    asked = _parser().parse_args(arguments)
+    asked = _parser().parse_args(words)
     counts, accuracy = _named(asked.counts), _named(asked.accuracy)
     known = class_names(asked.classes, next(iter(counts.values())))
     corpus = {name: read_counts(path, known) for name, path in counts.items()}
@@ -228,11 +224,11 @@ def main(*arguments: str) -> str:
             f"Spearman of {row['corpus']} and accuracy of {row['accuracy']}: "
             f"{row['spearman']:.3f} ({row['classes']:,} classes)"
         )
-    return f"{out}: {len(corpus)} corpora, {len(values)} accuracies"
+    print(f"{out}: {len(corpus)} corpora, {len(values)} accuracies")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m clipcause.report.frequency")
+    parser = argparse.ArgumentParser(prog="python -m clipcause published")
     parser.add_argument("--counts", nargs="+", required=True, metavar="NAME=FILE")
     parser.add_argument("--accuracy", nargs="+", default=[], metavar="NAME=FILE")
     parser.add_argument("--classes", metavar="LIST")
@@ -293,15 +289,3 @@ def _some(names: Sequence[str]) -> str:
 
 def _colour(at: int) -> str:
     return PALETTE[at % len(PALETTE)]
-
-
-def _data(panel: Spec, rows: Rows) -> Spec:
-    return {**panel, "data": {"values": rows}}
-
-
-if __name__ == "__main__":
-    try:
-        print(main(*sys.argv[1:]))
-    except EXPECTED as error:
-        print(f"report.frequency: error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
