@@ -13,6 +13,8 @@ from clipcause.config import nearest
 # module and function, and what it does
 COMMANDS = {
     "check": ("clipcause.check.presets:main", "a parameter file against itself and the graph"),
+    "plots": ("clipcause.report.dvc_plots:main", "pages of DVC's plots without a network"),
+    "published": ("clipcause.report.published_frequency:main", "published frequencies as figures"),
     "code": ("clipcause.runtime.code:main", "write the links by which DVC watches stages' code"),
 }
 HELP = ("-h", "--help", "help")

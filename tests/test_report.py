@@ -19,10 +19,8 @@ from clipcause.config.splits import parse_rule
 from clipcause.evaluate import predictions
 from clipcause.prune import split
 from clipcause.report import (
-    charts,
     colours,
     conditions,
-    offline,
     pictures,
     published,
     study,
@@ -442,23 +440,6 @@ def test_the_question_is_answered_where_the_study_has_what_it_needs(here):
     alone = [line for line in content.lines if not line.condition.is_supervised]
     for less in (replace(content, shifts=None), replace(content, lines=alone)):
         assert len(summary.summary(less)[0]) == 1
-
-
-def test_the_templates_of_dvc_plots_are_those_of_the_charts():
-    for name, text in charts.templates().items():
-        assert (ROOT / ".dvc/plots" / f"{name}.json").read_text() == text
-        assert '"<DVC_METRIC_DATA>"' in text
-
-
-def test_pages_of_dvc_plots_can_do_without_a_network(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert "--html-template .dvc/tmp/plots.html" in offline.main()  # no DVC repository here
-    text = Path(".dvc/tmp/plots.html").read_text()
-    assert text.count("{plot_divs}") == 1
-    assert "{scripts}" not in text  # DVC would put its links to libraries there
-    assert "<script src" not in text
-    assert text.count("</script") == 1
-    assert "window.vegaEmbed=" in text
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])

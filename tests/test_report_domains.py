@@ -11,7 +11,8 @@ import yaml
 from clipcause.config import section
 from clipcause.config.report import Report
 from clipcause.prune import domain_rules
-from clipcause.report import charts, colours, domain_charts, domains_figures, written
+from clipcause.report import colours, figures, written
+from clipcause.report.figures import drawing
 from clipcause.report.sections import domains as domains_section
 from clipcause.report.sections.elements import ranged
 from clipcause.report.tables import domains, tabular
@@ -115,11 +116,9 @@ def test_the_section_says_what_was_kept_and_how_sure_that_is(content):
         assert label in one.drawing
 
 
-def test_the_figure_and_the_template_are_of_one_panel(content):
-    spec = domains_figures.figures(content)["domains"]
-    assert "share of renditions / %" in charts.svg(spec)
-    made = charts.template(domain_charts.panel(), "domains")
-    assert made == (ROOT / ".dvc/plots/domains.json").read_text()
+def test_the_figure_names_the_second_domain(content):
+    spec = figures.load()["domains"].files(content)["domains"]
+    assert "share of renditions / %" in drawing.svg(spec)
 
 
 def test_a_study_without_such_splits_has_no_section(tmp_path, monkeypatch):
@@ -127,5 +126,5 @@ def test_a_study_without_such_splits_has_no_section(tmp_path, monkeypatch):
     write_study()
     found = collect(section("report", Report))
     assert domains_section.view(found) is None
-    assert domains_figures.figures(found) == {}
+    assert figures.load()["domains"].files(found) == {}
     assert written.tables(found)["domains"][1] == []

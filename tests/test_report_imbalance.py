@@ -4,13 +4,11 @@ import csv
 import json
 import math
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from scipy import stats
 
 from clipcause.captions.frequency import Frequency
@@ -20,17 +18,16 @@ from clipcause.config.runs import Run
 from clipcause.config.splits import MODELS, parse_rule
 from clipcause.evaluate import predictions
 from clipcause.report import (
-    bias_charts,
-    bias_figures,
-    charts,
     colours,
     conditions,
     factors,
+    figures,
     kinds,
     study,
     words,
 )
 from clipcause.report.colours import GREY
+from clipcause.report.figures.bias import caption, numbered
 from clipcause.report.kinds import kinds_of
 from clipcause.report.sections import bias as bias_section
 from clipcause.report.tables import bias, corpora, imbalance, locked_text
@@ -351,7 +348,7 @@ def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
     assert expected["from-labelled"] == 3 + 2 + 2 + 2 > expected["from-trim-4-1"] > 0
     expected["from-added"] = 2 * 4  # the reference's rows
     expected["from-everything"] = sum(label in trimmed for label in labels)
-    seen = donors.seen(found)
+    seen = locked_text.seen(found)
     # what a published model saw is not known, which is no zero
     assert {run: n for (run, _), n in seen.items()} == expected | {"from-theirs": None}
     rows = {one["run"]: one.get("donor_rows_of_trimmed") for one, _ in tidy.lines(found, {}, seen)}
@@ -421,20 +418,9 @@ def test_a_donor_of_another_split_is_an_error(tmp_path, monkeypatch):
 
 
 def test_bars_of_the_plot_of_bias_are_explained(inside):
-    assert "95 % bootstrap interval" in bias_figures.TITLES["bias"][1]
+    assert "95 % bootstrap interval" in caption([])[0]
     shown = "".join(Page((inside / "report/index.html").read_text()).text)
     assert "Bars: the 95 % bootstrap interval of one seed's corr_acc, or the least and" in shown
-
-
-def test_every_template_is_a_plot_of_the_graph():
-    graph = yaml.safe_load((Path(__file__).parent.parent / "dvc.yaml").read_text())
-    used = {
-        plot["template"]
-        for entry in graph["plots"]
-        for plot in entry.values()
-        if plot and "template" in plot
-    }
-    assert used == set(charts.templates())
 
 
 def test_accuracy_by_class_is_a_mean_over_seeds(inside):
@@ -551,19 +537,11 @@ def test_seventy_runs_on_many_splits_stay_readable(tmp_path, monkeypatch):
     assert json.loads(Path("metrics/report.json").read_bytes())["accuracy"].keys() == runs.keys()
 
 
-def test_ticks_of_counts_are_as_many_as_fit():
-    assert bias_charts.ticks([6, 0, 550]) == [10, 20, 50, 100, 200, 500]
-    assert bias_charts.ticks([0.5, 3]) == [1, 2]
-    assert bias_charts.ticks([1, 90_000]) == [1, 10, 100, 1000, 10_000]
-    assert bias_charts.ticks([]) == [1]
-
-
 def test_points_of_the_plot_of_bias_have_a_key(inside):
-    found = study.load()
-    one = bias.load(found)
-    numbers = bias_figures.numbered(one)
-    below = " ".join(bias_figures.figures(found, one)["bias"]["title"]["subtitle"])
+    content = collect(section("report", Report))
+    (figure,) = figures.load()["bias"].files(content).values()
+    below = " ".join(figure["title"]["subtitle"])
     page = Path("report/index.html").read_text()
-    for at, name in numbers.items():
+    for at, name in numbered(content.rows("bias")).items():
         assert f"{at}: {name}" in below
         assert f"<b>{at}</b>&nbsp;{name}" in page

@@ -14,13 +14,13 @@ from clipcause.config.report import Report
 from clipcause.config.splits import Hull
 from clipcause.prune import selection, split
 from clipcause.report import (
+    figures,
     measured,
     pictures,
     published,
     study,
     words,
     written,
-    yardsticks_figures,
 )
 from clipcause.report.sections import splits as splits_section
 from clipcause.report.sections import yardsticks as section_of
@@ -139,8 +139,8 @@ def test_the_page_has_the_numbers_and_names_the_yardstick(here):
     assert other.cells[2] == f"{removed:,}"
     assert family["without"] == "other"
     assert "aria-label" in family["panel"].drawing
-    figures = yardsticks_figures.figures(content)
-    assert figures["yardsticks"]["data"]["values"]
+    drawn = figures.load()["yardsticks"].files(content)
+    assert drawn["yardsticks"]["data"]["values"]
     columns, rows = written.tables(content)["yardsticks"]
     assert set(rows[0]) == set(columns)
     assert rows[0]["pair"] == "main and broad"
@@ -151,7 +151,7 @@ def test_one_yardstick_alone_is_nothing_to_compare(tmp_path, monkeypatch):
     report_study.write_study()
     content = report.collect(section("report", Report))
     assert section_of.view(content) is None
-    assert yardsticks_figures.figures(content) == {}
+    assert figures.load()["yardsticks"].files(content) == {}
     assert written.tables(content)["yardsticks"][1] == []
 
 

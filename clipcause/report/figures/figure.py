@@ -9,7 +9,7 @@ dashed.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import altair as alt
 
@@ -25,6 +25,7 @@ COLUMNS = 3  # of panels in a file
 NOMINAL = {"type": "nominal", "title": None}
 
 
+@runtime_checkable
 class Found(Protocol):
     """All that figures are drawn from."""
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from clipcause.report import frequency
+from clipcause.report import published_frequency
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NAMES = ("cat", "dog", "sea lion", "zebra", "kite")
 LAION = (900, 400, 30, 0, 7)
 CC = (50, 60, 3, 1, 0)
@@ -45,8 +45,7 @@ COUNTS = ("--counts", "LAION=laion.txt", "CC=cc.txt", "--out", "out")
 
 
 def test_curves_agreement_and_accuracies_are_written_and_said(here, capsys):
-    said = frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json")
-    assert said == "out: 2 corpora, 1 accuracies"
+    published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json"])
     both = stats.spearmanr(LAION, CC).statistic
     agreement = {(row["first"], row["second"]): float(row["spearman"]) for row in rows("sources")}
     assert agreement["LAION", "CC"] == pytest.approx(both, abs=1e-4)
@@ -58,6 +57,7 @@ def test_curves_agreement_and_accuracies_are_written_and_said(here, capsys):
     found = {row["corpus"]: float(row["spearman"]) for row in rows("correlations")}
     assert found == pytest.approx(expected, abs=1e-4)
     text = capsys.readouterr().out
+    assert text.endswith("out: 2 corpora, 1 accuracies\n")
     assert f"Spearman of CC and LAION: {both:.3f}" in text
     assert f"Spearman of LAION and accuracy of RN50: {expected['LAION']:.3f} (5 classes)" in text
     assert "LAION: 1,337 in 5 classes, 1 of them without any, at most 900" in text
@@ -69,7 +69,7 @@ def test_curves_agreement_and_accuracies_are_written_and_said(here, capsys):
 
 
 def test_one_corpus_alone_has_its_curve(here):
-    frequency.main("--counts", "LAION=laion.txt", "--out", "out")
+    published_frequency.main(["--counts", "LAION=laion.txt", "--out", "out"])
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "frequency.csv", "frequency.png", "frequency.svg",
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_ids_names_and_percentages_join_by_a_class_list(here):
     write(here / "cc.txt", ids, CC)
     percent = dict(zip(ids, (90, 50, 60, None, 10), strict=True))
     Path("rn50.json").write_text(json.dumps(percent))
-    frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json", "--classes", "list.yaml")
+    published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json", "--classes", "list.yaml"])
     assert {row["class"]: row["name"] for row in rows("frequency")} == dict(
         zip(ids, NAMES, strict=True)
     )
@@ -93,7 +93,7 @@ def test_ids_names_and_percentages_join_by_a_class_list(here):
 
 def test_accuracies_of_some_classes_are_counted(here, capsys):
     Path("rn50.json").write_text(json.dumps({"cat": 0.5, "dog": 0.25, "kite": 0, "zebra": None}))
-    frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json")
+    published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json"])
     assert "rn50.json: no accuracy of 2 of 5 classes" in capsys.readouterr().err
 
 
@@ -115,7 +115,7 @@ def test_accuracies_of_some_classes_are_counted(here, capsys):
 def test_files_that_do_not_join_are_named_with_their_classes(here, file, text, said):
     Path(file).write_text(text)
     with pytest.raises(ValueError, match=said):
-        frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json")
+        published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json"])
     assert not Path("out").exists()
 
 
@@ -134,7 +134,7 @@ def twice(here):
 
 
 def test_names_of_two_classes_are_theirs_in_turn(twice):
-    frequency.main(*COUNTS, *twice)
+    published_frequency.main([*COUNTS, *twice])
     found = {(row["corpus"], row["class"]): int(row["count"]) for row in rows("frequency")}
     for at, key in enumerate(f"n{at}" for at in range(5)):
         assert (found["LAION", key], found["CC", key]) == (LAION[at], CC[at])
@@ -143,22 +143,22 @@ def test_names_of_two_classes_are_theirs_in_turn(twice):
 def test_names_of_two_classes_in_another_order_are_an_error(twice):
     write(Path("laion.txt"), TWICE[::-1], LAION[::-1])
     with pytest.raises(ValueError, match=r"laion.txt: line 2: 'missile' .* n0 and of n3, .* ids"):
-        frequency.main(*COUNTS, *twice)
+        published_frequency.main([*COUNTS, *twice])
 
 
 def test_without_a_list_names_that_come_twice_ask_for_one(twice):
     with pytest.raises(ValueError, match=r"laion.txt: 1 names .*: 'missile'; say with --classes"):
-        frequency.main(*COUNTS)
+        published_frequency.main([*COUNTS])
 
 
 def test_an_accuracy_by_a_name_of_two_classes_is_an_error(twice):
     Path("rn50.json").write_text('{"missile": 0.5, "cat": 0.25}')
     with pytest.raises(ValueError, match=r"rn50.json: 'missile' .* n0 and of n3; put class ids"):
-        frequency.main(*COUNTS, *twice, "--accuracy", "RN50=rn50.json")
+        published_frequency.main([*COUNTS, *twice, "--accuracy", "RN50=rn50.json"])
     assert not Path("out").exists()
     # what is not used has no need to be told apart
     Path("rn50.json").write_text('{"dog": 0.5, "cat": 0.25, "zebra": 0.75}')
-    frequency.main(*COUNTS, *twice, "--accuracy", "RN50=rn50.json")
+    published_frequency.main([*COUNTS, *twice, "--accuracy", "RN50=rn50.json"])
     points = [row for row in rows("perclass") if row["role"] == "class"]
     assert {row["class"]: float(row["accuracy"]) for row in points} == {
         "n1": 25, "n2": 50, "n4": 75,
@@ -169,7 +169,7 @@ def test_what_has_no_order_is_said(here, capsys):
     write(here / "cc.txt", NAMES, [3] * 5)
     Path("rn50.json").write_text(json.dumps(dict.fromkeys(NAMES)))
     Path("flat.json").write_text(json.dumps(dict.fromkeys(NAMES, 0.5)))
-    frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json", "flat=flat.json")
+    published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json", "flat=flat.json"])
     assert not Path("out/sources.csv").exists()  # one corpus is left, and no pair
     assert rows("correlations") == []
     undefined = "which are fewer than three or have one count or one accuracy"
@@ -189,27 +189,27 @@ def test_what_has_no_order_is_said(here, capsys):
 def test_text_that_is_not_utf8_is_an_error(here):
     Path("cc.txt").write_bytes(b"caf\xe9\t1\n")
     with pytest.raises(ValueError, match=r"cc.txt: not UTF-8"):
-        frequency.main(*COUNTS)
+        published_frequency.main([*COUNTS])
 
 
 def test_arguments_are_checked(here):
     with pytest.raises(ValueError, match=r"'laion.txt': expected NAME=FILE"):
-        frequency.main("--counts", "laion.txt", "--out", "out")
+        published_frequency.main(["--counts", "laion.txt", "--out", "out"])
     with pytest.raises(ValueError, match="'a' comes twice"):
-        frequency.main("--counts", "a=laion.txt", "a=cc.txt", "--out", "out")
+        published_frequency.main(["--counts", "a=laion.txt", "a=cc.txt", "--out", "out"])
     with pytest.raises(FileNotFoundError, match=r"no.txt: not found"):
-        frequency.main("--counts", "a=no.txt", "--out", "out")
+        published_frequency.main(["--counts", "a=no.txt", "--out", "out"])
     Path("out").mkdir()
     Path("out/notes.txt").touch()
     with pytest.raises(ValueError, match="out: is not empty"):
-        frequency.main(*COUNTS)
+        published_frequency.main([*COUNTS])
 
 
 def test_the_command_says_an_error_in_one_line(here):
-    command = [sys.executable, "-m", "clipcause.report.frequency", "--counts", "a=no.txt"]
+    command = [sys.executable, "-m", "clipcause", "published", "--counts", "a=no.txt"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": ""}
     done = subprocess.run(
         [*command, "--out", "out"], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == "report.frequency: error: no.txt: not found\n"
+    assert done.stderr == "clipcause published: error: no.txt: not found\n"
