@@ -1,48 +1,49 @@
-"""How alike is what splits of one rule removed that were measured by several yardsticks.
+"""How alike is what splits of one rule removed that were measured by several similarity scores.
 
-A family is all splits that differ in nothing but their yardstick (another encoder, another
-reference). How far its members agree is the Jaccard index of the rows that they removed, beside
-what two random choices of the same sizes would have.
+A family is all splits that differ in nothing but the scores that they look at (another encoder,
+another reference). How far its members agree is the Jaccard index of the rows that they removed,
+beside what two random choices of the same sizes would have.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import UInt
 
 from clipcause.config import FILE, other_scores, read
-from clipcause.config.other_scores import MAIN, OtherScores
-from clipcause.config.splits import NONE, Hull, Ranked, Rule, Scored
+from clipcause.config.other_scores import MAIN, NONE, OtherScores
+from clipcause.config.splits import Hull, Ranked, Rule, Scored
 from clipcause.prune import split
 from clipcause.prune.selection import BLOCK, ascending, smallest
 from clipcause.prune.split import Split
-from clipcause.report import colours, decimals, measured
-from clipcause.report.study import Study
-from clipcause.report.tables.tabular import Rows
+from clipcause.report import measured
+from clipcause.report.decimals import listed
+from clipcause.report.inputs import Inputs
+from clipcause.report.study import Sources
+from clipcause.report.tables.matrix import by_chance
+from clipcause.report.tables.table import SHARES, Table
 from clipcause.search.scores import Scores
+
+Removed = Annotated[int, "rows of the base that it lacks"]
 
 
 @dataclass(frozen=True)
 class Member:
-    """A split of a family, by what it was measured, and the rows of its base that it lacks."""
+    """A split of a family, and by what it was measured."""
 
     name: str
-    yardstick: str  # none: the study's own encoder and reference
+    scores: str  # none: the study's own encoder and reference
     encoder: str
     reference: str
-    removed: Split
+    removed: int  # rows of its base that it lacks
 
-
-@dataclass(frozen=True)
-class Family:
-    """Splits that differ in their yardstick alone."""
-
-    rule: str
-    base: int  # rows
-    members: tuple[Member, ...]
+    @property
+    def measure(self) -> str:
+        """The scores' name, for readers."""
+        return MAIN if self.scores == NONE else self.scores
 
 
 @dataclass(frozen=True)
@@ -58,52 +59,108 @@ class Overlap:
     # many of the other's highest margins; None of other rules, whose splits have one size
     same_size: float | None
 
+    @property
+    def pair(self) -> str:
+        """What the two were measured by."""
+        return f"{self.first.measure} and {self.second.measure}"
+
 
 @dataclass(frozen=True)
-class Agreement:
-    """A family, and all pairs of its members."""
+class Family:
+    """Splits that differ in their scores alone, and all pairs of them."""
 
-    family: Family
-    overlaps: tuple[Overlap, ...]
-
-
-def load(study: Study) -> list[Agreement]:
-    """All families with their overlaps, which are costly: the scores of the whole pool are read."""
-    return [Agreement(one, tuple(overlaps(study, one))) for one in families(study)]
+    rule: str
+    base: int  # rows
+    members: list[Member]
+    overlaps: list[Overlap]
 
 
-def families(study: Study) -> list[Family]:
-    """Every rule with splits of several yardsticks; the study's own measure comes first."""
-    reference = str(read(FILE).get("reference"))
+@dataclass(frozen=True)
+class Row:
+    """Two splits of a rule by different scores."""
+
+    rule: Annotated[str, "the rule of both splits"]
+    pair: Annotated[str, "the scores that the two looked at"]
+    first: Annotated[str, "a split"]
+    second: Annotated[str, "another"]
+    removed_first: Removed
+    removed_second: Removed
+    both: Annotated[int, "rows that both removed"]
+    jaccard: Annotated[float, "those over rows that either removed"]
+    chance: Annotated[float, "what two random choices of their sizes would have"]
+    same_size: Annotated[
+        float | None,
+        "of hull splits: of the rows that the smaller set has, the share among as many rows of the "
+        "other's highest margins",
+    ]
+
+
+def families(inputs: Inputs) -> list[Family]:
+    """Every rule with splits of several scores; the study's own measure comes first. Costly: the
+    scores of the whole pool are read."""
+    sources = inputs.study.sources
+    return [family(sources, names) for names in of_one_rule(sources)]
+
+
+def of_one_rule(sources: Sources) -> list[list[str]]:
+    """Names of splits that differ in their scores, by rule."""
     found: dict[str, list[str]] = {}
-    for name, rule in study.rules.items():
+    for name, rule in sources.rules.items():
         if isinstance(rule, Scored):
             found.setdefault(_without(rule), []).append(name)
-    made = []
-    for names in found.values():
-        if len({measured.yardstick(study.rules[name]) for name in names}) < 2:
-            continue
-        first = study.rules[names[0]]
-        assert isinstance(first, Hull | Ranked)
-        names = sorted(names, key=lambda name: measured.yardstick(study.rules[name]) != NONE)
-        members = tuple(_member(study, name, reference) for name in names)
-        made.append(Family(_title(first), len(study.base_of(names[0])), members))
-    return made
+
+    def used(name: str) -> str:
+        return measured.named(sources.rules[name])
+
+    return [
+        sorted(names, key=lambda name: used(name) != NONE)
+        for names in found.values()
+        if len(set(map(used, names))) > 1
+    ]
 
 
-def overlaps(study: Study, family: Family) -> Iterator[Overlap]:
-    """Every pair of a family's members.
+def family(sources: Sources, names: Sequence[str]) -> Family:
+    """The splits with all pairs of them."""
+    rule = sources.rules[names[0]]
+    assert isinstance(rule, Hull | Ranked)
+    members = {name: _member(sources, name) for name in names}
+    gone = {name: sources.removed(name) for name in names}
+    base = len(sources.base_of(names[0]))
+    overlaps = []
+    for first, second in combinations(names, 2):
+        a, b = gone[first], gone[second]
+        fewer, more = sorted((first, second), key=lambda name: len(gone[name]))
+        overlaps.append(
+            Overlap(
+                members[first],
+                members[second],
+                len(split.intersection(a, b)),
+                split.jaccard(a, b),
+                by_chance(len(a), len(b), base),
+                _same_size(sources, gone[fewer], more) if isinstance(rule, Hull) else None,
+            )
+        )
+    return Family(_title(rule), base, list(members.values()), overlaps)
 
-    By chance: two uniform choices of a and b of n rows share a b / n on average, and that over
-    what remains of a + b is the index that they would have.
-    """
-    for first, second in combinations(family.members, 2):
-        both = len(split.intersection(first.removed, second.removed))
-        a, b = len(first.removed), len(second.removed)
-        shared = a * b / family.base
-        chance = shared / (a + b - shared) if a + b else 1.0
-        jaccard = split.jaccard(first.removed, second.removed)
-        yield Overlap(first, second, both, jaccard, chance, _same_size(study, first, second))
+
+def rows(inputs: Inputs) -> list[Row]:
+    """A line per pair of splits of a family."""
+    return [
+        Row(
+            found.rule,
+            one.pair,
+            one.first.name,
+            one.second.name,
+            one.first.removed,
+            one.second.removed,
+            one.both,
+            round(one.jaccard, SHARES),
+            round(one.chance, SHARES),
+            None if one.same_size is None else round(one.same_size, SHARES),
+        )
+        for found in inputs.of(families)
+        for one in found.overlaps
+    ]
 
 
 def highest(among: Split, found: Sequence[Scores], count: int) -> Split:
@@ -116,6 +173,9 @@ def highest(among: Split, found: Sequence[Scores], count: int) -> Split:
     descending = _Descending(found)
     chosen_N = smallest(among.mask(len(found[0].pool)), descending.keys, count)
     return split.from_mask(chosen_N)
+
+
+TABLES = (Table("yardsticks", Row, rows, by="second"),)
 
 
 class _Descending:
@@ -143,29 +203,28 @@ class _Descending:
                 yield blocks[0][0] + start, ascending(-margin_M[start : start + BLOCK])
 
 
-def _member(study: Study, name: str, reference: str) -> Member:
-    used = measured.yardstick(study.rules[name])
+def _member(sources: Sources, name: str) -> Member:
+    used = measured.named(sources.rules[name])
+    reference = str(read(FILE).get("reference"))
     own = OtherScores(encoder=MAIN, run=NONE, reference=reference)
     found = own if used == NONE else other_scores.load(used)
-    gone = split.difference(study.base_of(name), study.splits[name])
-    return Member(name, used, measured.said(found, study.encoder), found.reference, gone)
+    encoder = measured.said(found, sources.encoder)
+    return Member(name, used, encoder, found.reference, len(sources.removed(name)))
 
 
-def _same_size(study: Study, first: Member, second: Member) -> float | None:
-    rule = study.rules[first.name]
-    fewer, more = sorted((first, second), key=lambda one: len(one.removed))
-    other = study.rules[more.name]
-    if not isinstance(rule, Hull) or not isinstance(other, Hull) or not len(fewer.removed):
+def _same_size(sources: Sources, fewer: Split, more: str) -> float | None:
+    """The share of ``fewer`` rows among as many of the highest margins of the split ``more``."""
+    rule = sources.rules[more]
+    if not isinstance(rule, Hull) or not len(fewer):
         return None
-    found = measured.by(study, other).scores
-    base = study.base_of(more.name)
-    top = highest(base, [found[test] for test in other.tests], len(fewer.removed))
-    return len(split.intersection(top, fewer.removed)) / len(fewer.removed)
+    found = measured.by(sources, rule).scores
+    top = highest(sources.base_of(more), [found[test] for test in rule.tests], len(fewer))
+    return len(split.intersection(top, fewer)) / len(fewer)
 
 
 def _title(rule: Hull | Ranked) -> str:
     """A family's name: rule, test sets, and what else the rule states."""
-    text = f"{rule.rule} for {decimals.listed(rule.tests)}, of {rule.base}"
+    text = f"{rule.rule} for {listed(rule.tests)}, of {rule.base}"
     if isinstance(rule, Hull):
         return f"{text}, delta {rule.delta:g}" if rule.delta else text
     kept = getattr(rule, "keep", None)
@@ -173,40 +232,8 @@ def _title(rule: Hull | Ranked) -> str:
 
 
 def _without(rule: Rule) -> str:
-    """What a rule says beside its yardstick; the order of its test sets says nothing."""
+    """What a rule says beside its scores; the order of its test sets says nothing."""
     values: dict[str, Any] = rule.model_dump(by_alias=True)
     values.pop("scores", None)
     values["tests"] = sorted(values["tests"])
     return str(sorted(values.items(), key=lambda item: item[0]))
-
-
-COLUMNS = (
-    "rule", "pair", "first", "second", "removed_first", "removed_second", "both", "jaccard",
-    "chance", "same_size", "colour",
-)  # fmt: skip
-
-
-def rows(study: Study, agreements: Sequence[Agreement]) -> Rows:
-    """A line per pair of splits of a family, for CSV and plot."""
-    colour = colours.colours(study)
-    return [
-        {
-            "rule": found.family.rule,
-            "pair": f"{measure(one.first)} and {measure(one.second)}",
-            "first": one.first.name,
-            "second": one.second.name,
-            "removed_first": len(one.first.removed),
-            "removed_second": len(one.second.removed),
-            "both": one.both,
-            "jaccard": round(one.jaccard, 6),
-            "chance": round(one.chance, 6),
-            "same_size": None if one.same_size is None else round(one.same_size, 6),
-            "colour": colour[one.second.name],
-        }
-        for found in agreements
-        for one in found.overlaps
-    ]
-
-
-def measure(one: Member) -> str:
-    return MAIN if one.yardstick == NONE else one.yardstick

@@ -2,25 +2,21 @@
 
 The family is the report's question: did choosing rows this way matter on this test set, beside
 choosing as many at random? It holds every condition that has such a random split on every test set,
-and p values are corrected over all of it. Other pairs are for `python -m stages.report compare`.
+and p values are corrected over all of it. Other pairs are for `python -m clipcause compare`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from clipcause.report import colours
-from clipcause.report.study import Study
-from clipcause.report.tables import tabular
-from clipcause.report.tables.accuracy import Line, path
+from clipcause.report.inputs import Inputs
+from clipcause.report.tables import accuracy
+from clipcause.report.tables.table import High, Low, Split, Table, Test, percent, rounded
 from clipcause.stats.comparison import ALPHA, Comparison, holm
 
 SURE, UNSURE = "beyond noise", "not beyond noise"
-COLUMNS = (
-    "test", "split", "difference", "low", "high", "p", "p_holm", "detectable", "kind", "colour",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,10 +35,27 @@ class Compared:
         return self.p_holm < ALPHA
 
 
-def family(lines: Sequence[Line]) -> list[Compared]:
+@dataclass(frozen=True)
+class Row:
+    """A condition minus the random split of its size on a test set, in points."""
+
+    test: Test
+    split: Split
+    difference: Annotated[float, "top-1 accuracy minus that of the random split, in points"]
+    low: Low
+    high: High
+    p: Annotated[float, "p value of no difference, for this comparison alone"]
+    p_holm: Annotated[float, "after Holm's correction over all of the table"]
+    detectable: Annotated[
+        float | None, "smallest true difference found with probability 80 %, in points"
+    ]
+    kind: Annotated[str, "`beyond noise` where the corrected p value is below 0.05"]
+
+
+def family(lines: Sequence[accuracy.Line]) -> list[Compared]:
     """Every condition with the random splits of its size, test set by test set."""
     return corrected([
-        (line.condition.name, " ".join(line.condition.twins), test, cell.against)
+        (line.condition.name, " ".join(line.condition.controls), test, cell.against)
         for line in lines
         for test, cell in line.cells.items()
         if cell.against
@@ -74,7 +87,7 @@ def numbers(found: Sequence[Compared]) -> dict[str, Any]:
         }
         if one.found.detectable is not None:
             values["detectable"] = one.found.detectable
-        by_name.setdefault(path(one.name), {})[one.test] = values
+        by_name.setdefault(accuracy.path(one.name), {})[one.test] = values
     counts = {
         "comparisons": len(found),
         "beyond_noise": sum(one.is_sure for one in found),
@@ -83,29 +96,20 @@ def numbers(found: Sequence[Compared]) -> dict[str, Any]:
     return {"random": by_name, "family": counts}
 
 
-def rows(study: Study, found: Sequence[Compared]) -> tabular.Rows:
-    """The forest plot's data: points, a line per comparison."""
-    colour = colours.colours(study)
+def rows(inputs: Inputs) -> list[Row]:
+    """The forest plot's data: a line per comparison."""
     return [
-        {
-            "test": one.test,
-            "split": one.name,
-            "difference": _points(one.found.difference.value),
-            "low": _points(one.found.difference.low),
-            "high": _points(one.found.difference.high),
-            "p": _digits(one.found.p),
-            "p_holm": _digits(one.p_holm),
-            "detectable": "" if one.found.detectable is None else _points(one.found.detectable),
-            "kind": SURE if one.is_sure else UNSURE,
-            "colour": colour.get(one.name, colours.GREY),
-        }
-        for one in found
+        Row(
+            one.test,
+            one.name,
+            *percent(one.found.difference),
+            float(f"{one.found.p:.4g}"),
+            float(f"{one.p_holm:.4g}"),
+            None if one.found.detectable is None else rounded(100 * one.found.detectable),
+            SURE if one.is_sure else UNSURE,
+        )
+        for one in family(inputs.of(accuracy.lines))
     ]
 
 
-def _points(share: float) -> float:
-    return round(100 * share, 4) + 0.0
-
-
-def _digits(p: float) -> float:
-    return float(f"{p:.4g}")
+TABLES = (Table("comparisons", Row, rows),)

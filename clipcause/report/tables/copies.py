@@ -1,21 +1,35 @@
 """Duplicates of test images: the share of every test set that has one in its training data."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import numpy as np
 from jaxtyping import Float64
 
-from clipcause.report.study import Study
-from clipcause.report.tables.tabular import Rows
-from clipcause.stats.statistics import wilson
+from clipcause.report.inputs import Inputs
+from clipcause.report.tables.table import SHARES, High, Low, Table, Test, rounded, share
 
-COLUMNS = ("test", "data", "threshold", "images", "n_test", "share", "low", "high")
 REFERENCE, POOL = "reference", "pool"
 
 
-def rows(study: Study, threshold: float) -> Rows:
-    """Per test set, and for reference, pool and every split without the reference, the test images
-    whose nearest image there has at least this similarity, with the share's Wilson interval."""
-    found: Rows = []
-    for test, scores in study.scores.items():
+@dataclass(frozen=True)
+class Row:
+    """Test images with a near neighbour in some data."""
+
+    test: Test
+    data: Annotated[str, "`reference`, `pool`, or a split without the reference"]
+    threshold: Annotated[float, "similarity from which an image counts as a duplicate"]
+    images: Annotated[int, "test images whose nearest image there has at least this similarity"]
+    n_test: Annotated[int, "all test images"]
+    share: Annotated[float, "`images` over `n_test`"]
+    low: Low
+    high: High
+
+
+def rows(inputs: Inputs) -> list[Row]:
+    """Per test set, the images that have a duplicate, with the share's Wilson interval."""
+    study, threshold, found = inputs.study, inputs.parameters.copy_threshold, []
+    for test, scores in study.sources.scores.items():
         nearest: dict[str, Float64[np.ndarray, " Q"]] = {
             REFERENCE: scores.test.reference_sim,
             POOL: scores.test.pool_sim,
@@ -23,17 +37,10 @@ def rows(study: Study, threshold: float) -> Rows:
         }
         for name, similarity_Q in nearest.items():
             count, total = int((similarity_Q >= threshold).sum()), len(similarity_Q)
-            low, high = wilson(count, total)
-            found.append(
-                {
-                    "test": test,
-                    "data": name,
-                    "threshold": threshold,
-                    "images": count,
-                    "n_test": total,
-                    "share": round(count / total, 6),
-                    "low": round(low, 6),
-                    "high": round(high, 6),
-                }
-            )
+            one = share(count, total)
+            ends = (rounded(end, SHARES) for end in (one.value, one.low, one.high))
+            found.append(Row(test, name, threshold, count, total, *ends))
     return found
+
+
+TABLES = (Table("copies", Row, rows, looks=()),)

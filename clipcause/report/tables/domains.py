@@ -1,22 +1,32 @@
 """Splits of whole domains: what they kept, how sure that is, and accuracy by their mix."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from clipcause.config.splits import ByDomain
-from clipcause.report import colours
-from clipcause.report.study import Study
-from clipcause.report.tables.accuracy import Line
-from clipcause.report.tables.tabular import Rows
-
-COLUMNS = {
-    "domains": (
-        "test", "domains", "split", "rows", "ambiguous", "share", "top1", "low", "high", "colour",
-    ),
-}  # fmt: skip
+from clipcause.report.inputs import Inputs
+from clipcause.report.outline import Outline
+from clipcause.report.tables import accuracy
+from clipcause.report.tables.table import High, Low, Split, Table, Test, percent, rounded
 
 
-def chosen(study: Study) -> dict[str, Mapping[str, Any]]:
+@dataclass(frozen=True)
+class Row:
+    """A condition on a split of whole domains, on a test set."""
+
+    test: Test
+    domains: Annotated[str, "the classifier of domains"]
+    split: Split
+    rows: Annotated[int, "rows of the split"]
+    ambiguous: Annotated[int, "those that the classifier calls neither"]
+    share: Annotated[float, "of the second domain among those that are called one of two, in %"]
+    top1: Annotated[float, "top-1 accuracy in %"]
+    low: Low
+    high: High
+
+
+def chosen(study: Outline) -> dict[str, Mapping[str, Any]]:
     """The cards of the splits that the rule `domain` made, by name."""
     return {
         name: study.splits[name].card
@@ -25,32 +35,26 @@ def chosen(study: Study) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def rows(study: Study, lines: Sequence[Line]) -> Rows:
-    """Top-1 in % with its Wilson interval per condition and test set, beside the share in % of the
-    second domain among the rows that are called one of the two."""
-    cards, colour = chosen(study), colours.colours(study)
-    found: Rows = []
-    for line in lines:
-        one = line.condition
-        if one.split not in cards:
+def rows(inputs: Inputs) -> list[Row]:
+    """Top-1 in % with its Wilson interval per condition and test set, beside the mix."""
+    cards, found = chosen(inputs.study), []
+    for line in inputs.of(accuracy.lines):
+        if line.condition.split not in cards:
             continue
-        card = cards[one.split]
+        card = cards[line.condition.split]
         first, second, ambiguous = card["classifier"]["names"]
         after = card["domains"]["after"]
-        both = after[first] + after[second]
-        for test, cell in line.cells.items() if both else ():
-            found.append(
-                {
-                    "test": test,
-                    "domains": card["parameters"]["domain"],
-                    "split": one.name,
-                    "rows": sum(after.values()),
-                    "ambiguous": after[ambiguous],
-                    "share": round(100 * after[second] / both, 4),
-                    "top1": round(100 * cell.top1.value, 4),
-                    "low": round(100 * cell.top1.low, 4),
-                    "high": round(100 * cell.top1.high, 4),
-                    "colour": colour[one.name],
-                }
-            )
+        if not (both := after[first] + after[second]):
+            continue
+        facts = (
+            card["parameters"]["domain"],
+            line.condition.name,
+            sum(after.values()),
+            after[ambiguous],
+            rounded(100 * after[second] / both),
+        )
+        found += [Row(test, *facts, *percent(cell.top1)) for test, cell in line.cells.items()]
     return found
+
+
+TABLES = (Table("domains", Row, rows),)

@@ -1,87 +1,105 @@
 """Two matrices: every split on every test set, and how far splits removed the same rows."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
 
 from clipcause.prune import split
-from clipcause.prune.split import Split
+from clipcause.prune.split import Split as Rows
 from clipcause.report.decimals import points, signed
-from clipcause.report.study import Study
-from clipcause.report.tables import accuracy, tabular
-from clipcause.report.tables.accuracy import Line
-from clipcause.report.tables.tabular import Rows
+from clipcause.report.inputs import Inputs
+from clipcause.report.study import Sources
+from clipcause.report.tables import accuracy
+from clipcause.report.tables.table import Kind, Split, Table, Test, percent, rounded
 
-COLUMNS = {
-    "matrix": ("test", "split", "kind", "top1", "difference", "low", "high", "said", "told"),
-    "overlap": ("base", "first", "second", "removed_first", "removed_second", "jaccard", "chance"),
-}
+Removed = Annotated[int, "rows of the base that it lacks"]
 
 
-def accuracy_rows(study: Study, lines: Sequence[Line]) -> Rows:
+@dataclass(frozen=True)
+class Cell:
+    """A condition on a test set. ``said`` and ``told`` are as the plot says them, since its own
+    rounding is not the page's; a star where the difference's interval leaves out zero."""
+
+    test: Test
+    split: Split
+    kind: Kind
+    top1: Annotated[float, "top-1 accuracy in %"]
+    difference: Annotated[float | None, "points above (+) the random split of its size"]
+    low: Annotated[float | None, "lower end of its 95 % interval"]
+    high: Annotated[float | None, "upper end of its 95 % interval"]
+    said: Annotated[str, "the accuracy as text"]
+    told: Annotated[str | None, "the difference as text, starred where it leaves out zero"]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two splits of one base, and how far they removed the same rows."""
+
+    base: Annotated[str, "the split that both were made from"]
+    first: Annotated[str, "a split"]
+    second: Annotated[str, "another, or the same"]
+    removed_first: Removed
+    removed_second: Removed
+    jaccard: Annotated[float, "rows that both removed over rows that either did"]
+    chance: Annotated[float, "what two random choices of their sizes would have"]
+
+
+def cells(inputs: Inputs) -> list[Cell]:
     """Per condition and test set the accuracy in %, and how many points it is above (+) or below
-    (-) the random split of its size, with the 95 % interval of that; empty without such a split.
-
-    ``said`` and ``told`` are accuracy and difference as the plot says them, since its own rounding
-    is not the page's; a star where the difference's interval leaves out zero.
-    """
-    found: Rows = []
-    for line in lines:
+    (-) the random split of its size, with the 95 % interval of that; empty without such a split."""
+    found = []
+    for line in inputs.of(accuracy.lines):
         one = line.condition
-        kind = "supervised" if one.is_supervised else "split"
-        kind = tabular.RANDOM if one.split in study.twins else kind
         for test, cell in line.cells.items():
-            row: dict[str, Any] = {"test": test, "split": one.name, "kind": kind}
-            row["top1"], row["said"] = _round(100 * cell.top1.value), points(cell.top1.value)
-            row |= dict.fromkeys(("difference", "low", "high", "told"))
-            if (drop := cell.drop) is not None:
-                row["difference"] = _round(-100 * drop.value)
-                row["low"], row["high"] = _round(-100 * drop.high), _round(-100 * drop.low)
-                row["told"] = signed(-drop.value) + "*" * drop.is_distinguishable
-            found.append(row)
+            ends, told = (None, None, None), None
+            if (difference := cell.difference) is not None:
+                ends = percent(difference)
+                told = signed(difference.value) + "*" * difference.is_distinguishable
+            top1, kind = cell.top1.value, inputs.study.kind(one)
+            found.append(Cell(test, one.name, kind, rounded(100 * top1), *ends, points(top1), told))
     return found
 
 
-def removed(study: Study) -> dict[str, dict[str, Split]]:
+def removed(sources: Sources) -> dict[str, dict[str, Rows]]:
     """By base, what every split removed from it. Splits that removed nothing, or are not a part of
     their base, and bases with one split, are left out."""
-    found: dict[str, dict[str, Split]] = {}
-    for name, rule in study.rules.items():
-        base, own = study.base_of(name), study.splits[name]
-        gone = split.difference(base, own)
+    found: dict[str, dict[str, Rows]] = {}
+    for name, rule in sources.rules.items():
+        gone = sources.removed(name)
         # a rule that adds or repeats rows has no removed set
-        if len(gone) and len(gone) == len(base) - len(own):
+        if len(gone) and len(gone) == len(sources.base_of(name)) - len(sources.splits[name]):
             found.setdefault(rule.base, {})[name] = gone
     return {base: of for base, of in found.items() if len(of) > 1}
 
 
-def overlap_rows(study: Study) -> Rows:
-    """Per base and pair of its splits, the Jaccard index of what they removed: rows that both
-    removed over rows that either did. ``chance``: what two random choices of their sizes would
-    have, by the expected number of common rows."""
-    found: Rows = []
-    for base, of in removed(study).items():
-        total = len(study.splits[base])
-        alike: dict[frozenset[str], float] = {}
-        for first, a in of.items():
-            for second, b in of.items():
-                pair = frozenset((first, second))
-                if pair not in alike:
-                    alike[pair] = split.jaccard(a, b)
-                common = len(a) * len(b) / total
-                chance = 1.0 if first == second else common / (len(a) + len(b) - common)
-                found.append(
-                    {
-                        "base": base,
-                        "first": first,
-                        "second": second,
-                        "removed_first": len(a),
-                        "removed_second": len(b),
-                        "jaccard": _round(alike[pair]),
-                        "chance": _round(chance),
-                    }
-                )
+def overlaps(inputs: Inputs) -> list[Overlap]:
+    """Every pair of a base's splits. By chance: by the expected number of common rows."""
+    sources = inputs.study.sources
+    return [
+        one
+        for base, of in removed(sources).items()
+        for one in _pairs(base, of, len(sources.splits[base]))
+    ]
+
+
+def _pairs(base: str, of: Mapping[str, Rows], total: int) -> list[Overlap]:
+    found, alike = [], dict[frozenset[str], float]()
+    for first, a in of.items():
+        for second, b in of.items():
+            pair = frozenset((first, second))
+            if pair not in alike:
+                alike[pair] = rounded(split.jaccard(a, b))
+            chance = 1.0 if first == second else by_chance(len(a), len(b), total)
+            sizes = len(a), len(b)
+            found.append(Overlap(base, first, second, *sizes, alike[pair], rounded(chance)))
     return found
 
 
-def _round(value: float) -> float:
-    return round(value, accuracy.DIGITS - 2) + 0.0
+def by_chance(first: int, second: int, total: int) -> float:
+    """The Jaccard index that two uniform choices would have: of a and b of n rows they share
+    a b / n on average, and that over what remains of a + b."""
+    common = first * second / total
+    return common / (first + second - common) if first + second else 1.0
+
+
+TABLES = (Table("matrix", Cell, cells, looks=()), Table("overlap", Overlap, overlaps, looks=()))

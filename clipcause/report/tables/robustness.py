@@ -1,34 +1,32 @@
-"""Effective robustness of every condition on every shifted test set: data in long form.
+"""Effective robustness of every condition on every shifted test set.
 
 Accuracies on the test set of the training distribution are over its images of the classes that the
 shifted set has. Intervals draw classes with all their images, the same classes in both sets and for
 all models.
+
+Shapes: R draws of classes, the first being the sample; M conditions, C shared classes, Q images.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from scipy import special
 
 from clipcause.config import unknown
 from clipcause.config.report import FIRST, Report
-from clipcause.report import colours
+from clipcause.report.inputs import Inputs
+from clipcause.report.outline import SUPERVISED, Outline
+from clipcause.report.seen import labels
 from clipcause.report.study import Study
-from clipcause.report.tables import explained, tabular
-from clipcause.stats import decomposition as explaining
-from clipcause.stats import robustness
+from clipcause.report.tables import accuracy
+from clipcause.report.tables.table import Split, Table, Test, percent, rounded
+from clipcause.stats import decomposition, robustness
 from clipcause.stats.comparison import Interval
 from clipcause.stats.robustness import NO_LINE, Robustness
 
-Rows = list[dict[str, Any]]
 LINE = "line"
-SUPERVISED = "supervised"
-COLUMNS = (
-    "test", "split", "kind", "usual", "shifted", "x", "y", "rho", "low", "high", "line", "colour",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,6 @@ class Shifts:
     measured: dict[str, Robustness]
     supervised: int  # conditions that the line is about
     apart: list[str]  # test sets that share no class with the usual one
-    rows: Rows
 
     def rho(self, name: str, test: str) -> Interval | None:
         """A condition's effective robustness."""
@@ -48,41 +45,85 @@ class Shifts:
         return None if found is None else found[self.conditions.index(name)]
 
 
-def load(study: Study, parameters: Report) -> Shifts | None:
-    """Measure all shifted test sets; None where there is one test set or no model that answers."""
-    usual = usual_of(study, parameters)
-    names = list(study.conditions)
-    if len(study.tests) < 2 or not names:
-        return None
-    is_supervised_M = np.array([is_supervised(study, name) for name in names])
-    classes = {test: explained.labels(study, test) for test in study.tests}
-    measured, rows, apart = {}, [], []
+@dataclass(frozen=True)
+class Row:
+    """A condition on the usual and on a shifted test set, or an end of the supervised line."""
+
+    test: Test
+    split: Split
+    kind: Annotated[str, "`split`, `random`, `supervised`, or `line` of its two ends"]
+    usual: Annotated[float, "accuracy in % on the usual test set, over the shared classes"]
+    shifted: Annotated[float, "accuracy in % on this one"]
+    x: Annotated[float, "log odds of `usual`"]
+    y: Annotated[float, "log odds of `shifted`"]
+    rho: Annotated[float | None, "effective robustness: `shifted` above the line, in points"]
+    low: Annotated[float | None, "lower end of its 95 % interval"]
+    high: Annotated[float | None, "upper end of its 95 % interval"]
+    line: Annotated[str, "how the line was found: `fitted`, `slope 1` or `none`"]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Right answers of every condition under draws of classes, and the images that were drawn."""
+
+    hits_RM: Float64[np.ndarray, "R M"]
+    images_R1: Float64[np.ndarray, "R 1"]
+
+    @property
+    def logits(self) -> Float64[np.ndarray, "R M"]:
+        """The log odds of the accuracies."""
+        return robustness.logit(self.hits_RM, self.images_R1)
+
+
+def shared(inputs: Inputs) -> dict[str, tuple[Counts, Counts] | None]:
+    """Counts on the usual test set and on every other; None where they share no class. Empty where
+    there is one test set, or no model that answers."""
+    study = inputs.study
+    usual = usual_of(study, inputs.parameters)
+    if len(study.tests) < 2 or not study.conditions:
+        return {}
+    label_of = {test: labels(study, test) for test in study.tests}
+    made: dict[str, tuple[Counts, Counts] | None] = {}
     for test in study.tests:
         if test == usual:
             continue
-        shared = np.unique(classes[test])
-        if not np.isin(classes[usual], shared).any():
-            apart.append(test)
+        classes = np.unique(label_of[test])
+        if not np.isin(label_of[usual], classes).any():
+            made[test] = None
             continue
-        drawn_RC = explaining.resample(
-            len(shared), resamples=parameters.resamples, seed=parameters.seed
+        drawn_RC = decomposition.resample(len(classes), **inputs.draws)
+        drawn_RC = np.concatenate([np.ones((1, len(classes))), drawn_RC])
+        first, second = (
+            counted(study, one, label_of[one], classes, drawn_RC) for one in (usual, test)
         )
-        drawn_RC = np.concatenate([np.ones((1, len(shared))), drawn_RC])
-        hits = {
-            one: counted(study, one, names, classes[one], shared, drawn_RC) for one in (usual, test)
-        }
-        (usual_RM, usual_R1), (shifted_RM, shifted_R1) = hits[usual], hits[test]
-        measured[test] = robustness.measure(
-            robustness.logit(usual_RM, usual_R1),
-            robustness.logit(shifted_RM, shifted_R1),
-            shifted_RM / shifted_R1,
-            is_supervised_M,
-        )
-        rows += _rows(study, test, names, hits[usual], hits[test], is_supervised_M, measured[test])
-    return Shifts(usual, names, measured, int(is_supervised_M.sum()), apart, rows)
+        made[test] = first, second
+    return made
 
 
-def usual_of(study: Study, parameters: Report) -> str:
+def shifts(inputs: Inputs) -> Shifts | None:
+    """Measure all shifted test sets; None where there are none."""
+    study = inputs.study
+    found = inputs.of(shared)
+    if not found:
+        return None
+    supervised_M = np.array([is_supervised(study, name) for name in study.conditions])
+    measured = {
+        test: robustness.measure(
+            both[0].logits, both[1].logits, both[1].hits_RM / both[1].images_R1, supervised_M
+        )
+        for test, both in found.items()
+        if both
+    }
+    return Shifts(
+        usual_of(study, inputs.parameters),
+        list(study.conditions),
+        measured,
+        int(supervised_M.sum()),
+        [test for test, both in found.items() if both is None],
+    )
+
+
+def usual_of(study: Outline, parameters: Report) -> str:
     """The test set of the training distribution, as the parameters name it: the first of all, or
     one by its name. Raises ``ValueError`` for a name that is none."""
     if parameters.in_distribution == FIRST:
@@ -95,7 +136,7 @@ def usual_of(study: Study, parameters: Report) -> str:
     return parameters.in_distribution
 
 
-def is_supervised(study: Study, name: str) -> bool:
+def is_supervised(study: Outline, name: str) -> bool:
     """Whether a condition's models learnt from labels alone, of the reference or of a split."""
     return study.conditions[name].objective == SUPERVISED
 
@@ -103,99 +144,70 @@ def is_supervised(study: Study, name: str) -> bool:
 def counted(
     study: Study,
     test: str,
-    names: list[str],
     label_Q: np.ndarray,
-    shared: np.ndarray,
+    classes: np.ndarray,
     drawn_RC: Float64[np.ndarray, "R C"],
-) -> tuple[Float64[np.ndarray, "R M"], Float64[np.ndarray, "R 1"]]:
-    """Right answers of every condition under draws of classes, and the images that were drawn;
-    images of other classes do not count."""
-    is_in_Q = np.isin(label_Q, shared)
-    at_Q = np.searchsorted(shared, label_Q[is_in_Q])
+) -> Counts:
+    """What every condition has right under draws of classes; images of other classes do not
+    count."""
+    is_in_Q: Bool[np.ndarray, " Q"] = np.isin(label_Q, classes)
+    at_Q = np.searchsorted(classes, label_Q[is_in_Q])
     hits_CM = np.stack([
-        np.bincount(at_Q, study.outcomes[name, test].top1_Q[is_in_Q], minlength=len(shared))
-        for name in names
+        np.bincount(at_Q, study.outcomes[name, test].top1_Q[is_in_Q], minlength=len(classes))
+        for name in study.conditions
     ], axis=1)  # fmt: skip
-    images_C1 = np.bincount(at_Q, minlength=len(shared))[:, None].astype(np.float64)
+    images_C1 = np.bincount(at_Q, minlength=len(classes))[:, None].astype(np.float64)
     # a draw without an image has no accuracy
     images_R1 = drawn_RC @ images_C1
-    return drawn_RC @ hits_CM, np.where(images_R1 > 0, images_R1, np.nan)
+    return Counts(drawn_RC @ hits_CM, np.where(images_R1 > 0, images_R1, np.nan))
 
 
-def numbers(found: Shifts | None) -> dict[str, dict[str, float]]:
+def numbers(inputs: Inputs) -> dict[str, dict[str, float]]:
     """The metrics: effective robustness by condition and test set, the supervised ones left out,
     which the line is about."""
-    metrics: dict[str, dict[str, float]] = {}
-    for row in found.rows if found else []:
-        if row["rho"] != "" and row["kind"] != SUPERVISED:
-            metrics.setdefault(row["split"].replace(" ", "-"), {})[row["test"]] = row["rho"] / 100
-    return metrics
+    found: dict[str, dict[str, float]] = {}
+    for row in inputs.of(rows):
+        if row.rho is not None and row.kind != SUPERVISED:
+            found.setdefault(accuracy.path(row.split), {})[row.test] = row.rho / 100
+    return found
 
 
-def _rows(
-    study: Study,
-    test: str,
-    names: list[str],
-    usual: tuple[Float64[np.ndarray, "R M"], Float64[np.ndarray, "R 1"]],
-    shifted: tuple[Float64[np.ndarray, "R M"], Float64[np.ndarray, "R 1"]],
-    is_supervised_M: np.ndarray,
-    found: Robustness,
-) -> Rows:
-    colour, rows = colours.colours(study), []
-    x_M, y_M = (
-        robustness.logit(hits_RM[0], images_R1[0]) for hits_RM, images_R1 in (usual, shifted)
-    )
-    share_M, shifted_M = (
-        100 * hits_RM[0] / images_R1[0] for hits_RM, images_R1 in (usual, shifted)
-    )
-    for at, name in enumerate(names):
-        one = study.conditions[name]
-        rho = found.rho_M[at] if found.rho_M else None
-        rows.append({
-            "test": test,
-            "split": name,
-            "kind": SUPERVISED if is_supervised_M[at] else tabular.kind(study, one),
-            "usual": tabular.rounded(share_M[at]),
-            "shifted": tabular.rounded(shifted_M[at]),
-            "x": tabular.rounded(x_M[at]),
-            "y": tabular.rounded(y_M[at]),
-            "rho": tabular.rounded(100 * rho.value) if rho else "",
-            "low": tabular.rounded(100 * rho.low) if rho else "",
-            "high": tabular.rounded(100 * rho.high) if rho else "",
-            "line": found.kind,
-            "colour": colour[name],
-        })  # fmt: skip
-    return rows + _line(test, found, x_M)
+def rows(inputs: Inputs) -> list[Row]:
+    """Every condition on every shifted test set, then the two ends of the line."""
+    found = inputs.of(shifts)
+    made = []
+    for test, one in found.measured.items() if found else ():
+        both = inputs.of(shared)[test]
+        assert both
+        made += [*_conditions(inputs, test, *both, one), *_line(test, one, both[0].logits[0])]
+    return made
 
 
-def _line(test: str, found: Robustness, x_M: Float64[np.ndarray, " M"]) -> Rows:
+TABLES = (Table("robustness", Row, rows),)
+
+
+def _conditions(
+    inputs: Inputs, test: str, usual: Counts, shifted: Counts, found: Robustness
+) -> list[Row]:
+    study, made = inputs.study, []
+    x_M, y_M = usual.logits[0], shifted.logits[0]
+    share_M, shifted_M = (100 * one.hits_RM[0] / one.images_R1[0] for one in (usual, shifted))
+    for at, (name, one) in enumerate(study.conditions.items()):
+        kind = SUPERVISED if is_supervised(study, name) else study.kind(one)
+        place = map(rounded, (share_M[at], shifted_M[at], x_M[at], y_M[at]))
+        ends = percent(found.rho_M[at]) if found.rho_M else (None, None, None)
+        made.append(Row(test, name, kind, *place, *ends, found.kind))
+    return made
+
+
+def _line(test: str, found: Robustness, x_M: Float64[np.ndarray, " M"]) -> list[Row]:
     """The two ends of the line, as far as there are models."""
     if found.kind == NO_LINE:
         return []
     slope = found.slope.value if found.kind == robustness.FITTED and found.slope else 1.0
-    rows = []
+    made = []
     for x in (x_M.min(), x_M.max()):
         y = found.intercept + slope * x
-        rows.append({
-            "test": test,
-            "split": LINE,
-            "kind": LINE,
-            "usual": tabular.rounded(100 * special.expit(x)),
-            "shifted": tabular.rounded(100 * special.expit(y)),
-            "x": tabular.rounded(x),
-            "y": tabular.rounded(y),
-            "rho": "",
-            "low": "",
-            "high": "",
-            "line": found.kind,
-            "colour": colours.GREY,
-        })  # fmt: skip
-    return rows
-
-
-def by_test(rows: Rows) -> Mapping[str, Rows]:
-    """Rows by their test set."""
-    found: dict[str, Rows] = {}
-    for row in rows:
-        found.setdefault(row["test"], []).append(row)
-    return found
+        place = map(rounded, (100 * special.expit(x), 100 * special.expit(y), x, y))
+        made.append(Row(test, LINE, LINE, *place, None, None, None, found.kind))
+    return made

@@ -1,4 +1,4 @@
-"""The report's statistics as functions on arrays.
+"""Accuracy in bins of similarity.
 
 Shapes: Q test images, B bins.
 """
@@ -8,10 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy import stats
-
-from clipcause.stats.comparison import LEVEL, Interval, paired_bootstrap
-
-__all__ = ["LEVEL", "Interval", "paired_bootstrap"]  # of comparisons, at home in another module
 
 LEAST_BINS = 3  # two points always have a rank correlation of one
 
