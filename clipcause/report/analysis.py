@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from clipcause.config.report import Report
 from clipcause.report import evaluated, tables
 from clipcause.report.inputs import Inputs
 from clipcause.report.outline import Outline
@@ -46,7 +45,6 @@ class Results:
     """What is told of a study beside its tables. Keys that are pairs are condition and test set."""
 
     study: Outline
-    parameters: Report
     lines: list[accuracy.Line]
     orders: Pairs[similarity.Order]
     fits: Pairs[decomposition.Fit | Undefined]
@@ -70,7 +68,6 @@ def results(inputs: Inputs) -> Results:
     outline = Outline(**{one.name: getattr(study, one.name) for one in fields(Outline)})
     return Results(
         study=outline,
-        parameters=inputs.parameters,
         lines=inputs.of(accuracy.lines),
         orders=inputs.of(similarity.orders),
         fits=inputs.of(decomposition.fits),

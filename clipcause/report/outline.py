@@ -3,7 +3,6 @@
 It is stored with the analysis, so that what draws reads no split and no prediction.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -45,12 +44,12 @@ class Outline:
     cards: dict[str, dict[str, Any]]  # of every run's checkpoint
 
     @cached_property
-    def controls(self) -> Mapping[str, tuple[str, ...]]:
+    def controls(self) -> dict[str, tuple[str, ...]]:
         """A random split's name to those of the splits that are compared with it."""
         return controls(self.rules, {name: len(found) for name, found in self.splits.items()})
 
     @cached_property
-    def every(self) -> Mapping[str, Condition]:
+    def every(self) -> dict[str, Condition]:
         """All conditions; those whose models name no class come last."""
         return {**self.conditions, **self.unnamed}
 

@@ -26,12 +26,13 @@ import numpy as np
 from clipcause.captions import classes, frequency
 from clipcause.captions.frequency import Frequency
 from clipcause.config import layout, nearest
-from clipcause.report import figures
-from clipcause.report.colours import PALETTE
+from clipcause.report import corpora, figures, tables
+from clipcause.report.colours import PALETTE, Rows
+from clipcause.report.corpora import Corpora
 from clipcause.report.figures import drawing, perclass
 from clipcause.report.figures.figure import Drawn, Panel, beside, drawn
-from clipcause.report.tables import bias, corpora, imbalance, tabular
-from clipcause.report.tables.corpora import Corpora, Rows
+from clipcause.report.tables import imbalance, table
+from clipcause.report.tables.frequency import agreement, curve
 from clipcause.runtime import atomic
 
 Accuracies = dict[str, dict[str, float]]  # name to class id to accuracy in %
@@ -135,22 +136,13 @@ def accuracy_rows(counts: Corpora, accuracies: Accuracies) -> Rows:
     for at, (name, values) in enumerate(accuracies.items()):
         for corpus, found in counts.items():
             condition = name if len(counts) == 1 else f"{name}, by {corpus}"
-            shared = {"test": "", "condition": condition, "kind": name, "colour": _colour(at)}
+            facts = "", condition, name
             points = [
-                {
-                    **shared,
-                    "role": "class",
-                    "class": key,
-                    "name": said,
-                    "frequency": int(count),
-                    "shown": max(float(count), imbalance.LEFT_EDGE),
-                    "n": 1,
-                    "accuracy": round(values[key], 4),
-                }
+                imbalance.point(facts, key, said, int(count), 1, round(values[key], 4))
                 for key, said, count in zip(found.classes, found.names, found.count_C, strict=True)
                 if key in values
             ]
-            rows += points + imbalance.means(points, shared)
+            rows += coloured([*points, *imbalance.means(points)], at)
     return rows
 
 
@@ -159,24 +151,25 @@ def draw(counts: Corpora, accuracies: Accuracies, out: Path) -> list[dict[str, s
     curves = [
         row
         for at, (name, found) in enumerate(counts.items())
-        for row in corpora.curve("corpora", name, found, "corpus", _colour(at))
+        for row in coloured(curve("corpora", name, found), at)
     ]
     points, found = accuracy_rows(counts, accuracies), correlations(counts, accuracies)
-    pairs = corpora.agreement(counts)
+    pairs = coloured(agreement(counts))
     several = pairs if len(pairs) > 1 else []  # one agrees with itself
-    tables = {"frequency": curves, "sources": several, "perclass": points}
+    drawn_of = {"frequency": curves, "sources": several, "perclass": points}
+    declared = tables.load()
     with atomic.folder(out) as folder:
-        for name, rows in tables.items():
+        for name, rows in drawn_of.items():
             if not rows:
                 continue
-            one = figures.load()[name]
-            text = tabular.table(bias.COLUMNS[name], rows)
+            one, stored = figures.load()[name], declared[name]
+            text = table.to_csv([*stored.columns, *stored.looks], rows)
             (folder / f"{name}.csv").write_text(text, encoding="utf-8")
             spec = beside(panels(name, rows), "apart" if name == "frequency" else "beside")
             title = {"text": one.title, "subtitle": CAPTIONS.get(name, one.caption)}
             drawing.write({name: spec | {"title": title | {"anchor": "start"}}}, folder)
         if accuracies:
-            text = tabular.table(COLUMNS, found)
+            text = table.to_csv(COLUMNS, found)
             (folder / "correlations.csv").write_text(text, encoding="utf-8")
     return found
 
@@ -216,7 +209,7 @@ def main(words: Sequence[str]) -> None:
             f"{name}: {one.count_C.sum():,} in {len(known):,} classes, "
             f"{corpora.empty(one):,} of them without any, at most {one.count_C.max():,}"
         )
-    pairs = [row for row in corpora.agreement(corpus) if row["first"] < row["second"]]
+    pairs = [row for row in coloured(agreement(corpus)) if row["first"] < row["second"]]
     for row in pairs:
         print(f"Spearman of {row['first']} and {row['second']}: {row['spearman']:.3f}")
     for row in found:
@@ -285,6 +278,12 @@ def _joined(path: Path, names: Iterable[str], known: Iterable[str], *, complete:
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:NAMED])
     return f"{shown} and {len(names) - NAMED} more" if len(names) > NAMED else shown
+
+
+def coloured(rows: Iterable[Any], at: int | None = None) -> Rows:
+    """Rows as dictionaries, with the colour of that place."""
+    colour = {} if at is None else {"colour": _colour(at)}
+    return [table.record(row) | colour for row in rows]
 
 
 def _colour(at: int) -> str:

@@ -1,50 +1,29 @@
-"""The tables of all plots: columns and rows by name."""
+"""The files of a report."""
 
-from __future__ import annotations
+from pathlib import Path
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from clipcause.report.tables import (
-    agreement,
-    bias,
-    comparisons,
-    copies,
-    density,
-    domains,
-    explained,
-    matrix,
-    retrieval,
-    robustness,
-    series,
-)
-from clipcause.report.tables.tabular import Rows
-
-if TYPE_CHECKING:
-    from clipcause.report.content import Content
+from clipcause.report import figures, markdown, page, tables
+from clipcause.report.content import Content
+from clipcause.report.figures import drawing
+from clipcause.report.tables import accuracy, runs, table
+from clipcause.runtime import atomic
 
 
-def tables(content: Content) -> dict[str, tuple[Sequence[str], Rows]]:
-    """Columns and rows by the name of the file."""
-    study, parameters, edges = content.study, content.parameters, content.edges
-    plotted = {name: (series.COLUMNS[name], getattr(content, name)) for name in series.COLUMNS}
-    biased = {name: (bias.COLUMNS[name], rows) for name, rows in content.bias.rows.items()}
-    found = {name: (explained.COLUMNS[name], rows) for name, rows in content.explained.rows.items()}
-    asked = retrieval.tables(study, parameters, content.retrieval)
-    differences = comparisons.rows(study, comparisons.family(content.lines))
-    return {
-        **plotted,
-        **biased,
-        **found,
-        **asked,
-        "comparisons": (comparisons.COLUMNS, differences),
-        "robustness": (robustness.COLUMNS, content.shifts.rows if content.shifts else []),
-        "matrix": (matrix.COLUMNS["matrix"], matrix.accuracy_rows(study, content.lines)),
-        "overlap": (matrix.COLUMNS["overlap"], matrix.overlap_rows(study)),
-        "density": (density.COLUMNS, density.rows(edges)),
-        "density_drops": (density.DROPS, density.drops(study, edges, parameters)),
-        "hull_edge": (density.REMOVED, density.removed_rows(edges)),
-        "copies": (copies.COLUMNS, copies.rows(study, parameters.copy_threshold)),
-        "domains": (domains.COLUMNS["domains"], domains.rows(study, content.lines)),
-        "yardsticks": (agreement.COLUMNS, agreement.rows(study, content.agreements)),
+def write(folder: Path, content: Content) -> None:
+    """Write page, tables, the plots' CSV files and figures."""
+    texts = {
+        "index.html": page.render(content),
+        "table.md": markdown.to_markdown(content.study, content.lines),
+        "table.csv": accuracy.to_csv(content.lines),
+        "runs.csv": runs.to_csv(content.runs),
     }
+    for name, text in texts.items():
+        with atomic.file(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    with atomic.folder(folder / "plots") as out:
+        for name, one in tables.load().items():
+            text = table.to_csv([*one.columns, *one.looks], content.rows(name))
+            (out / f"{name}.csv").write_text(text, encoding="utf-8")
+    with atomic.folder(folder / "figures") as out:
+        for one in figures.load().values():
+            drawing.write(one.files(content), out)

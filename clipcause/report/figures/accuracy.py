@@ -9,7 +9,7 @@ from clipcause.report.colours import GREY
 from clipcause.report.figures import encodings
 from clipcause.report.figures.encodings import colour, hollow, names
 from clipcause.report.figures.figure import Chart, Drawn, Figure, distinct
-from clipcause.report.tables.tabular import RANDOM
+from clipcause.report.outline import RANDOM
 
 
 def chart(of: Drawn, column: str = "top1", title: str = "top-1 accuracy / %") -> Chart:

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from clipcause.report.tables.tabular import RANDOM
+from clipcause.report.outline import RANDOM
 
 INK = "#111111"  # on squares, whose colours are light in light and dark alike
 LOSS, EQUAL, GAIN = "#e8936b", "#ececec", "#7fb0e6"

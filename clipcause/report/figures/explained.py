@@ -8,7 +8,7 @@ from clipcause.report.colours import GREY
 from clipcause.report.figures import encodings
 from clipcause.report.figures.encodings import colour, hollow, names
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, distinct
-from clipcause.report.tables.explained import KEPT, OBSERVED, PREDICTED
+from clipcause.report.tables.decomposition import KEPT, OBSERVED, PREDICTED
 
 MOST = 16  # conditions
 

@@ -14,9 +14,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import altair as alt
 
 from clipcause.config.report import Report
-from clipcause.report.study import Study
+from clipcause.report.colours import Rows
+from clipcause.report.outline import Outline
 from clipcause.report.tables.robustness import usual_of
-from clipcause.report.tables.tabular import Rows
 
 Spec = dict[str, Any]  # of Vega-Lite
 Chart = alt.LayerChart
@@ -30,7 +30,7 @@ class Found(Protocol):
     """All that figures are drawn from."""
 
     @property
-    def study(self) -> Study: ...
+    def study(self) -> Outline: ...
 
     @property
     def parameters(self) -> Report: ...

@@ -4,7 +4,7 @@ import altair as alt
 
 from clipcause.report.figures.binned import SIMILARITY
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, only
-from clipcause.report.tables.explained import OBSERVED
+from clipcause.report.tables.decomposition import OBSERVED
 
 MOST = 3  # conditions, for every test set
 

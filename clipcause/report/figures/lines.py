@@ -3,13 +3,12 @@
 from clipcause.report import classwise
 from clipcause.report.colours import colours
 from clipcause.report.figures.figure import Drawn, Found, Rows, distinct
-from clipcause.report.study import Study
-from clipcause.report.tables.tabular import beside
+from clipcause.report.outline import Outline
 
 MOST = 24
 
 
-def shown(study: Study) -> list[str]:
+def shown(study: Outline) -> list[str]:
     """The conditions whose lines are drawn: where not all fit, those that differ in nothing but
     their split, and whose split was not chosen class by class."""
     if len(study.conditions) <= MOST:
@@ -22,9 +21,9 @@ def shown(study: Study) -> list[str]:
     return plain[:MOST]
 
 
-def own(study: Study) -> list[str]:
+def own(study: Outline) -> list[str]:
     """The conditions that have a line or a colour of their own: no random splits of one other."""
-    return [name for name, one in study.conditions.items() if beside(study, one) == [name]]
+    return [name for name, one in study.conditions.items() if study.beside(one) == [name]]
 
 
 def of(found: Found, table: str) -> Rows:

@@ -8,7 +8,8 @@ from clipcause.report.colours import GREY
 from clipcause.report.figures import lines
 from clipcause.report.figures.encodings import by_colour, colour, hollow, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows
-from clipcause.report.tables.robustness import LINE, SUPERVISED, usual_of
+from clipcause.report.outline import SUPERVISED
+from clipcause.report.tables.robustness import LINE, usual_of
 
 PERCENTS = (1, 2, *range(5, 100, 5), 98, 99)
 ANY = "the usual test set"

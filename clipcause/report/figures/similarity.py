@@ -6,8 +6,7 @@ from clipcause.report import classwise
 from clipcause.report.colours import GREY, colours
 from clipcause.report.figures.encodings import colour, dashes, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows
-from clipcause.report.study import Study
-from clipcause.report.tables.tabular import RANDOM
+from clipcause.report.outline import RANDOM, Outline
 
 MOST = 16  # splits, for every test set
 
@@ -32,18 +31,18 @@ def chart(of: Drawn) -> Chart:
     return layers if of.rows else layers.transform_calculate(role="'split'")
 
 
-def splits(study: Study) -> tuple[list[str], int]:
+def splits(study: Outline) -> tuple[list[str], int]:
     """The splits that are drawn, and how many others there are. What was chosen by class has no
     reason to be nearer to a test set."""
-    every = [name for name in study.rules if name not in study.twins]
+    every = [name for name in study.rules if name not in study.controls]
     own = [name for name in every if not classwise.is_classwise(study.rules[name])][:MOST]
     return own, len(every) - len(own)
 
 
 def rows(found: Found) -> Rows:
     """For every split that is drawn its own rows, and those of what it is compared with."""
-    twins, known, made = found.study.twins, colours(found.study), []
-    random = {one: name for name, others in reversed(twins.items()) for one in others}
+    controls, known, made = found.study.controls, colours(found.study), []
+    random = {one: name for name, others in reversed(controls.items()) for one in others}
     for name in splits(found.study)[0]:
         roles = {random.get(name): RANDOM, name: "split", "pool": "pool", "reference": "reference"}
         made += [

@@ -6,9 +6,9 @@ from clipcause.report import published
 from clipcause.report.content import Content
 from clipcause.report.decimals import percent, points
 from clipcause.report.figures import lines
+from clipcause.report.markdown import note
 from clipcause.report.sections.conditions import accuracy, row
 from clipcause.report.sections.elements import NONE, Cell, Row, Small, panels
-from clipcause.report.tables.accuracy import note
 
 WIDE = 30  # letters of a condition's name that want a plot a column of its own
 

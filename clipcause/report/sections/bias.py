@@ -4,12 +4,14 @@ has nothing for it."""
 from collections.abc import Mapping
 from typing import Any
 
-from clipcause.report.colours import marks
+from clipcause.report.colours import Look, marks
+from clipcause.report.colours import panels as looks_of
 from clipcause.report.content import Content
 from clipcause.report.decimals import fixed, listed
+from clipcause.report.evaluated import Measured
 from clipcause.report.figures.bias import numbered
 from clipcause.report.figures.perclass import shown
-from clipcause.report.kinds import every
+from clipcause.report.outline import Outline
 from clipcause.report.sections.elements import (
     NONE,
     Cell,
@@ -21,10 +23,7 @@ from clipcause.report.sections.elements import (
     panels,
     ranged,
 )
-from clipcause.report.study import Study
 from clipcause.report.tables import parts
-from clipcause.report.tables.bias import Looks
-from clipcause.report.tables.imbalance import Measured
 
 ABOUT = "0: accuracy does not follow class frequency, below 0: rare classes do better"
 COLUMNS = {  # of the table of conditions: path of the number, title, factor, digits
@@ -49,7 +48,7 @@ def summary(content: Content) -> list[str]:
     for test in content.study.tests:
         rows = [
             row
-            for row in content.bias.rows["bias"]
+            for row in content.rows("bias")
             if (row["test"], row["part"], row["against"]) == (test, "whole", "corr_pred")
         ]
         if len(rows) > 1:
@@ -71,19 +70,21 @@ def _told(row: Mapping[str, Any]) -> str:
 
 def frequency(content: Content) -> dict[str, Any] | None:
     """Rows by class, and how far the orders of classes agree."""
-    found = content.bias.frequencies
+    found = content.frequencies
     if not found:
         return None
+    looks = looks_of(content.study, content.rows("frequency"))
+    sources = {row["first"] for row in content.rows("sources")}
     without = [f"{count:,} in “{name}”" for name, count in found.without_rows.items() if count]
     return {
         "classes": f"{found.classes:,}",
         "without": listed(without) if without else "",
         "unlisted": {name: f"{count:,}" for name, count in found.unlisted.items()},
         "panels": [
-            Panel(one.title, one.drawing, _key(found.looks[one.title]))
+            Panel(one.title, one.drawing, _key(looks[one.title]))
             for one in panels(content, "frequency")
         ],
-        "sources": panels(content, "sources")[0] if len(found.sources) > 1 else None,
+        "sources": panels(content, "sources")[0] if len(sources) > 1 else None,
         "constant": listed(found.constant) if found.constant else "",
         "is_one": len(found.constant) == 1,
         "left_out": found.left_out,
@@ -93,22 +94,22 @@ def frequency(content: Content) -> dict[str, Any] | None:
 def bias(content: Content) -> dict[str, Any] | None:
     """The numbers of bias and neural collapse. Neural collapse alone is no account of bias: the
     tidy table has it."""
-    study, one = content.study, content.bias
-    if not one.rows["bias"]:
+    study, every = content.study, content.rows("bias")
+    if not every:
         return None
     paths = [path for path in COLUMNS if "." in path]
-    measured = [found for found in one.measured if any(path in found.numbers for path in paths)]
+    measured = [found for found in content.measured if any(path in found.numbers for path in paths)]
     known = {path for found in measured for path in found.numbers}
-    looks = one.kinds("bias")
+    looks = _looks(content, "bias")
     colours = [colour for colour, _ in looks.values()]
     return {
         "has_thirds": "imbalance.head" in known,
         "has_collapse": any(path.startswith("neural_collapse.") for path in known),
-        "has_parts": any(row["part"] != "whole" for row in one.rows["bias"]),
-        "has_curves": bool(one.rows["scale"] or one.rows["tail"]),
+        "has_parts": any(row["part"] != "whole" for row in every),
+        "has_curves": bool(content.rows("scale") or content.rows("tail")),
         # shapes are told where colours come twice
         "marks": _key(looks, with_shapes=len(set(colours)) < len(colours)),
-        "numbered": numbered(one.rows["bias"]),
+        "numbered": numbered(every),
         **_folded(content, "bias", "test"),
         "tables": {
             test: _table(study, [found for found in measured if found.test == test])
@@ -117,14 +118,14 @@ def bias(content: Content) -> dict[str, Any] | None:
     }
 
 
-def _table(study: Study, measured: list[Measured]) -> dict[str, Any]:
+def _table(study: Outline, measured: list[Measured]) -> dict[str, Any]:
     """Head and rows of the numbers on a test set."""
     shown = {
         path: column
         for path, column in COLUMNS.items()
         if any(path in found.numbers for found in measured)
     }
-    numbers = {name: at for at, name in enumerate(every(study), 1)}
+    numbers = {name: at for at, name in enumerate(study.every, 1)}
     looks, rows = marks(study), []
     for found in measured:
         one = found.condition
@@ -153,34 +154,34 @@ def _cell(found: Measured, path: str, factor: int, digits: int) -> Cell:
 
 def scale(content: Content) -> dict[str, Any] | None:
     """Uniform shares of a set."""
-    return _plot(content, "scale") if content.bias.rows["scale"] else None
+    return _plot(content, "scale") if content.rows("scale") else None
 
 
 def tail(content: Content) -> dict[str, Any] | None:
     """Sets without their tail, and what donors of text towers had seen of it."""
-    study, one = content.study, content.bias
+    study = content.study
     condition = {run: name for name, found in study.conditions.items() for run in found.runs}
     donors = [
         Row(condition[run], [run, donor, "not known" if count is None else f"{count:,}"])
-        for (run, donor), count in one.donors.items()
+        for (run, donor), count in content.text_from.items()
     ]
-    left_out = parts.left_out(study, one.measured)
-    if not (one.rows["tail"] or left_out or donors):
+    left_out = parts.left_out(study, content.measured)
+    if not (content.rows("tail") or left_out or donors):
         return None
     return {**_plot(content, "tail"), "left_out": left_out, "donors": donors}
 
 
 def perclass(content: Content) -> dict[str, Any] | None:
     """Accuracy by class frequency, of one condition of every kind."""
-    if not content.bias.rows["perclass"]:
+    if not content.rows("perclass"):
         return None
-    drawn, every = shown(content), {row["condition"] for row in content.bias.rows["perclass"]}
+    drawn, every = shown(content), {row["condition"] for row in content.rows("perclass")}
     return {"further": len(every) - len(drawn), **_folded(content, "perclass", "condition")}
 
 
 def probes(content: Content) -> dict[str, Any] | None:
     """Linear probes by test set and samples of a class."""
-    found = content.bias.rows["probes"]
+    found = content.rows("probes")
     if not found:
         return None
     columns = list(dict.fromkeys((row["test"], row["shots"]) for row in found))
@@ -201,7 +202,7 @@ def _deviating(row: Mapping[str, Any]) -> str:
 
 def intraclass(content: Content) -> dict[str, Any] | None:
     """Metrics as they are, an entry a row."""
-    found = content.bias.intraclass
+    found = content.intraclass
     names = list(dict.fromkeys(name for numbers in found.values() for name in numbers))
     rows = [
         Row(entry, [_plain(numbers[name]) if name in numbers else NONE for name in names])
@@ -215,7 +216,7 @@ def _plain(value: int | float) -> str:
 
 
 def _plot(content: Content, name: str) -> dict[str, Any]:
-    return {"marks": _key(content.bias.kinds(name)), "panels": panels(content, name)}
+    return {"marks": _key(_looks(content, name)), "panels": panels(content, name)}
 
 
 def _folded(content: Content, name: str, column: str) -> dict[str, list[Panel]]:
@@ -224,7 +225,13 @@ def _folded(content: Content, name: str, column: str) -> dict[str, list[Panel]]:
     return {"panels": first, "rest": [panel for found in others for panel in found]}
 
 
-def _key(looks: Looks, *, with_shapes: bool = False) -> list[tuple[Mark, str]]:
+def _looks(content: Content, name: str) -> dict[str, Look]:
+    """The looks of the kinds of model that a plot has."""
+    present = {row["kind"] for row in content.rows(name)}
+    return {kind: look for kind, look in marks(content.study).items() if kind in present}
+
+
+def _key(looks: Mapping[str, Look], *, with_shapes: bool = False) -> list[tuple[Mark, str]]:
     return [
         (Mark(colour), f"{name} ({shape})" if with_shapes else name)
         for name, (colour, shape) in looks.items()

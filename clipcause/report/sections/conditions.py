@@ -5,33 +5,32 @@ from collections.abc import Callable, Iterable, Sequence
 from clipcause.report.colours import colours
 from clipcause.report.conditions import Condition
 from clipcause.report.decimals import points, signed
+from clipcause.report.outline import RANDOM, Outline
 from clipcause.report.sections.elements import Cell, Mark, Row, Small
-from clipcause.report.study import Study
-from clipcause.report.tables import tabular
 from clipcause.stats.comparison import Interval
 
 
-def split_name(study: Study, name: str) -> Cell:
+def split_name(study: Outline, name: str) -> Cell:
     """A split's name with its colour."""
-    shape = "hollow" if name in study.twins else "dot"
+    shape = "hollow" if name in study.controls else "dot"
     return Cell(name, mark=Mark(colours(study)[name], shape))
 
 
-def kind(study: Study, split: str) -> str:
+def kind(study: Outline, split: str) -> str:
     """The kind of a split's row."""
-    return tabular.RANDOM if split in study.twins else ""
+    return RANDOM if split in study.controls else ""
 
 
-def line(study: Study, name: str) -> Mark:
+def line(study: Outline, name: str) -> Mark:
     """A condition's line: of a random split dashed, of a supervised model dotted."""
     one = study.conditions[name]
-    dash = "5 2" if one.split in study.twins else "2 2" if one.is_supervised else ""
+    dash = "5 2" if one.split in study.controls else "2 2" if one.is_supervised else ""
     return Mark(colours(study)[name], "line", dash)
 
 
-def row(study: Study, one: Condition, cells: Sequence[Cell | str], *, link: bool = False) -> Row:
+def row(study: Outline, one: Condition, cells: Sequence[Cell | str], *, link: bool = False) -> Row:
     """A condition's row: its name with colour and seeds, on request linked to its split."""
-    shape = "hollow" if one.split in study.twins else "dot"
+    shape = "hollow" if one.split in study.controls else "dot"
     head = Cell(
         one.name,
         (Small(f"seeds {', '.join(map(str, one.seeds))}"),) if len(one.seeds) > 1 else (),
@@ -42,7 +41,7 @@ def row(study: Study, one: Condition, cells: Sequence[Cell | str], *, link: bool
 
 
 def rows(
-    study: Study,
+    study: Outline,
     cell: Callable[[str, str], Cell | str],
     names: Iterable[str] | None = None,
     tests: Iterable[str] | None = None,

@@ -7,13 +7,13 @@ from clipcause.report.content import Content
 from clipcause.report.decimals import fixed
 from clipcause.report.sections.conditions import kind, split_name
 from clipcause.report.sections.elements import Cell, Row, Small, ranged
-from clipcause.report.tables.copies import POOL, REFERENCE, rows
+from clipcause.report.tables.copies import POOL, REFERENCE
 
 
 def view(content: Content) -> dict[str, Any]:
     """A row each for the reference, the pool and every split."""
     study, threshold = content.study, content.parameters.copy_threshold
-    of = {(row["data"], row["test"]): row for row in rows(study, threshold)}
+    of = {(row["data"], row["test"]): row for row in content.rows("copies")}
     lines = [(name, Cell(name)) for name in (REFERENCE, POOL)]
     lines += [(name, split_name(study, name)) for name in study.rules]
     return {

@@ -1,22 +1,17 @@
-"""How dense the edge of the hull is: images about the test images' thresholds.
-
-Shapes: Q test images.
-"""
+"""How dense the edge of the hull is: images about the test images' thresholds."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int64
-
+from clipcause.config.splits import NONE as NO_SCORES
+from clipcause.config.splits import Hull
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent, signed
 from clipcause.report.figures.density import looks
 from clipcause.report.sections.elements import NONE, Cell, Mark, Row, Small, panels, ranged
 from clipcause.report.tables import density
-from clipcause.report.tables.density import Edge
+from clipcause.report.tables.density import Counted, Edge
 from clipcause.search.density import ABOVE
-from clipcause.stats.statistics import spearman
 
 
 def view(content: Content) -> dict[str, Any] | None:
@@ -26,26 +21,28 @@ def view(content: Content) -> dict[str, Any] | None:
         return None
     first = next(iter(edges.values()))
     told = {name: "above the threshold" if name == ABOVE else f"{name} under it"
-            for name in first.names}  # fmt: skip
-    dashes = {name: " ".join(map(str, dash)) for name, dash in looks(first.names).items()}
-    drops, apart = density.drops(study, edges, content.parameters), density.left_out(study, edges)
+            for name in first.counts}  # fmt: skip
+    dashes = {name: " ".join(map(str, dash)) for name, dash in looks(list(first.counts)).items()}
+    drops, apart = content.rows("density_drops"), density.left_out(study, edges)
     cell = {(row["split"], row["test"], row["group"]): _drop(row) for row in drops}
     groups = dict.fromkeys(row["group"] for row in drops)
     pairs = dict.fromkeys((row["split"], row["test"]) for row in drops)
     return {
-        "base": first.density.card["base"],
-        "deltas": [f"delta −{band:g}" for band in first.density.bands],
-        "widest": f"{first.density.bands[-1]:g}",
+        "base": first.base,
+        "deltas": [f"delta −{band:g}" for band in first.bands],
+        "widest": f"{first.bands[-1]:g}",
         "told": list(told.values()),
         "removed": [_removed(test, edge) for test, edge in edges.items()],
-        "marks": [(Mark(shape="line", dash=dashes[name]), told[name]) for name in first.names],
+        "marks": [(Mark(shape="line", dash=dashes[name]), told[name]) for name in first.counts],
         "panels": panels(content, "density"),
         "images": [_images(test, edge) for test, edge in edges.items()],
         "drops": [
             Row(f"{name} on {test}", [cell[name, test, group] for group in groups])
             for name, test in pairs
         ],
-        "apart": listed([f"{name} ({why})" for name, why in apart.items()]) if apart else "",
+        "apart": listed([f"{name} ({_why(rule)})" for name, rule in apart.items()])
+        if apart
+        else "",
     }
 
 
@@ -57,16 +54,20 @@ def _removed(test: str, edge: Edge) -> Row:
 
 
 def _images(test: str, edge: Edge) -> Row:
-    counts = list(edge.density.base.values())
-    value = spearman(counts[0], counts[-1])
-    last = NONE if value is None else f"{value:.2f}"
-    return Row(test, [f"{edge.density.images:,}", *map(_count, counts), last])
+    last = NONE if edge.correlation is None else f"{edge.correlation:.2f}"
+    return Row(test, [f"{edge.images:,}", *map(_count, edge.counts.values()), last])
 
 
-def _count(count_Q: Int64[np.ndarray, " Q"]) -> Cell:
-    none = percent(float((count_Q == 0).mean()))
-    small = Small(f"mean {count_Q.mean():,.1f}", f"none: {none}")
-    return Cell(f"{np.median(count_Q):,g}", (small,))
+def _count(one: Counted) -> Cell:
+    small = Small(f"mean {one.mean:,.1f}", f"none: {percent(one.none)}")
+    return Cell(f"{one.median:,g}", (small,))
+
+
+def _why(rule: Hull) -> str:
+    """What is not that of the edges that were counted."""
+    if rule.scores != NO_SCORES:
+        return f"yardstick {rule.scores}"
+    return f"delta {rule.delta:g}".replace("-", "−") if rule.delta else f"base {rule.base}"
 
 
 def _drop(row: Mapping[str, Any]) -> Cell:

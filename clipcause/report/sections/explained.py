@@ -7,7 +7,7 @@ from clipcause.report.decimals import fixed, signed
 from clipcause.report.figures.explained import shown
 from clipcause.report.sections.conditions import ends, marked, rows
 from clipcause.report.sections.elements import NONE, Cell, Small, panels
-from clipcause.report.tables.explained import OBSERVED, PREDICTED
+from clipcause.report.tables.decomposition import OBSERVED, PREDICTED
 from clipcause.stats.comparison import Interval
 from clipcause.stats.decomposition import Explained
 from clipcause.stats.logistic import Undefined
@@ -15,7 +15,7 @@ from clipcause.stats.logistic import Undefined
 
 def view(content: Content) -> dict[str, Any] | None:
     """None where no condition has a random split of its size."""
-    study, found, drawn = content.study, content.explained.explained, shown(content)
+    study, found, drawn = content.study, content.explained, shown(content)
     names = list(dict.fromkeys(name for name, _ in found))
     if not names:
         return None

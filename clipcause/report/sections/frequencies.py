@@ -8,16 +8,17 @@ from clipcause.report.decimals import listed
 from clipcause.report.figures import grid, lines
 from clipcause.report.sections.conditions import line, rows
 from clipcause.report.sections.elements import NONE, Cell, Panel, Small, grouped, panels
+from clipcause.report.tables.decomposition import Coefficient, Fit
 from clipcause.stats.decomposition import PER_SIMILARITY
-from clipcause.stats.logistic import LEAST_GROUPS, Fit, Undefined
+from clipcause.stats.logistic import LEAST_GROUPS, Undefined
 
 
 def view(content: Content) -> dict[str, Any]:
     """Plots where the frequencies are known, and the table of coefficients."""
-    study, found, shown = content.study, content.explained, lines.shown(content.study)
+    study, shown = content.study, lines.shown(content.study)
     drawn = lines.of(content, "byfrequency")
     present = {one["split"] for one in drawn}
-    names, fits = grid.shown(content), found.fits.values()
+    names, fits = grid.shown(content), content.fits.values()
     grids = grouped(content, "grid", "test") if drawn else {}
     return {
         "least": content.parameters.least_per_bin,
@@ -31,31 +32,33 @@ def view(content: Content) -> dict[str, Any]:
         "gridded": listed(names) if names else "",
         "more_grids": len(study.conditions) - len(names),
         "told": _told(content),
-        "both": any(found.has_frequency.values()),
+        "both": any(content.has_frequency.values()),
         "step": f"{PER_SIMILARITY:g}",
         "rows": rows(study, lambda name, test: _coefficients(content, name, test)),
         # why some cells are empty, and why some have no interval
         "reasons": list(dict.fromkeys(fit.reason for fit in fits if isinstance(fit, Undefined))),
-        "no_interval": any(isinstance(fit, Fit) and fit.covariance_KK is None for fit in fits),
+        "no_interval": any(
+            isinstance(fit, Fit) and fit.coefficients[0].interval is None for fit in fits
+        ),
         "least_classes": LEAST_GROUPS,
     }
 
 
 def _titled(content: Content, test: str, grid: Panel) -> Panel:
     """A grid that says how much of it is left out."""
-    cells, images = content.explained.left_out[grid.title, test]
+    cells, images = content.left_out[grid.title, test]
     more = f" ({cells} cells with {images} images left out)" if cells else ""
     return replace(grid, title=f"{grid.title}{more}")
 
 
 def _told(content: Content) -> str:
     """How often either of the two matters; empty where no fit has an interval."""
-    found, told = content.explained, []
-    for column, name in enumerate(("nearest similarity", "class frequency"), 1):
+    told = []
+    for at, name in enumerate(("nearest similarity", "class frequency")):
         fits = [
-            fit.interval(column)
-            for at, fit in found.fits.items()
-            if isinstance(fit, Fit) and (column == 1 or found.has_frequency[at])
+            fit.coefficients[at].interval
+            for fit in content.fits.values()
+            if isinstance(fit, Fit) and at < len(fit.coefficients)
         ]
         if known := [one for one in fits if one]:
             above = sum(one.low > 0 for one in known)
@@ -65,15 +68,15 @@ def _told(content: Content) -> str:
 
 
 def _coefficients(content: Content, name: str, test: str) -> Cell:
-    fit = content.explained.fits[name, test]
+    fit = content.fits[name, test]
     if isinstance(fit, Undefined):
         return Cell(NONE)
-    second = _log_odds(fit, 2) if content.explained.has_frequency[name, test] else None
-    return _log_odds(fit, 1, second)
+    first, *rest = fit.coefficients
+    return _log_odds(first, _log_odds(rest[0]) if rest else None)
 
 
-def _log_odds(fit: Fit, column: int, then: Cell | None = None) -> Cell:
-    value, found = _signed(float(fit.coefficient_K[column])), fit.interval(column)
+def _log_odds(one: Coefficient, then: Cell | None = None) -> Cell:
+    value, found = _signed(one.value), one.interval
     if found is None:
         return Cell(value, then=then)
     kind = "sure" if found.is_distinguishable else ""

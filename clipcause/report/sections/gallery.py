@@ -14,7 +14,7 @@ from clipcause.report.album import Album
 from clipcause.report.content import Content
 from clipcause.report.decimals import fixed, percent
 from clipcause.report.pictures import Duplicate, Judged
-from clipcause.report.study import Study
+from clipcause.report.study import Sources
 
 TINY = 0.0001  # of similarity: a smaller margin is not told as a number
 MOST = 1200  # pictures; with photos, 64 pixels of them at most 6 kB each, the page is under 10 MB
@@ -58,7 +58,7 @@ class Gallery:
 
 def view(content: Content) -> dict[str, Any] | None:
     """All galleries below one another with one search over them; None if there is nothing."""
-    study, parameters = content.study, content.parameters
+    study, parameters = content.sources, content.parameters
     least, count = parameters.copy_threshold, content.duplicate_count
     made = {
         "neighbours": _neighbours(study, parameters.neighbours),
@@ -117,12 +117,12 @@ def _count(galleries: list[Gallery]) -> int:
     return sum(len(item.shown) for item in _cards(galleries))
 
 
-def _of_test(study: Study, test: str, row: int) -> Shown:
+def _of_test(study: Sources, test: str, row: int) -> Shown:
     label = study.suite[test].labels[row]
     return Shown(study.suite[test], row, test, f"class {label}" if label else "")
 
 
-def _neighbours(study: Study, count: int) -> Iterator[Group]:
+def _neighbours(study: Sources, count: int) -> Iterator[Group]:
     def card(test: str, one: pictures.Neighbours) -> Card:
         near, far = one.reference_similarity, one.pool_similarity
         return Card(
@@ -140,20 +140,20 @@ def _neighbours(study: Study, count: int) -> Iterator[Group]:
             yield Group(test, cards, f"{len(cards)} of {len(source):,} images.")
 
 
-def _removed(study: Study, count: int) -> Iterator[Group]:
+def _removed(study: Sources, count: int) -> Iterator[Group]:
     for name, cards, by in _of_hulls(study, pictures.removed, count, "removed"):
         gone = len(study.base_of(name)) - len(study.splits[name])
         yield Group(name, cards, f"{len(cards)} of {gone:,} removed images.{by}")
 
 
-def _kept(study: Study, count: int) -> Iterator[Group]:
+def _kept(study: Sources, count: int) -> Iterator[Group]:
     for name, cards, by in _of_hulls(study, pictures.survived, count, "kept"):
         stayed = len(study.splits[name])
         yield Group(name, cards, f"{len(cards)} of {stayed:,} images that stayed.{by}")
 
 
 def _of_hulls(
-    study: Study, choose: Callable[[Study, str, int], list[Judged]], count: int, title: str
+    study: Sources, choose: Callable[[Sources, str, int], list[Judged]], count: int, title: str
 ) -> Iterator[tuple[str, tuple[Card, ...], str]]:
     """Every hull split with cards: pool images beside the test images that judged them; and by
     what, where it is not the study's encoder and reference."""
@@ -167,7 +167,7 @@ def _of_hulls(
             yield name, cards, "" if rule.scores == NONE else by
 
 
-def _judged(study: Study, one: Judged, title: str, delta: float) -> Card:
+def _judged(study: Sources, one: Judged, title: str, delta: float) -> Card:
     added = f" + {delta:g}" if delta else ""
     return Card(
         (Shown(study.pool, one.row, title), _of_test(study, one.test, one.test_row)),
@@ -186,7 +186,7 @@ def margin(value: float, delta: float) -> str:
     return f"just {'over' if value > delta else 'under'} the threshold"
 
 
-def _copies(study: Study, least: float, most: int) -> Iterator[Group]:
+def _copies(study: Sources, least: float, most: int) -> Iterator[Group]:
     def card(test: str, one: pictures.Copy) -> Card:
         source, title = (study.pool, "pool") if one.is_pool else (study.reference, "reference")
         shown = (_of_test(study, test, one.test_row), Shown(source, one.row, title))
@@ -204,7 +204,7 @@ def _copies(study: Study, least: float, most: int) -> Iterator[Group]:
             )
 
 
-def _duplicates(study: Study, pairs: list[Duplicate]) -> Iterator[Group]:
+def _duplicates(study: Sources, pairs: list[Duplicate]) -> Iterator[Group]:
     """One group, which has no cards where none shall be shown."""
     cards = tuple(
         Card(

@@ -5,48 +5,48 @@ from typing import Any
 from clipcause.evaluate.retrieval import DEPTHS
 from clipcause.report.colours import colours
 from clipcause.report.content import Content
+from clipcause.report.outline import Outline
 from clipcause.report.retrieved import DIRECTIONS
 from clipcause.report.sections.conditions import accuracy, kind
 from clipcause.report.sections.elements import Cell, Mark, Row, Small, grouped
-from clipcause.report.study import Study
-from clipcause.report.tables.retrieval import Line
+from clipcause.report.tables.retrieval import Asked, Line
 
 
 def view(content: Content) -> dict[str, Any] | None:
     """Every such test set; None in a study without any."""
-    found = [_of_test(content, test, lines) for test, lines in content.retrieval.items() if lines]
+    found = [
+        _of_test(content, test, asked) for test, asked in content.retrieval.items() if asked.lines
+    ]
     least = content.parameters.least_per_bin
     looks = len(DEPTHS) * len(DIRECTIONS)
     return {"sets": found, "least": least, "looks": looks} if found else None
 
 
-def _of_test(content: Content, test: str, lines: list[Line]) -> dict[str, Any]:
+def _of_test(content: Content, test: str, asked: Asked) -> dict[str, Any]:
     study = content.study
-    asked = study.retrieval[test]
-    captions = len(next(iter(asked.ranks.values())).row_T)
     # R@1 of images by their similarity to the training data: splits have a line each; of those on
     # random splits the key above speaks
     binned = [row for row in content.rows("retrieval_bins") if row["test"] == test]
-    dash = {name: "5 3" * (one.split in study.twins) for name, one in study.conditions.items()}
+    dash = {name: "5 3" * (one.split in study.controls) for name, one in study.conditions.items()}
     colour, names = colours(study), dict.fromkeys(row["split"] for row in binned)
     return {
         "name": test,
-        "images": f"{len(asked.manifest):,}",
-        "captions": f"{captions:,}",
-        "chance": f"{100 / captions:.1g}",
+        "images": f"{asked.images:,}",
+        "captions": f"{asked.captions:,}",
+        "chance": f"{100 / asked.captions:.1g}",
         "head": [
             Cell(f"{name}\n", (Small(direction),))
             for direction in DIRECTIONS.values()
             for name in (*(f"R@{depth}" for depth in DEPTHS), "median rank")
         ],
-        "rows": [_row(study, line) for line in lines],
+        "rows": [_row(study, line) for line in asked.lines],
         "panels": grouped(content, "retrieval", "test")[test],
         "marks": [(Mark(colour[name], "line", dash[name]), name) for name in names],
         "binned": grouped(content, "retrieval_bins", "test").get(test, []),
     }
 
 
-def _row(study: Study, line: Line) -> Row:
+def _row(study: Outline, line: Line) -> Row:
     cells = []
     for direction in DIRECTIONS:
         for one in (line.recalls[direction, depth] for depth in DEPTHS):

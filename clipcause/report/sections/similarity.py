@@ -9,7 +9,7 @@ from clipcause.report.figures import lines
 from clipcause.report.figures.similarity import splits
 from clipcause.report.sections.conditions import line, rows
 from clipcause.report.sections.elements import NONE, Cell, Small, grouped, panels
-from clipcause.report.statistics import Bins, spearman
+from clipcause.report.tables.similarity import Order
 
 
 def similarity(content: Content) -> dict[str, Any]:
@@ -33,15 +33,15 @@ def bins(content: Content) -> dict[str, Any]:
         "marks": [(line(study, name), name) for name in shown],
         "panels": panels(content, "binned"),
         "further": further(len(study.conditions) - len(shown), "condition"),
-        "rows": rows(study, lambda name, test: _rank(content.bins[name, test])),
+        "rows": rows(study, lambda name, test: _rank(content.orders[name, test])),
         "published": listed(known) if known else "",
     }
 
 
-def _rank(found: Bins) -> Cell:
-    value, counted = spearman(found), f"{len(found.count_B)} bins"
-    if found.images_left_out:
-        counted += f", {found.images_left_out} left out"
+def _rank(found: Order) -> Cell:
+    value, counted = found.spearman, f"{found.bins} bins"
+    if found.left_out:
+        counted += f", {found.left_out} left out"
     return Cell(NONE if value is None else f"{value:.2f}", (Small(counted),))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from clipcause.icons import catalogue
 from clipcause.report import words
 from clipcause.report.content import Content
+from clipcause.report.outline import Outline
 from clipcause.report.sections.elements import NONE, Cell, Row
-from clipcause.report.study import Study
 
 ATTRIBUTION = catalogue.FOLDER / catalogue.ATTRIBUTION
 WORDS = "text"
@@ -27,7 +27,7 @@ def view(content: Content) -> dict[str, Any]:
     }
 
 
-def _split(study: Study, name: str) -> Row:
+def _split(study: Outline, name: str) -> Row:
     rule, kept, base = study.rules[name], len(study.splits[name]), len(study.base_of(name))
     removed = study.splits[name].card.get("removed_per_test") or {}
     each = ", ".join(f"{test} {removed[test]:,}" for test in study.tests if test in removed)

@@ -11,12 +11,12 @@ from clipcause.config.splits import NONE, Hull, Ranked
 from clipcause.report import classwise
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent, points, signed
+from clipcause.report.outline import Outline
 from clipcause.report.sections import bias
-from clipcause.report.statistics import LEVEL, Interval
-from clipcause.report.study import Study
 from clipcause.report.tables.accuracy import Line
 from clipcause.report.tables.comparisons import Compared, family
 from clipcause.report.words import by_yardstick, rule
+from clipcause.stats.comparison import LEVEL, Interval
 from clipcause.stats.decomposition import Explained
 
 TITLE = "Does CLIP generalise because its training data look like the test?"
@@ -38,20 +38,20 @@ def view(content: Content) -> dict[str, Any]:
     return {"title": title, "first": first, "found": found, "last": last, "bias": of_bias}
 
 
-def _title(study: Study) -> str:
+def _title(study: Outline) -> str:
     """The question: that of the study of class-wise splits where no rule looks at test images."""
     is_classwise = any(classwise.is_classwise(rule) for rule in study.rules.values())
     return LONG_TAIL if is_classwise and not _looks_at_tests(study) else TITLE
 
 
-def _looks_at_tests(study: Study) -> bool:
+def _looks_at_tests(study: Outline) -> bool:
     return any(isinstance(rule, Hull | Ranked) for rule in study.rules.values())
 
 
 def summary(content: Content) -> tuple[list[str], list[str], list[str]]:
     """Paragraphs before, bullets on every split that is told, paragraphs after."""
     study, lines = content.study, content.lines
-    compared = [line for line in lines if line.condition.twins]
+    compared = [line for line in lines if line.condition.controls]
     hulls = [line for line in compared if isinstance(_rule(study, line), Hull)]
     found = _by_condition(family(lines))
     first, last = [_pool(study, content.duplicate_count)], []
@@ -132,11 +132,11 @@ def _by_condition(found: Sequence[Compared]) -> dict[str, dict[str, Compared]]:
     return by_name
 
 
-def _rule(study: Study, line: Line) -> object:
+def _rule(study: Outline, line: Line) -> object:
     return study.rules.get(line.condition.split)
 
 
-def _own(study: Study, line: Line) -> str | None:
+def _own(study: Outline, line: Line) -> str | None:
     """The one test set that a hull split is about; a test set of captions has no accuracy."""
     chosen = _rule(study, line)
     if not isinstance(chosen, Hull) or len(chosen.tests) != 1 or chosen.tests[0] not in line.cells:
@@ -144,7 +144,7 @@ def _own(study: Study, line: Line) -> str | None:
     return chosen.tests[0]
 
 
-def _pool(study: Study, duplicates: int) -> str:
+def _pool(study: Outline, duplicates: int) -> str:
     text = f"The pool has {len(study.pool):,} images"
     if duplicates:
         share = percent(duplicates / len(study.pool))
@@ -169,7 +169,7 @@ def _answer(content: Content, hulls: Sequence[Line], found: Mapping[str, Told]) 
         name, test = line.condition.name, _own(study, line)
         chosen = _rule(study, line)
         assert isinstance(chosen, Hull)
-        explained = content.explained.explained.get((name, test or ""))
+        explained = content.explained.get((name, test or ""))
         is_plain = line.condition.is_plain and chosen.scores == NONE
         if test in (None, usual) or not is_plain or not isinstance(explained, Explained):
             continue
@@ -225,7 +225,7 @@ def _pair(shares: Sequence[float]) -> str:
     return " to ".join(map(percent, shares))
 
 
-def _split(study: Study, line: Line, found: Told) -> str:
+def _split(study: Outline, line: Line, found: Told) -> str:
     """One split: what it lacks, what that did on its own test set and on the others."""
     one, chosen = line.condition, study.rules[line.condition.split]
     gone = len(study.base_of(one.split)) - line.rows

@@ -5,22 +5,22 @@ from typing import Any
 
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent
+from clipcause.report.outline import Outline
 from clipcause.report.sections.conditions import accuracy, split_name
 from clipcause.report.sections.elements import NONE, Cell, Row, Small, grouped
-from clipcause.report.study import Study
-from clipcause.report.tables.agreement import Agreement, Member, Overlap, measure
+from clipcause.report.tables.agreement import Family, Member, Overlap
 
 
 def view(content: Content) -> dict[str, Any] | None:
     """Every rule that has splits of several yardsticks; None without any."""
-    found = [_family(content, one) for one in content.agreements]
+    found = [_family(content, one) for one in content.families]
     encoder, reference = (Cell(text, kind="text") for text in ("encoder", "reference"))
     head = [Cell("split\n", (Small("yardstick"),)), encoder, reference]
     return {"families": found, "head": head} if found else None
 
 
-def _family(content: Content, found: Agreement) -> dict[str, Any]:
-    study, family = content.study, found.family
+def _family(content: Content, family: Family) -> dict[str, Any]:
+    study = content.study
     (drawn,) = grouped(content, "yardsticks", "rule")[family.rule]
     trained = [line for line in content.lines if not line.condition.is_supervised]
     without = [one.name for one in family.members
@@ -29,7 +29,7 @@ def _family(content: Content, found: Agreement) -> dict[str, Any]:
         "title": family.rule[0].upper() + family.rule[1:],
         "base": f"{family.base:,}",
         "removed": [_removed(study, one, family.base) for one in family.members],
-        "pairs": [_pair(one) for one in found.overlaps],
+        "pairs": [_pair(one) for one in family.overlaps],
         "panel": replace(drawn, title="Filled: Jaccard index. Hollow: by chance."),
         # each with the difference from its own random split
         "results": [
@@ -46,21 +46,21 @@ def _family(content: Content, found: Agreement) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _named(study: Study, one: Member) -> Cell:
-    return Cell(one.name, (Small(measure(one)),), mark=split_name(study, one.name).mark)
+def _named(study: Outline, one: Member) -> Cell:
+    return Cell(one.name, (Small(one.measure),), mark=split_name(study, one.name).mark)
 
 
-def _removed(study: Study, one: Member, base: int) -> Row:
-    count = len(one.removed)
+def _removed(study: Outline, one: Member, base: int) -> Row:
+    count = one.removed
     words = [Cell(text, kind="text") for text in (one.encoder, one.reference)]
     share = percent(count / base) if base else NONE
     return Row(_named(study, one), [*words, f"{count:,}", share])
 
 
 def _pair(one: Overlap) -> Row:
-    least = min(len(one.first.removed), len(one.second.removed))
+    least = min(one.first.removed, one.second.removed)
     return Row(
-        f"{measure(one.first)} and {measure(one.second)}",
+        one.pair,
         [
             f"{one.both:,}",
             percent(one.both / least) if least else NONE,
