@@ -1,12 +1,12 @@
 """What sections are made of, as data and as they look: cells and what they are sorted by, tables,
 keys, panels."""
 
-import re
-
 import jinja2
 import pytest
 from markupsafe import Markup
 
+from clipcause.config import section
+from clipcause.config.report import Report
 from clipcause.report import page
 from clipcause.report.sections.elements import (
     Cell,
@@ -14,10 +14,13 @@ from clipcause.report.sections.elements import (
     Panel,
     Row,
     Small,
-    by_test,
+    grouped,
+    panels,
     ranged,
     sorted_by,
 )
+from stages.report import collect
+from tests import report_study
 from tests.report.pages import Page
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\""
@@ -130,9 +133,13 @@ def test_a_name_that_no_view_gives_is_an_error():
         drawn("{{ absent }}")
 
 
-def test_panels_are_of_the_test_sets_with_rows():
-    spec = {"mark": "point", "encoding": {"x": {"field": "a", "type": "quantitative"}}}
-    rows = [{"test": "b", "a": 1}, {"test": "b", "a": 2}, {"test": "c", "a": 1}]
-    found = by_test(["a", "b", "c"], spec, rows, "Points of {test}.")
-    assert [one.title for one in found] == ["b", "c"]
-    assert re.search(r'^<svg[^>]*role="img" aria-label="Points of b\."', found[0].drawing)
+def test_panels_are_the_figures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report_study.write_study()
+    content = collect(section("report", Report))
+    by_test = grouped(content, "accuracy", "test")
+    assert list(by_test) == ["val", "sketch"]
+    assert [one for (one,) in by_test.values()] == panels(content, "accuracy")
+    assert [one.title for one in panels(content, "accuracy")] == ["val", "sketch"]
+    label = 'role="img" aria-label="Top-1 accuracy on val by training data; the table has'
+    assert label in by_test["val"][0].drawing

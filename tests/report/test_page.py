@@ -13,7 +13,8 @@ from clipcause.config import layout, section
 from clipcause.config.report import Report
 from clipcause.data.manifest import Manifest
 from clipcause.icons import catalogue
-from clipcause.report import charts, page
+from clipcause.report import page
+from clipcause.report.figures import drawing
 from clipcause.runtime import metrics
 from stages.report import collect, main
 from tests import report_imbalance, report_study, test_report_domains, test_report_yardsticks
@@ -85,7 +86,7 @@ def seen(tmp_path_factory):
     for name, write in STUDIES.items():
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(tmp_path_factory.mktemp(name))
-            patch.setattr(charts, "inline", lambda *_: DRAWING)
+            patch.setattr(drawing, "inline", lambda *_: DRAWING)
             write()
             content = collect(section("report", Report))
             views = {one.id: one.view(content) for one in page.SECTIONS}
