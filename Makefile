@@ -40,7 +40,7 @@ test: $(VENV)/.test browser ## lint, types, parameters, dvc.lock against code, t
 	ruff check .
 	ruff format --check .
 	ty check stages clipcause tests benchmarks
-	python -m stages.check params.yaml
+	for study in default $(notdir $(wildcard studies/*)); do python -m clipcause check $$study >/dev/null || exit 1; done
 	python -m tests.lock
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 

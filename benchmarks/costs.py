@@ -1,4 +1,4 @@
-"""What a preset of the large scale costs: operations, hours, bytes; the tables of docs/runbook.md.
+"""What a study of the large scale costs: operations, hours, bytes; the tables of docs/runbook.md.
 
     python -m benchmarks.costs            # print
     python -m benchmarks.costs --write    # put into docs/runbook.md, which a test compares
@@ -185,8 +185,8 @@ def costs(name: str, content: Mapping[str, Any]) -> list[Cost]:
 
 
 def table(name: str, content: Mapping[str, Any] | None = None) -> str:
-    """The Markdown table of a preset."""
-    content = content or read(Path(f"presets/{name}.yaml"))
+    """The Markdown table of a study."""
+    content = content or read(Path(f"studies/{name}/params.yaml"))
     names = [peak for peak, _ in ASSUMED.peaks]
     heads = ["stage", "operations", *(f"{peak} hours" for peak in names), "core hours"]
     lines = [

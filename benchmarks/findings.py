@@ -1,4 +1,4 @@
-"""The tables of docs/imbalance.md, from what `make repro PRESET=icons-imbalance` left in results/.
+"""The tables of docs/imbalance.md, from what `make repro STUDY=icons-imbalance` left in its folder.
 
     python -m benchmarks.findings --write
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-RESULTS = Path("results/icons-imbalance")
+RESULTS = Path("studies/icons-imbalance")
 DOCUMENT = Path("docs/imbalance.md")
 Numbers = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""The tables of docs/similarity.md, of what `make repro PRESET=icons-similarity` left in results/.
+"""The tables of docs/similarity.md, of what `make repro STUDY=icons-similarity` left in its folder.
 
     python -m benchmarks.similarity_findings --write
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.findings import at, cell, command, markdown, placed, seeds
 
-RESULTS = Path("results/icons-similarity")
+RESULTS = Path("studies/icons-similarity")
 DOCUMENT = Path("docs/similarity.md")
 TESTS = ("val", "v2", "sketch", "r", "a", "objectnet")
 YARDSTICKS = {

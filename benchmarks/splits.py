@@ -125,7 +125,7 @@ def combined(name: str, rows: int, operation: Callable[..., split.Split]) -> int
 
 
 def diff(_: str, __: int) -> int:
-    """`python -m clipcause.prune.split diff`, without class labels."""
+    """`python -m clipcause diff`, without class labels."""
     cli.main("diff", "hull", "random")
     return 0
 

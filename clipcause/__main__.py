@@ -1,7 +1,7 @@
 """The project's commands: `python -m clipcause COMMAND …`; without one it lists them.
 
-A command is a function of the words that follow it, found when it is asked for. A failure that a
-person can mend is one line on stderr and exit status 1.
+A command is a function of the words that follow it, found when it is asked for; it returns the line
+that says what was done. A failure that a person can mend is one line on stderr and exit status 1.
 """
 
 import importlib
@@ -9,18 +9,34 @@ import sys
 from collections.abc import Callable, Sequence
 
 from clipcause.config import nearest
+from clipcause.runtime import entry
 
 # module and function, and what it does
 COMMANDS = {
-    "check": ("clipcause.check.presets:main", "a parameter file against itself and the graph"),
-    "plots": ("clipcause.report.dvc_plots:main", "pages of DVC's plots without a network"),
-    "published": ("clipcause.report.published_frequency:main", "published frequencies as figures"),
+    "check": (
+        "clipcause.check.command:main",
+        "a study's parameters, and what differs from its parent",
+    ),
+    "study": ("clipcause.check.studies:main", "a new study's folder, or what all of them share"),
     "code": ("clipcause.runtime.code:main", "write the links by which DVC watches stages' code"),
+    "compare": (
+        "clipcause.report.compare:command",
+        "two runs, conditions or splits, tested",
+    ),
+    "diff": ("clipcause.prune.split.diff:main", "what changed between two splits, or revisions"),
+    "overlap": ("clipcause.data.overlap.commands:compare", "which rows two downloads share"),
+    "project": ("clipcause.data.overlap.commands:write_projection", "a split for another download"),
+    "plots": ("clipcause.report.dvc_plots:main", "pages of DVC's plots without a network"),
+    "published": (
+        "clipcause.report.published_frequency:main",
+        "figures of published class frequencies",
+    ),
+    "synonyms": ("clipcause.captions.synonyms:main", "a class list of a file of synonyms"),
 }
 HELP = ("-h", "--help", "help")
 
 
-def find(command: str) -> Callable[[Sequence[str]], None]:
+def find(command: str) -> Callable[..., str]:
     """The function of a command; a ``ValueError`` with the nearest name where there is none."""
     if command not in COMMANDS:
         raise ValueError(f"unknown command {command!r}; {nearest(command, COMMANDS)}")
@@ -34,15 +50,12 @@ def main(words: Sequence[str]) -> None:
         print("python -m clipcause COMMAND, which is one of")
         for name, (_, does) in COMMANDS.items():
             print(f"  {name:<10} {does}")
+        print("`python -m clipcause COMMAND --help` says more")
         return
-    label = "clipcause"
-    try:
-        command = find(words[0])
-        label = f"{label} {words[0]}"
-        command(words[1:])
-    except (ValueError, OSError) as error:
-        print(f"{label}: error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+    command = words[0]
+    with entry.one_line(command if command in COMMANDS else "clipcause"):
+        function = find(command)
+        print(f"{command}: {entry.call(function, f'clipcause {command}', words[1:])}")
 
 
 if __name__ == "__main__":

@@ -5,18 +5,17 @@ of another: a typing error in a split must not be found after an hour of trainin
 changes, so a change of parameters re-runs this stage and those that use what changed. The empty
 split, model and file that the DAG's slots `none` point at are made here too.
 
-`python -m stages.check FILE` checks another file, a preset: besides, it resolves the graph of
-`dvc.yaml` with it, and lists the paths that are missing here, which is no error.
+`python -m clipcause check STUDY` checks any study, and lists the paths that are missing here.
 """
 
-import sys
 from pathlib import Path
 
-from clipcause.check import leftovers, parameters, presets
+from clipcause.check import leftovers, parameters
 from clipcause.config import FILE, layout, splits
 from clipcause.prune import split
 from clipcause.runtime import atomic
 from clipcause.runtime.entry import run
+from clipcause.runtime.notices import notice
 
 OUTPUT = Path("data/checked")
 EMPTY = Path("data/none")  # the raw source of data that is read in place
@@ -26,7 +25,7 @@ def main() -> str:
     """Check the parameters, and make what the slots `none` point at."""
     content = parameters.check(FILE)
     for folder in leftovers.find(content):
-        print(f"check: {folder} is not in {FILE}; remove it, or it counts as data", file=sys.stderr)
+        notice("check", f"{folder} is not in {FILE}; remove it, or it counts as data")
     split.write(layout.split(splits.NONE), [])
     for folder in (layout.model, layout.domains, layout.scores, layout.embeddings_by):
         atomic.write_json(folder(splits.NONE) / "card.json", {})
@@ -38,7 +37,4 @@ def main() -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        presets.main(Path(sys.argv[1]))
-    else:
-        run(main)
+    run(main)

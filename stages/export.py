@@ -17,10 +17,10 @@ def main(name: str) -> str:
     """Write the export ``name`` and its metrics."""
     settings, where = exports.load(name), engine.current().without_gpu()
     pool = manifest.read(layout.dataset(layout.POOL), shards=False)
-    chosen = layout.split(settings.split)
-    card = export(layout.export(name), pool, chosen, settings.shard_size, where)
+    chosen, size = settings.split, settings.shard_size
+    card = export(layout.export(name), pool, chosen, layout.split(chosen), size, where)
     metrics.write(layout.metrics("export", name), {count: card[count] for count in COUNTS})
-    return f"{card['samples']:,} samples of {settings.split} in {card['shards']:,} shards"
+    return f"{card['samples']:,} samples of {chosen} in {card['shards']:,} shards"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def made(place: Path, parameters: dict[str, Any]) -> Path:
     (place / "data/raw/icons.tgz").symlink_to(FIXTURE)
     (place / "data/icons").symlink_to(ROOT / "data/icons")
     (place / "data/classes").symlink_to(ROOT / "data/classes")
-    content = read(ROOT / "presets/tiny.yaml") | {"icons": parameters}
+    content = read(ROOT / "studies/tiny/params.yaml") | {"icons": parameters}
     (place / "params.yaml").write_text(yaml.safe_dump(content))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
@@ -47,7 +47,7 @@ def identities(table: pa.Table) -> set[tuple[str, str]]:
     return set(zip(table["prefix"].to_pylist(), table["name"].to_pylist(), strict=True))
 
 
-TINY = read(ROOT / "presets/tiny.yaml")["icons"]
+TINY = read(ROOT / "studies/tiny/params.yaml")["icons"]
 # a pool of all that the other parts leave
 SIMILARITY = TINY | {"pool_size": 0, "pool_labelled": 0, "pool_with_class_word": 0}
 LONG_TAIL: dict[str, Any] = {
@@ -167,7 +167,7 @@ def test_sets_without_a_usable_licence_are_left_out_with_the_reason():
         "logos": described("logos", "MIT", "Logos"),
         "flag": described("flag", "MIT"),
     }
-    parameters = section("icons", Icons, ROOT / "presets/tiny.yaml")
+    parameters = section("icons", Icons, ROOT / "studies/tiny/params.yaml")
     described_sets = sets.Sets({"flag": "flags"}, frozenset(), {})
     kept, left_out = table.usable_sets(collections, parameters, described_sets)
     assert set(kept) == {"good"}

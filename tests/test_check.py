@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipcause.check import parameters, paths, presets
+from clipcause.check import command, parameters, paths
 from stages import check
 
 ROOT = Path(__file__).parents[1]
@@ -175,17 +175,16 @@ def nowhere(content):
     content["encoder"] = {"name": "b16", "run": "theirs"}
 
 
-def preset(change=lambda content: None):
+def other(change=lambda content: None):
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     change(content)
-    Path("preset.yaml").write_text(yaml.safe_dump(content))
-    return Path("preset.yaml")
+    Path("other.yaml").write_text(yaml.safe_dump(content))
+    return Path("other.yaml")
 
 
-def test_a_preset_whose_data_is_not_here_is_valid_and_says_what_is_missing(study):
+def test_a_study_whose_data_is_not_here_is_valid_and_says_what_is_missing(study):
     Path("dvc.yaml").symlink_to(ROOT / "dvc.yaml")
-    Path("presets").mkdir()
-    _, found = presets.check(preset(nowhere))
+    _, found = command.whole(other(nowhere))
     assert {str(place) for place in found} >= {
         "missing: data/classes/other.yaml (classes)",
         "not looked at: s3://bucket/laion (datasets.pool.place)",
@@ -194,19 +193,19 @@ def test_a_preset_whose_data_is_not_here_is_valid_and_says_what_is_missing(study
     }
     # what stages make is not missing
     assert not [place for place in found if place.path.startswith("data/catalogue")]
-    _, found = presets.check(preset())
+    _, found = command.whole(other())
     assert {place.state for place in found} <= {paths.HERE}
 
 
-def test_a_preset_with_a_circle_among_splits_is_refused(study):
+def test_a_study_with_a_circle_among_splits_is_refused(study):
     with pytest.raises(ValueError, match="refers to itself: a -> b -> c -> a"):
-        presets.check(preset(circle))
+        command.whole(other(circle))
 
 
-def test_what_the_graph_needs_is_missed_with_the_preset_named(study):
+def test_what_the_graph_needs_is_missed_with_the_file_named(study):
     Path("dvc.yaml").write_text("stages: {x: {foreach: '${exprts}', do: {cmd: y}}}")
-    with pytest.raises(ValueError, match=r"preset.yaml: stage x: \$\{exprts\} is not in"):
-        presets.check(preset())
+    with pytest.raises(ValueError, match=r"other.yaml: stage x: \$\{exprts\} is not in"):
+        command.whole(other())
 
 
 def test_leftovers_of_removed_items_are_told(study, capsys):

@@ -35,7 +35,7 @@ def test_operations_are_those_that_the_field_counts():
 
 
 def test_sizes_of_splits_and_runs():
-    content = read(Path("presets/laion400m.yaml"))
+    content = read(Path("studies/laion400m/params.yaml"))
     base = costs.POOLS["laion400m"].base
     kept = {name: costs.kept(name, content["splits"], base) for name in content["splits"]}
     assert kept["full"] == 200_000_000
@@ -44,14 +44,15 @@ def test_sizes_of_splits_and_runs():
     assert kept["near-val-150m"] == 150_000_000
     # about 190,000 steps of 33,600
     assert costs.samples("full-0", content, base) / 33_600 == pytest.approx(190_000, rel=0.02)
-    content = read(Path("presets/datacomp-small.yaml"))
+    content = read(Path("studies/datacomp-small/params.yaml"))
     assert costs.kept("core", content["splits"], 6_200_000) == 3_100_000
     assert costs.samples("core-0", content, 6_200_000) == 12_800_000
 
 
 def test_what_the_text_says_of_the_tables():
     lines = {
-        line.stage: line for line in costs.costs("laion400m", read(Path("presets/laion400m.yaml")))
+        line.stage: line
+        for line in costs.costs("laion400m", read(Path("studies/laion400m/params.yaml")))
     }
     full = lines["train full"]
     peak = dict(costs.ASSUMED.peaks)["A100"] * costs.ASSUMED.model
@@ -68,16 +69,16 @@ def test_what_the_text_says_of_the_tables():
 def test_what_the_runbook_names_exists():
     for module in re.findall(r"python -m ([\w.]+)", TEXT):
         assert find_spec(module), module
-    for path in re.findall(r"`((?:presets|benchmarks|docs|stages)/[\w./-]+)`", TEXT):
+    for path in re.findall(r"`((?:studies|benchmarks|docs|stages)/[\w./-]+)`", TEXT):
         assert (ROOT / path).exists(), path
     stages = graph.read()
-    expanded = graph.expand(stages, read(Path("presets/laion400m.yaml")))
+    expanded = graph.expand(stages, read(Path("studies/laion400m/params.yaml")))
     for words in re.findall(r"dvc repro (?:--single-item )?([a-z0-9@ -]+)`", TEXT):
         for word in words.split():
             assert word in stages or word in expanded or word == "export@core", word
-    for preset in re.findall(r"PRESET=([\w-]+)", TEXT):
-        assert (ROOT / f"presets/{preset}.yaml").exists()
-    splits = yaml.safe_load((ROOT / "presets/datacomp-small.yaml").read_text())["splits"]
+    for preset in re.findall(r"STUDY=([\w-]+)", TEXT):
+        assert (ROOT / f"studies/{preset}/params.yaml").exists()
+    splits = yaml.safe_load((ROOT / "studies/datacomp-small/params.yaml").read_text())["splits"]
     named = re.search(r"With (.*) alone", TEXT)
     assert named
     assert set(re.findall(r"`([\w-]+)`", named[1])) <= splits.keys()

@@ -41,11 +41,11 @@ KNOWN: list[Run | Not] = [
     Run(r"make plots( REV=HEAD)?", "tests/test_pipeline.py: make plots"),
     Run(r"make \.venv/\.main", "Makefile: $(VENV)/.main:"),  # of `make test`, but for its packages
     Run(r"source \.venv/bin/activate", "Makefile: export PATH"),
-    Run(r"python -m stages\.check \S+", "tests/test_pipeline.py: stages.check"),
-    Run(r"python -m stages\.artifacts\.split diff \S+ \S+", 'tests/test_pipeline.py: "diff"'),
-    Run(r"python -m stages\.artifacts\.overlap( .*)?", "tests/test_overlap.py: overlap"),
-    Run(r"python -m stages\.captions\.synonyms FILE LIST", "tests/test_classes.py: synonyms"),
-    Run(r"python -m stages\.report compare .*", "tests/test_report_comparisons.py: compare"),
+    Run(r"python -m clipcause check \S+", 'tests/test_pipeline.py: "check"'),
+    Run(r"python -m clipcause diff \S+ \S+", 'tests/test_pipeline.py: "diff"'),
+    Run(r"python -m clipcause (overlap|project)( .*)?", 'tests/test_overlap.py: "overlap"'),
+    Run(r"python -m clipcause synonyms FILE LIST", "tests/test_classes.py: synonyms"),
+    Run(r"python -m clipcause compare .*", 'tests/test_report_comparisons.py: "compare"'),
     Run(r"python -m clipcause published .*", "tests/report/test_published_frequency.py: --counts"),
     Run(r"python -m clipcause plots --write", "tests/report/test_dvc_plots.py: write"),
     Run(
@@ -55,7 +55,7 @@ KNOWN: list[Run | Not] = [
     Run(r"dvc repro", "tests/test_pipeline.py: repro"),
     Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
     Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
-    Run(r"make repro PRESET=[\w-]+", "tests/test_experiment.py: experiment"),
+    Run(r"make repro STUDY=[\w-]+", "tests/check/test_studies.py: studies"),
     # ---- not run
     Not(r"dvc exp (run|show|diff|apply).*", "trains; `dvc params` and `metrics` of it are tested"),
     Not(r"dvc queue start", "starts a worker that goes on after the test"),
@@ -116,9 +116,9 @@ def test_targets_that_are_repeated_are_stages(page):
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
-def test_presets_that_are_named_exist(page):
-    for name in re.findall(r"PRESET=([\w-]+)", " ".join(commands(page))):
-        assert name == "name" or (ROOT / f"presets/{name}.yaml").exists(), name
+def test_studies_that_are_named_exist(page):
+    for name in re.findall(r"STUDY=([\w-]+)", " ".join(commands(page))):
+        assert name in ("name", "mine") or (ROOT / f"studies/{name}/params.yaml").exists(), name
 
 
 def code(kind: str) -> list[Block]:

@@ -5,7 +5,6 @@ encoder as many as it takes to tell the pictures apart.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import clones
 from tests.documents import ROOT, Block, blocks
 
 PAGE = ROOT / "docs/tutorial.md"
@@ -22,19 +22,6 @@ ENVIRONMENT = ("make .venv/.main", "source .venv/bin/activate")
 OF_ENCODER, OF_RUNS = 4096, 512  # samples
 NAME = {f"GIT_{who}_{what}": f"{what.lower()}@example.org" for who in ("AUTHOR", "COMMITTER")
         for what in ("NAME", "EMAIL")}  # fmt: skip
-
-
-def copied(folder: Path) -> None:
-    """A repository of the files that git tracks or would track here, committed once."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, check=True,
-    ).stdout.decode()  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        source, target = ROOT / name, folder / name
-        if source.is_file() and not name.startswith("results/"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
 
 
 def merged(content: Any, change: Any) -> Any:
@@ -84,16 +71,19 @@ def followed(tmp_path_factory):
     """The folder after the whole page, and what each command printed."""
     folder = tmp_path_factory.mktemp("tutorial") / "clone"
     folder.mkdir()
-    copied(folder)
+    clones.copy(folder)
     shell("git init -q && git add -A && git commit -q -m start", folder)
     printed: dict[str, list[str]] = {}
+    where = folder
     for block in blocks(PAGE):
         if block.kind == "yaml" and block.file:
-            put(block, folder)
+            put(block, where)
         for command in block.commands if block.kind == "sh" else ():
-            if command not in ENVIRONMENT:
-                printed.setdefault(command, []).append(shell(command, folder))
-    return folder, printed
+            if command.startswith("cd "):
+                where /= command.removeprefix("cd ")
+            elif command not in ENVIRONMENT:
+                printed.setdefault(command, []).append(shell(command, where))
+    return where, printed
 
 
 def test_the_pictures_are_those_that_the_page_counts(followed):
@@ -106,7 +96,9 @@ def test_the_pictures_are_those_that_the_page_counts(followed):
 
 def test_the_check_finds_nothing_missing(followed):
     _, printed = followed
-    assert printed["python -m stages.check params.yaml"] == ["check: params.yaml is valid\n"]
+    (told,) = printed["python -m clipcause check"]
+    assert told.startswith("check: params.yaml is valid\n  classes: mine (parent: icons)\n")
+    assert "missing" not in told
 
 
 def test_the_page_ends_with_a_split_its_card_an_export_and_a_report(followed):
@@ -117,14 +109,14 @@ def test_the_page_ends_with_a_split_its_card_an_export_and_a_report(followed):
     exported = yaml.safe_load((folder / "export/hull/card.json").read_text())
     assert exported["samples"] == card["kept"]
     assert "hull" in (folder / "report/index.html").read_text()
-    first = printed["python -m clipcause.prune.split diff full hull"][0]
+    first = printed["python -m clipcause diff full hull"][0]
     assert "Jaccard" in first
     assert "removed" in first
 
 
 def test_the_change_of_delta_is_told(followed):
     folder, printed = followed
-    (told,) = printed["python -m clipcause.prune.split diff HEAD:hull hull"]
+    (told,) = printed["python -m clipcause diff HEAD:hull hull"]
     assert "A = HEAD:hull" in told
     (changed,) = printed["dvc params diff"]
     assert "splits.hull.delta" in changed

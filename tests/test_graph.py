@@ -10,7 +10,7 @@ from clipcause.check import graph
 from clipcause.config import read
 
 ROOT = Path(__file__).parents[1]
-PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+STUDIES = sorted((ROOT / "studies").glob("*/params.yaml"))
 LOOP = {
     "do": {
         "cmd": "run ${key}",
@@ -33,9 +33,11 @@ def test_items_are_resolved_as_dvc_does():
     assert order.index("prune@core") < order.index("prune@random-core") < order.index("report")
 
 
-@pytest.mark.parametrize("file", ["params.yaml", *(f"presets/{one}.yaml" for one in PRESETS)])
+@pytest.mark.parametrize(
+    "file", [ROOT / "params.yaml", *STUDIES], ids=lambda file: file.parent.name
+)
 def test_the_encoder_is_made_before_anything_is_embedded(file):
-    content = read(ROOT / file)
+    content = read(file)
     found = graph.expand(graph.read(ROOT / "dvc.yaml"), content)
     assert graph.check(found)  # no circle
     read_by, encoder = graph.before(found), f"train@{content['encoder']['run']}"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from clipcause.config.datasets import Limits
 from clipcause.data import dataset, in_place, manifest, overlap
 from clipcause.data.dataset import Sample
-from clipcause.data.overlap import __main__ as commands
+from clipcause.data.overlap import commands
 from clipcause.data.shards import Shard
 from clipcause.data.sources import webdataset
 from clipcause.prune import split
@@ -80,7 +80,7 @@ def test_a_split_goes_over_with_a_report_of_what_is_lost(days, tmp_path):
     folder = tmp_path / "splits/core"
     split.write(folder, [0, 1, 2, 3, 5, 8, 11], card={"pool": a.sha256, "rule": "core"})
     out = tmp_path / "splits/core-b"
-    command = [sys.executable, "-m", "clipcause.data.overlap"]
+    command = [sys.executable, "-m", "clipcause"]
     told = subprocess.run(
         [*command, "project", folder, a.folder, b.folder / "manifest.parquet", out],
         capture_output=True, text=True, check=True, env={"CLIPCAUSE_SHARDS": str(tmp_path / "s")},
@@ -100,7 +100,7 @@ def test_a_split_goes_over_with_a_report_of_what_is_lost(days, tmp_path):
     assert card["pool"] == a.sha256
     assert projected.card["pool_rows"] == 7
     shown = subprocess.run(
-        [*command, a.folder, b.folder], capture_output=True, text=True, check=True,
+        [*command, "overlap", a.folder, b.folder], capture_output=True, text=True, check=True,
         env={"CLIPCAUSE_SHARDS": str(tmp_path / "s")},
     )  # fmt: skip
     lines = dict(line.split()[:2] for line in shown.stdout.splitlines()[:9])
@@ -113,7 +113,7 @@ def test_the_split_of_another_pool(days, tmp_path):
     split.write(tmp_path / "s", [0], card={"pool": b.sha256})
     with pytest.raises(ValueError, match="made from pool manifest"):
         commands.write_projection(
-            "project", str(tmp_path / "s"), str(a.folder), str(b.folder), str(tmp_path / "out")
+            str(tmp_path / "s"), str(a.folder), str(b.folder), str(tmp_path / "out")
         )
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from clipcause.check import studies
 from clipcause.runtime.code import stages
+from tests import clones
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -38,35 +39,26 @@ def test_stages_without_models_start_without_torch(stage):
     assert done.stdout == "False\n", done.stderr
 
 
-def test_every_preset_is_valid():
-    for preset in sorted((ROOT / "presets").glob("*.yaml")):
-        command = [sys.executable, "-m", "stages.check", str(preset)]
+def test_every_study_is_valid():
+    for name in studies.names(ROOT):
+        command = [sys.executable, "-m", "clipcause", "check", name]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
 
 
 class Clone:
-    """A temporary clone of the working tree with the tiny study as its parameters."""
+    """The folder of the tiny study in a temporary copy of the working tree."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "studies/tiny"
         self.environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "CLIPCAUSE_SHARDS": str(folder.parent / "shards"),
+            "CLIPCAUSE_SHARDS": str(root.parent / "shards"),
             "DVC_NO_ANALYTICS": "1",
         }
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, capture_output=True, check=True,
-        ).stdout.decode()  # fmt: skip
-        for name in filter(None, listed.split("\0")):
-            source, target = ROOT / name, folder / name
-            if source.is_file():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
-        (folder / "dvc.lock").unlink(missing_ok=True)
-        shutil.copyfile(folder / "presets/tiny.yaml", folder / "params.yaml")
-        self.run("git", "init", "-q")
+        clones.copy(root)
+        subprocess.run(["git", "init", "-q"], cwd=root, check=True)
         self.commit("start")
 
     def run(self, *words: str, fails: bool = False) -> str:
@@ -159,12 +151,10 @@ def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(stu
     assert ran(study.dvc("repro")) == own
     study.commit("a smaller core")
     assert ran(study.dvc("repro")) == set()
-    diff = study.run(sys.executable, "-m", "clipcause.prune.split", "diff", "HEAD~1:core", "core")
+    diff = study.run(sys.executable, "-m", "clipcause", "diff", "HEAD~1:core", "core")
     assert "Jaccard" in diff
     assert study.metrics("prune/core.json")["kept"] == 300
-    wrong = study.run(
-        sys.executable, "-m", "clipcause.prune.split", "diff", "HEAD~1:cor", "core", fails=True
-    )
+    wrong = study.run(sys.executable, "-m", "clipcause", "diff", "HEAD~1:cor", "core", fails=True)
     assert "did you mean 'core'" in wrong
     assert "splits.core.keep" in study.dvc("params", "diff", "HEAD~1")
     # what `make plots REV=HEAD~1` does: both revisions in one page, the libraries in it

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -442,19 +441,6 @@ def test_the_question_is_answered_where_the_study_has_what_it_needs(here):
         assert len(summary.summary(less)[0]) == 1
 
 
-@pytest.mark.parametrize("word", ["--help", "-h"])
-def test_help_is_usage(tmp_path, word):
-    done = subprocess.run(
-        [sys.executable, "-m", "clipcause.report", word],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith("usage: python -m clipcause.report")
-    assert "compare A B" in done.stdout
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_stage_starts_without_torch():

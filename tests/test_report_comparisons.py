@@ -333,8 +333,8 @@ def test_compare_reads_revisions_through_dvc(here, capsys):
     with pytest.raises(ValueError, match=r"HEAD:params.yaml: tests: unknown test set 'other'"):
         compare.main(["full-0", "HEAD:full-0", "--test", "other"])
 
-    done = git(sys.executable, "-m", "clipcause.report", "compare", "full-1", "HEAD:full-1")
-    assert done.splitlines()[-1] == "report compare full-1 HEAD:full-1: 2 test sets, 0 beyond noise"
+    done = git(sys.executable, "-m", "clipcause", "compare", "full-1", "HEAD:full-1")
+    assert done.splitlines()[-1] == "compare: 2 test sets, 0 beyond noise"
 
     # other images under the same name
     shutil.rmtree("data/tests/val")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from clipcause.prune import split
-from clipcause.prune.split import __main__ as cli
+from clipcause.prune.split import diff as cli
 from tests.artifacts_samples import contents, make_dataset
 
 ROWS = st.sets(st.integers(0, 2**32 - 1) | st.integers(0, 300), max_size=200)
@@ -201,7 +201,7 @@ def house(tmp_path, monkeypatch):
 
 
 def test_diff_says_what_changed(house, capsys):
-    line = cli.main("diff", "full", "hull-sketch")
+    line = cli.main("full", "hull-sketch")
     assert line == "0 rows added, 2 removed, Jaccard 0.6667"
     assert capsys.readouterr().out == (
         "A = full\nB = hull-sketch\n\n"
@@ -218,22 +218,20 @@ def test_diff_says_what_changed(house, capsys):
 
 def test_diff_of_unknown_names_gives_the_nearest(house):
     with pytest.raises(ValueError, match="unknown split 'hull-scetch'; did you mean 'hull-sketch'"):
-        cli.main("diff", "full", "hull-scetch")
-    with pytest.raises(ValueError, match="unknown command 'dif'; did you mean 'diff'"):
-        cli.main("dif", "full", "full")
+        cli.main("full", "hull-scetch")
     with pytest.raises(ValueError, match="expected the name of a split"):
-        cli.main("diff", "full", "HEAD:")
+        cli.main("full", "HEAD:")
 
 
 def test_splits_of_two_pools_are_not_compared(house):
     split.write(Path("splits/other"), np.arange(3), card={"pool": "0" * 64})
     with pytest.raises(ValueError, match=r"full and other are not comparable: .* and 0{12}…\)"):
-        cli.main("diff", "full", "other")
+        cli.main("full", "other")
 
 
 def test_classes_of_another_pool_are_not_counted(house, capsys):
     make_dataset(Path("data/pool"), labels=["cat", "dog"])
-    cli.main("diff", "full", "hull-sketch")
+    cli.main("full", "hull-sketch")
     assert "not compared, data/pool/manifest.parquet is not the splits' pool" in (
         capsys.readouterr().out
     )
@@ -274,10 +272,10 @@ def test_diff_reads_revisions_through_dvc(house):
     with pytest.raises(FileNotFoundError, match="not in the DVC cache"):
         cli.load("HEAD:hull-sketch")
 
-    command = (sys.executable, "-m", "clipcause.prune.split", "diff", "HEAD:full", "full")
+    command = (sys.executable, "-m", "clipcause", "diff", "HEAD:full", "full")
     root = str(Path(cli.__file__).parents[3])
     done = run(*command, PYTHONPATH=root)
-    last = "artifacts.split diff HEAD:full full: 0 rows added, 4 removed, Jaccard 0.3333"
+    last = "diff: 0 rows added, 4 removed, Jaccard 0.3333"
     assert done.stdout.splitlines()[-1].startswith(last)
 
 

@@ -1,6 +1,6 @@
 """Make a class list of a published list of WordNet's synonyms.
 
-    python -m clipcause.captions.synonyms LOC_synset_mapping.txt imagenet-loc
+    python -m clipcause synonyms LOC_synset_mapping.txt imagenet-loc
 
 writes `data/classes/imagenet-loc.yaml`, which a person may then edit. A line of the file is an id
 and names: `n02084071 dog, domestic dog, Canis familiaris`, or with a tab behind the id; underscores
@@ -19,7 +19,6 @@ from clipcause.captions import classes, glosses
 from clipcause.captions.classes import ClassNames
 from clipcause.config import layout
 from clipcause.runtime import atomic
-from clipcause.runtime.entry import run
 
 
 def read(path: Path) -> dict[str, ClassNames]:
@@ -57,7 +56,7 @@ def parse(lines: Iterable[str], where: str) -> dict[str, ClassNames]:
 def content(known: dict[str, ClassNames], source: str) -> str:
     """The class list as a file that a person can edit; ``source`` is where it is from."""
     entries = {key: entry.model_dump(exclude_defaults=True) for key, entry in known.items()}
-    head = f"# Made of {source} by `python -m clipcause.captions.synonyms`; edit it as you like.\n"
+    head = f"# Made of {source} by `python -m clipcause synonyms`; edit it as you like.\n"
     return head + yaml.dump(
         entries,
         Dumper=_Dumper,
@@ -109,7 +108,3 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,7 +1,7 @@
 """The graph of `dvc.yaml` under one parameter file: every item of every loop, resolved.
 
-DVC does the same for the `params.yaml` of the folder that it runs in; a preset is looked at here
-before it becomes one. Known are the forms that this project's `dvc.yaml` uses: `foreach` over a
+DVC does the same when it runs, and stops at the first thing that is wrong in words of its own; here
+it is looked at before. Known are the forms that this project's `dvc.yaml` uses: `foreach` over a
 section that is a mapping, and ``${…}`` for a scalar of the parameters, for ``key`` and ``item``.
 """
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.check import names
-from clipcause.check.studies import PARENT
+from clipcause.check import item_names, names, paths
+from clipcause.check.studies import PARENT, repository
 from clipcause.config import (
     Strict,
     exports,
@@ -75,10 +75,10 @@ KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 RENAMED = {"yardsticks": "this section is called scores now"}
 
 
-def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
+def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     """Read and validate a whole parameter file; the content, or a ValueError that names the key.
 
-    The class list of a preset may be missing, as its data may: ``presets`` lists them.
+    With ``here`` false the class list may be missing, as data may: ``command.whole`` lists them.
     """
     content = read(path)
     for name in content:
@@ -89,6 +89,8 @@ def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
     for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
+    named = (*ITEMS, *FREE, splits.SECTION, exports.SECTION)
+    item_names.check({name: content.get(name) for name in named}, path)
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
             parse(content[name], model, f"{path}: {name}")
@@ -102,9 +104,10 @@ def check(path: Path, *, preset: bool = False) -> dict[str, Any]:
     check_loaders(content, path)
     splits.load_all(path)
     exports.load_all(path)
-    if not preset:
+    if here:
         check_classes(content, path)
     names.check(content, path)
+    paths.check_inside(content, path, repository())
     return content
 
 

@@ -1,10 +1,11 @@
 """The paths that a study's parameters name, and whether anything is there.
 
-A preset can be valid on a machine that has none of its data. What the pipeline makes itself is not
+A study can be valid on a machine that has none of its data. What the pipeline makes itself is not
 listed; what lies in an object store or behind a URL is listed and not looked at, because asking
 would take a network and somebody's credentials.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -57,6 +58,23 @@ def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             # a file of weights, or a tag that open_clip fetches the weights of
             where = weights if "/" in weights else f"open_clip://{weights}"
             yield f"runs.{name}.pretrained", where
+
+
+def check_inside(content: Mapping[str, Any], path: Path, root: Path) -> None:
+    """Raise ``ValueError`` for a relative path that leads out of the repository at ``root``.
+
+    `dvc exp run --temp` and `--queue` work in copies of the repository, where it would lead
+    somewhere else: such a path is absolute.
+    """
+    for key, named_path in named(content):
+        if named_path == NONE or is_url(named_path) or Path(named_path).is_absolute():
+            continue
+        whole = Path(os.path.normpath(Path.cwd().resolve() / named_path))
+        if not whole.is_relative_to(root):
+            raise ValueError(
+                f"{path}: {key}: {named_path} leads out of the repository, which copies of it for "
+                f"experiments do not have there; write {whole}"
+            )
 
 
 def state(path: str) -> str:

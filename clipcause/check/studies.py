@@ -12,12 +12,14 @@ load and list all of them.
 """
 
 import argparse
+import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import yaml
 
 from clipcause.config import FILE, read, unknown
 
@@ -42,9 +44,18 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 DATA = re.compile(r"\bDATA(?=/)")  # stands for the folder of a user's data in a template
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One key that a study and its parent have unlike values of; None where one lacks it."""
+class Absent:
+    """What stands for the value of a key that one of two studies lacks."""
+
+    def __repr__(self) -> str:
+        return "not there"
+
+
+ABSENT = Absent()
+
+
+class Difference(NamedTuple):
+    """One key that a study and its parent have unlike values of, ``ABSENT`` where one lacks it."""
 
     key: str
     own: Any
@@ -157,12 +168,19 @@ def parent(content: Mapping[str, Any], where: str, root: Path) -> str:
     return str(name)
 
 
-def differences(content: Mapping[str, Any], parent: Mapping[str, Any]) -> Iterator[Difference]:
-    """The keys whose values are unlike, in the study's order; then what only its parent has."""
-    own, other = dict(_leaves(content)), dict(_leaves(parent))
-    for key in [*own, *(key for key in other if key not in own)]:
-        mine, theirs = own.get(key, _ABSENT), other.get(key, _ABSENT)
-        if key != PARENT and mine != theirs:
+def differences(
+    content: Mapping[str, Any], parent: Mapping[str, Any], above: str = ""
+) -> Iterator[Difference]:
+    """The keys whose values are unlike, in the study's order; then what only its parent has.
+
+    What one of them lacks is one difference, however much is in it.
+    """
+    for name in [*content, *(name for name in parent if name not in content)]:
+        mine, theirs = content.get(name, ABSENT), parent.get(name, ABSENT)
+        key = f"{above}{name}"
+        if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+            yield from differences(mine, theirs, f"{key}.")
+        elif key != PARENT and mine != theirs:
             yield Difference(key, mine, theirs)
 
 
@@ -175,31 +193,16 @@ def told(path: Path = FILE) -> list[str]:
     return [str(one) for one in found]
 
 
-class _Absent:
-    def __repr__(self) -> str:
-        return "not there"
-
-
-_ABSENT = _Absent()
-
-
-def _leaves(content: Any, above: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys with dots, and values. Mappings that DVC tracks whole, items, are shown key by key too:
-    a reader wants to know which of an item's slots is another."""
-    if isinstance(content, Mapping) and (content or not above):
-        for key, value in content.items():
-            yield from _leaves(value, f"{above}.{key}" if above else str(key))
-    else:
-        yield above, content
-
-
 def _said(value: Any) -> str:
-    return repr(value) if isinstance(value, _Absent | str) and value != "" else str(value)
+    """A value as YAML has it, on one line."""
+    if isinstance(value, Absent):
+        return repr(value)
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
-def main(words: Sequence[str]) -> None:
-    """``study NAME [--from STUDY] [--data FOLDER]`` makes one; ``study --renew`` brings all up to
-    the repository's ``dvc.yaml``; ``study`` lists them."""
+def main(*words: str) -> str:
+    """Make a study, list them, or bring what they share up to the repository's."""
     parser = argparse.ArgumentParser(prog="python -m clipcause study", description=__doc__)
     parser.add_argument("name", nargs="?", help="of the new study: a folder below studies/")
     parser.add_argument("--from", dest="source", default=DEFAULT, help="whose parameters it takes")
@@ -209,16 +212,14 @@ def main(words: Sequence[str]) -> None:
     said = parser.parse_args(words)
     root = repository()
     if said.renew:
-        for name in names(root)[1:]:
-            for path in renew(folder(name, root)):
-                print(f"{FOLDER / name / path}: written")
-        return
+        written = [
+            str(FOLDER / name / path)
+            for name in names(root)[1:]
+            for path in renew(folder(name, root))
+        ]
+        return f"{', '.join(written) or 'nothing'} to change; all are up to date"
     if said.name is None:
-        print(*names(root), sep="\n")
-        return
+        return " ".join(names(root))
     data = Path(said.stand, said.data) if said.data else None
-    try:
-        target = create(said.name, said.source, data, root)
-    except OSError as error:
-        raise ValueError(str(error)) from None
-    print(f"{target.relative_to(root)}: made from {said.source}; `make repro STUDY={said.name}`")
+    target = create(said.name, said.source, data, root)
+    return f"{target.relative_to(root)} is made from {said.source}; `make repro STUDY={said.name}`"

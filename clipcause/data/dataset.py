@@ -1,6 +1,7 @@
 """Data sets: WebDataset tar shards, a manifest with one row per usable sample, a drop ledger.
 
-``data/<name>/`` holds ``00000.tar`` …, ``manifest.parquet`` and ``drops.parquet``. This module
+``data/<name>/`` holds ``00000.tar`` …, ``manifest.parquet``, ``members.parquet`` (where in the tars
+the images lie) and ``drops.parquet``. This module
 writes them; ``clipcause.data.manifest`` reads the manifest and the images, and stages that only
 read can import that one alone.
 """
@@ -16,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipcause.data import shards
+from clipcause.data import member_index, shards
 from clipcause.data.manifest import MANIFEST, SCHEMA, SHARDS_KEY, Manifest, encode_shards, read, uid
 from clipcause.data.shards import Shard
 from clipcause.runtime import atomic
@@ -101,10 +102,14 @@ def write(
     drops: list[Drop] = []
     written: list[Shard] = []
     with atomic.folder(folder) as out:
-        with pq.ParquetWriter(out / MANIFEST, SCHEMA, compression="zstd") as manifest:
+        with (
+            pq.ParquetWriter(out / MANIFEST, SCHEMA, compression="zstd") as manifest,
+            member_index.Writer(out) as index,
+        ):
             for part in _chunks(_usable(folder, samples, drops), shard_size):
-                shard, table = _write_shard(out, len(written), part, _count(written))
+                shard, table, places = _write_shard(out, len(written), part, _count(written))
                 written.append(shard)
+                index.add(places)
                 manifest.write_table(table, row_group_size=shard_size)
             manifest.add_key_value_metadata({SHARDS_KEY.decode(): encode_shards(written)})
         counts = Counts(
@@ -176,21 +181,24 @@ def _check_sample(folder: Path, sample: Sample) -> None:
 
 def _write_shard(
     out: Path, number: int, samples: Iterable[Sample], start: int
-) -> tuple[Shard, pa.Table]:
+) -> tuple[Shard, pa.Table, pa.Table]:
     path = out / f"{number:05d}.tar"
     rows: list[tuple[Any, ...]] = []
+    places = []
     with shards.ShardWriter(path) as shard:
         for row, one in enumerate(samples, start):
             facts = {"source": one.source, "width": one.width, "height": one.height} | dict(
                 one.extra
             )
-            shard.add(one.key, one.extension, one.image, one.caption, one.label, facts)
+            texts = one.caption, one.label, facts
+            places.append(shard.add(one.key, one.extension, one.image, *texts))
             identity = uid(one.image), source_id(one.source, one.caption)
             size = one.width, one.height
             rows.append((row, path.name, one.key, *identity, one.caption, one.label, *size))
     columns = [pa.array(column) for column in zip(*rows, strict=True)]
     entry = Shard(path.name, shards.digest(path), path.stat().st_size, len(rows))
-    return entry, pa.table(columns, names=SCHEMA.names).cast(SCHEMA)
+    table = pa.table(columns, names=SCHEMA.names).cast(SCHEMA)
+    return entry, table, member_index.table(places)
 
 
 def check_drops(folder: Path, ledger: Path, counts: Counts, most: float) -> None:

@@ -103,9 +103,9 @@ def write(task: Exporting, todo: list[Part], where: Engine) -> list[Stats]:
 
 
 def export(
-    target: Path, pool: Manifest, folder: Path, shard_size: int, where: Engine
+    target: Path, pool: Manifest, name: str, folder: Path, shard_size: int, where: Engine
 ) -> dict[str, Any]:
-    """Write the pool's split in ``folder`` to ``target``; the card.
+    """Write the pool's split ``name``, which lies in ``folder``, to ``target``; the card.
 
     Raises ``ValueError`` for a split of another pool, or without rows.
     """
@@ -118,7 +118,7 @@ def export(
     shards = write(Exporting(pool.folder, folder, part), parts(chosen, shard_size), where)
     card = {
         "pool": pool.sha256,
-        "split": folder.name,
+        "split": name,
         "split_card": dict(chosen.card),
         "split_sha256": rows,
         "shard_size": shard_size,

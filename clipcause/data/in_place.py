@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipcause.data import dataset
+from clipcause.data import dataset, member_index
 from clipcause.data.dataset import Counts, Drop
 from clipcause.data.manifest import MANIFEST, PLACE_KEY, SCHEMA, SHARDS_KEY, encode_shards
 from clipcause.data.shards import Shard
@@ -31,7 +31,8 @@ class Part:
 
     The hash of the rows is taken from the entry where it has one: workers have the time for it.
     ``drops`` are samples that were left out; ``remarks`` go to the ledger too but cost no sample.
-    ``lost`` counts the samples that are known to be missing without a line each.
+    ``lost`` counts the samples that are known to be missing without a line each. ``places`` says
+    where the rows lie in the shard (``member_index.PART``), where they have images.
     """
 
     shard: Shard
@@ -39,6 +40,7 @@ class Part:
     drops: list[Drop] = field(default_factory=list)
     remarks: list[Drop] = field(default_factory=list)
     lost: int = 0
+    places: pa.Table | None = None
 
 
 def write(
@@ -68,12 +70,17 @@ def write(
             ledger = stack.enter_context(
                 pq.ParquetWriter(out / dataset.DROPS, dataset.DROPS_SCHEMA, compression="zstd")
             )
+            index: member_index.Writer | None = None
             for part in parts:
                 name, rows = part.shard.name, part.rows.cast(PART)
                 if name in listed:
                     raise ValueError(f"{folder}: two shards are called {name}")
                 if rows.num_rows != part.shard.samples:
                     raise ValueError(f"{folder}: {name} has {rows.num_rows} rows")
+                if rows.num_rows and part.places is not None:
+                    if index is None:
+                        index = stack.enter_context(member_index.Writer(out))
+                    index.add(part.places)
                 if rows.num_rows:
                     digest = part.shard.rows or rows_digest(rows)
                     listed[name] = part.shard._replace(rows=digest)

@@ -16,19 +16,22 @@ The file has one row group per shard, so a pool of any size is read shard by sha
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipcause.data import place, tar
-from clipcause.data.shards import Shard, check_facts, digest, images
+from clipcause.data import place
+from clipcause.data.member_index import Index
+from clipcause.data.shards import Shard, check_facts, digest
+from clipcause.data.stream import Reader
 from clipcause.runtime import atomic
 
 MANIFEST = "manifest.parquet"
@@ -132,13 +135,45 @@ class Manifest:
     def images(self, shards: Iterable[int] | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield row and image bytes of the given shards (positions in the list; all of them).
 
-        A shard's size is compared with the manifest before its first image, the hash of each image
-        before it is yielded, and the shard's SHA-256 when it has been read, once per ``Manifest``.
-        In a tar that is read in place, what is no row of the manifest (because it was dropped) is
-        passed over. Raises ``ValueError`` or ``FileNotFoundError`` with the shard and the key.
+        The member index says where each image lies: no tar header is parsed. A shard's size is
+        compared with the manifest before its first image, the hash of each image before it is
+        yielded, and the shard's SHA-256 when it has been read, once per ``Manifest``. Raises
+        ``ValueError`` or ``FileNotFoundError`` with the shard and the key.
         """
         for position in range(len(self.shards)) if shards is None else shards:
-            yield from self._shard_images(position, self._stamps.get(self.shards[position].name))
+            known = self._stamps.get(self.shards[position].name)
+            members = self.members(position).select(["offset", "size"])
+            columns = self.shard_table(position, ["key", "uid"])
+            sought = _sought(members, columns, range(*self.starts[position : position + 2]))
+            with self.reading(position, known) as reader:
+                for one in sought:
+                    yield one.row, content(reader, self.place(position), one)
+
+    def members(self, position: int) -> pa.Table:
+        """Where image and JSON of every row of a shard lie in it (``member_index.SCHEMA``)."""
+        self._need_images(position)
+        return self._index.shard(position)
+
+    @contextmanager
+    def reading(self, position: int, known: str | None = None) -> Generator[Reader]:
+        """A shard to read forwards, whose size and, where no stamp of an earlier reading is
+        ``known``, whose SHA-256 are compared with the manifest's."""
+        shard, path = self.shards[position], self.place(position)
+        before = place.facts(path)
+        check_facts(path, shard, before)
+        if known is not None and known != before.stamp:
+            raise ValueError(f"{path}: changed while the stage ran; run it again")
+        with place.opened(path) as stream:
+            reader = Reader(stream, hashed=known is None)
+            yield reader
+            if known is None:
+                found, _ = reader.finish()
+                if found != shard.sha256:
+                    raise ValueError(
+                        f"{path}: SHA-256 {found[:12]}…, the manifest says {shard.sha256[:12]}… "
+                        f"({shard.samples} samples); prepare the data set again"
+                    )
+                self._stamps[shard.name] = before.stamp
 
     def image(self, rows: Iterable[int]) -> list[bytes]:
         """The image bytes of a few rows, in the order in which they are given."""
@@ -158,37 +193,25 @@ class Manifest:
         return {}
 
     @cached_property
+    def _index(self) -> Index:
+        return Index(self.folder, self.starts)
+
+    @cached_property
     def _parquet(self) -> pq.ParquetFile:
         path = self.folder / MANIFEST
         return pq.ParquetFile(path, page_checksum_verification=True)
 
-    def _shard_images(self, position: int, known: str | None) -> Iterator[tuple[int, bytes]]:
-        self._need_images(position)
-        shard, path = self.shards[position], self.place(position)
-        before = place.facts(path)
-        check_facts(path, shard, before)
-        if known is not None and known != before.stamp:
-            raise ValueError(f"{path}: changed while the stage ran; run it again")
-        with place.opened(path) as stream:
-            reader = tar.Reader(stream, hashed=known is None)
-            rows = range(*self.starts[position : position + 2])
-            yield from self._matched(position, reader, rows)
-            if known is None:
-                found, _ = reader.finish()
-                if found != shard.sha256:
-                    raise ValueError(
-                        f"{path}: SHA-256 {found[:12]}…, the manifest says {shard.sha256[:12]}… "
-                        f"({shard.samples} samples); prepare the data set again"
-                    )
-                self._stamps[shard.name] = before.stamp
-
     def _few(self, position: int, rows: list[int]) -> Iterator[tuple[int, bytes]]:
-        """Some rows of a shard, without reading more of it than lies before them."""
-        self._need_images(position)
-        path = self.place(position)
+        """Some rows of a shard, which ascend, without reading more of it than their images."""
+        path, start = self.place(position), self.starts[position]
+        index = [row - start for row in rows]
+        members = self.members(position).take(index).select(["offset", "size"])
+        columns = self.shard_table(position, ["key", "uid"]).take(index)
         check_facts(path, self.shards[position], place.facts(path))
         with place.opened(path) as stream:
-            yield from self._matched(position, tar.Reader(stream, hashed=False), rows)
+            reader = Reader(stream, hashed=False)
+            for one in _sought(members, columns, rows):
+                yield one.row, content(reader, path, one)
 
     def _need_images(self, position: int) -> None:
         path = self.place(position)
@@ -198,57 +221,42 @@ class Manifest:
                 f"{self.shards[position].name} is a table"
             )
 
-    def _matched(
-        self, position: int, reader: tar.Reader, rows: Iterable[int]
-    ) -> Iterator[tuple[int, bytes]]:
-        """The images of ``rows``, which ascend, found by key and checked by their hash.
-
-        Where all rows of the shard are asked for, its tar is read to the end.
-        """
-        start, stop = self.starts[position : position + 2]
-        columns = self.shard_table(position, ["key", "uid"])
-        key_N, uid_N = (columns[name].to_pylist() for name in ("key", "uid"))
-        todo = {key_N[row - start]: row for row in rows}
-        path, whole = self.place(position), len(todo) == stop - start
-        at = start  # the row whose image comes next
-        seen = 0
-        try:
-            for seen, (key, content) in enumerate(images(reader, todo.__contains__), 1):
-                expected = key_N[at - start] if at < stop else "(nothing)"
-                if key != expected:
-                    if self.source is not None:
-                        continue  # it was dropped
-                    raise ValueError(
-                        f"{path}: image {seen} has key {key!r}, the manifest says {expected!r} "
-                        f"({stop - start} rows); the manifest is of other shards"
-                    )
-                at += 1
-                if (row := todo.get(key)) is None or content is None:
-                    continue
-                if uid_N[row - start] not in (None, uid(content)):
-                    raise ValueError(
-                        f"{path}: {key}: the image is not the one that the manifest is of "
-                        f"({len(content)} bytes, image {seen}); prepare the data set again"
-                    )
-                yield row, content
-                del todo[key]
-                if not todo and not whole:
-                    return
-        except tar.TarError as error:
-            # an audited tar may be damaged behind its last row; ours may not
-            if self.source is None or at < stop:
-                raise ValueError(
-                    f"{path}: damaged after {seen} images: {error}; prepare the data set again"
-                ) from None
-        if at != stop:
-            raise ValueError(
-                f"{path}: {seen} images, the manifest has {stop - start} rows"
-                f"; the first without an image has key {key_N[at - start]!r}"
-            )
-
     def _column(self, name: str) -> list[Any]:
         path = self.folder / MANIFEST
         return pq.read_table(path, columns=[name], partitioning=None)[name].to_pylist()
+
+
+class Sought(NamedTuple):
+    """An image to read."""
+
+    row: int
+    key: str
+    uid: str | None
+    offset: int
+    size: int
+
+
+def _sought(members: pa.Table, columns: pa.Table, rows: Iterable[int]) -> list[Sought]:
+    found = (columns[name].to_pylist() for name in ("key", "uid"))
+    where = (members[name].to_pylist() for name in ("offset", "size"))
+    return [Sought(*one) for one in zip(rows, *found, *where, strict=True)]
+
+
+def content(reader: Reader, path: str, one: Sought) -> bytes:
+    """The bytes of an image, which are those that the manifest is of."""
+    reader.skip(one.offset - reader.position)
+    found = reader.read(one.size)
+    if len(found) < one.size:
+        raise ValueError(
+            f"{path}: {one.key}: cut off, {len(found)} of {one.size} bytes; prepare the data set "
+            "again"
+        )
+    if one.uid not in (None, uid(found)):
+        raise ValueError(
+            f"{path}: {one.key}: the image is not the one that the manifest is of ({one.size} "
+            "bytes); prepare the data set again"
+        )
+    return found
 
 
 def read(folder: Path, *, shards: bool = True) -> Manifest:

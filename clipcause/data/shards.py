@@ -1,15 +1,14 @@
 """WebDataset tar shards: members of one sample share a key; bytes depend on content alone."""
 
 import hashlib
-import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from clipcause.data import tar
+from clipcause.data.member_index import Place
 from clipcause.data.place import Facts
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
@@ -35,11 +34,27 @@ class Shard(NamedTuple):
 
 
 class ShardWriter:
-    """Writes one tar whose headers carry no time, user or machine."""
+    """Writes one tar whose headers carry no time, user or machine, by webdataset's writer.
+
+    Members are handed to it one by one: of several it would write them in the order of their names,
+    and readers that look ahead want the image first.
+    """
 
     def __init__(self, path: Path) -> None:
+        # here: it imports torch, which a stage that only reads should not wait for
+        from webdataset.writer import TarWriter
+
         self.path = path
-        self._tar = tarfile.open(path, "w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
+        self._file = path.open("wb")
+        self._writer = TarWriter(
+            self._file, user="", group="", mode=0o644, mtime=0, encoder=False, compress=False
+        )
+        # its own argument for this does nothing (webdataset 1.0.2, findings/webdataset_format.sh)
+        self._tar.format = tarfile.GNU_FORMAT
+
+    @property
+    def _tar(self) -> tarfile.TarFile:
+        return self._writer.tarstream
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -50,47 +65,33 @@ class ShardWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._tar.close()
+        try:
+            self._writer.close()
+        finally:
+            self._file.close()
 
     def add(
         self, key: str, extension: str, image: bytes, caption: str, label: str | None, facts: Any
-    ) -> None:
+    ) -> Place:
         """Append the members of one sample: image, txt, json and, where it is labelled, cls."""
-        self._member(f"{key}.{extension}", image)
-        self._member(f"{key}.txt", caption.encode())
-        text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        self._member(f"{key}.json", text.encode())
+        text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+        offset = self._member(key, extension, image)
+        self._member(key, "txt", caption.encode())
+        json_offset = self._member(key, "json", text)
         if label is not None:
-            self._member(f"{key}.cls", label.encode())
+            self._member(key, "cls", label.encode())
+        return Place(offset, len(image), extension, json_offset, len(text))
 
-    def _member(self, name: str, content: bytes) -> None:
-        header = tarfile.TarInfo(name)
-        header.size = len(content)
-        self._tar.addfile(header, io.BytesIO(content))
+    def _member(self, key: str, extension: str, content: bytes) -> int:
+        """Append one member; where its content begins."""
+        self._writer.write({"__key__": key, extension: content})
+        return self._tar.offset - len(content) - -len(content) % tar.BLOCK
 
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def images(
-    reader: tar.Reader, wanted: Callable[[str], bool] | None = None
-) -> Iterator[tuple[str, bytes | None]]:
-    """Yield key and bytes of every image of a tar in order; no bytes of keys that are not wanted.
-
-    Raises ``clipcause.data.tar.TarError`` at a damage, after the images before it.
-    """
-
-    def is_read(name: str, _: int) -> bool:
-        key, extension = split_name(name)
-        return extension.lower() in IMAGES and (wanted is None or wanted(key))
-
-    for member in tar.members(reader, is_read):
-        key, extension = split_name(member.name)
-        if member.kind == "file" and extension.lower() in IMAGES:
-            yield key, member.content
 
 
 def check_facts(path: str, shard: Shard, found: Facts) -> None:

@@ -6,13 +6,13 @@ declared size. Here a damage is an error that says where it is, no size that a h
 allocated before it has passed a limit, and what is no ordinary file comes out as such.
 """
 
-import hashlib
 import tarfile
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple
+
+from clipcause.data.stream import Reader
 
 BLOCK = tarfile.BLOCKSIZE
-PIECE = 1 << 20
 LARGEST = 1 << 50  # bytes of a member; what declares more is no header
 LONGEST_NAME = 1 << 16  # bytes of an extended header; names and times need a few hundred
 FILES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
@@ -42,68 +42,15 @@ class TruncatedTarError(TarError):
 
 class Member(NamedTuple):
     """One member. ``content`` is None where it was not wanted; bytes of a name that are not UTF-8
-    are surrogates. ``what`` says what an ``other`` is (a symbolic link, a device)."""
+    are surrogates. ``what`` says what an ``other`` is (a symbolic link, a device), ``offset`` where
+    the content of a file begins."""
 
     name: str
     kind: Literal["file", "folder", "other"]
     size: int
     content: bytes | None = None
     what: str = ""
-
-
-@runtime_checkable
-class Stream(Protocol):
-    """A binary file; those of fsspec are none by their type."""
-
-    def read(self, size: int = -1, /) -> bytes: ...
-
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-
-    def seekable(self) -> bool: ...
-
-
-class Reader:
-    """A stream that is read once from its start, with its SHA-256 where ``hashed``."""
-
-    def __init__(self, stream: Stream, *, hashed: bool) -> None:
-        self._stream = stream
-        self._hash = hashlib.sha256() if hashed else None
-        self.position = 0
-
-    def read(self, size: int) -> bytes:
-        """``size`` bytes, fewer at the end; the caller has checked that so many may be held."""
-        content = self._stream.read(size)
-        while 0 < len(content) < size and (more := self._stream.read(size - len(content))):
-            content += more
-        self._count(content)
-        return content
-
-    def skip(self, size: int) -> int:
-        """Pass over ``size`` bytes; how many there were (unknown where they are not hashed)."""
-        if self._hash is None and self._stream.seekable():
-            self._stream.seek(size, 1)
-            self.position += size
-            return size
-        left = size
-        while left > 0 and (piece := self._stream.read(min(left, PIECE))):
-            self._count(piece)
-            left -= len(piece)
-        return size - left
-
-    def finish(self) -> tuple[str, bool]:
-        """Read on to the end: the SHA-256 of all bytes, and whether any of the rest was not 0."""
-        if self._hash is None:
-            raise ValueError("a reader without a hash has no digest")
-        more = False
-        while piece := self._stream.read(PIECE):
-            self._count(piece)
-            more = more or piece.count(0) != len(piece)
-        return self._hash.hexdigest(), more
-
-    def _count(self, content: bytes) -> None:
-        self.position += len(content)
-        if self._hash is not None:
-            self._hash.update(content)
+    offset: int = 0
 
 
 def members(reader: Reader, wanted: Callable[[str, int], bool]) -> Iterator[Member]:
@@ -168,14 +115,15 @@ def _member(
         _skip(reader, size, name)
         what = "a sparse file" if sparse else f"a member of type {header.type!r}"
         return Member(name, "other", size, what=what)
+    offset = reader.position
     if not wanted(name, size):
         _skip(reader, size, name)
-        return Member(name, "file", size)
+        return Member(name, "file", size, offset=offset)
     content = reader.read(size)
     if len(content) < size:
         raise TruncatedTarError(f"cut off inside {name!r}, {len(content)} of {size} bytes")
     reader.skip(-size % BLOCK)
-    return Member(name, "file", size, content)
+    return Member(name, "file", size, content, offset=offset)
 
 
 def _header(block: bytes, at: int) -> tarfile.TarInfo:

@@ -1,4 +1,4 @@
-"""``python -m stages.report compare A B [--test NAME …]``: how two models or conditions differ.
+"""``python -m clipcause compare A B [--test NAME …]``: how two models or conditions differ.
 
 A and B are names of runs, of conditions as the report calls them, or of splits, each optionally
 ``REV:name`` as it was at a git revision; its predictions then come from git and the DVC cache,
@@ -8,7 +8,6 @@ values corrected over these test sets, and sentences say which differences are b
 
 import argparse
 import io
-import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
@@ -34,10 +33,8 @@ from clipcause.report.decimals import points
 from clipcause.report.tables import comparisons
 from clipcause.runtime import revisions
 from clipcause.runtime.columns import aligned
-from clipcause.runtime.entry import EXPECTED, advice
 from clipcause.stats.comparison import compare
 
-COMMAND = "compare"
 WIDTH = 96  # letters a line of the sentences
 
 
@@ -113,24 +110,16 @@ class Side:
     runs: tuple[str, ...]
 
 
-def start(words: Sequence[str]) -> None:
-    """Do what the words after `python -m stages.report` say; an error that a person can mend is
-    one line."""
-    label = " ".join(["report", *words])
-    try:
-        if words[0] != COMMAND:
-            raise unknown("command", words[0], [COMMAND], "clipcause.report")
-        print(f"\n{label}: {main(words[1:])}")
-    except EXPECTED as error:
-        print(f"{label}: error: {error}{advice(error)}", file=sys.stderr)
-        raise SystemExit(1) from None
+def command(*words: str) -> str:
+    """What `python -m clipcause compare` does."""
+    done = main(words)
+    print()
+    return done
 
 
 def main(arguments: Sequence[str]) -> str:
     """Print table and sentences for the words after the command; one line says what was done."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m clipcause.report {COMMAND}", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m clipcause compare", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("a", metavar="A", help="a run, condition or split; REV:name at a revision")
     parser.add_argument("b", metavar="B", help="what it is compared with")

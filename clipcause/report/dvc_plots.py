@@ -8,7 +8,6 @@ makes DVC's pages do without a network (`clipcause.report.offline`).
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -89,13 +88,12 @@ def _text(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
-def main(words: Sequence[str]) -> None:
+def main(*words: str) -> str:
     """Make DVC's pages do without a network; with ``--write``, write what `dvc plots` reads."""
     parser = argparse.ArgumentParser(prog="python -m clipcause plots", description=main.__doc__)
     parser.add_argument("--write", action="store_true", help="definitions and templates, anew")
     if not parser.parse_args(words).write:
-        print(offline.write())
-        return
+        return offline.write()
     for path in (changed := write()):
         print(path)
-    print(f"{len(changed)} files to change; all are as the figures write them")
+    return f"{len(changed)} files to change; all are as the figures write them"

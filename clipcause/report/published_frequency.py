@@ -187,7 +187,7 @@ def panels(name: str, rows: Rows) -> list[Panel]:
     return [Panel("", drawn(chart, rows))]
 
 
-def main(words: Sequence[str]) -> None:
+def main(*words: str) -> str:
     """Draw what the command line names; correlations are printed as they are found."""
     asked = _parser().parse_args(words)
     counts, accuracy = _named(asked.counts), _named(asked.accuracy)
@@ -217,7 +217,7 @@ def main(words: Sequence[str]) -> None:
             f"Spearman of {row['corpus']} and accuracy of {row['accuracy']}: "
             f"{row['spearman']:.3f} ({row['classes']:,} classes)"
         )
-    print(f"{out}: {len(corpus)} corpora, {len(values)} accuracies")
+    return f"{out}: {len(corpus)} corpora, {len(values)} accuracies"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ import functools
 import hashlib
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +185,7 @@ def _spell(node: Any, put: Callable[[str], None]) -> None:
         put(repr(node))
 
 
-def main(words: Sequence[str]) -> None:
+def main() -> str:
     """Write the folders of links; say which stages' were out of date."""
-    if words:
-        raise ValueError(f"{COMMAND} takes no words, got {' '.join(words)}")
     changed = write()
-    print(f"{FOLDER}: {', '.join(changed) or 'nothing'} to change; all are up to date")
+    return f"{', '.join(changed) or 'nothing'} to change; all are up to date"

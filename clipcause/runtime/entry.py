@@ -11,12 +11,14 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from clipcause.runtime import notices, unchanged
 
 EXPECTED = (ValueError, OSError)
+HELP = (["-h"], ["--help"])
 STARTED = "if __name__ == '__main__':\n    run(main)"  # the end of a stage's file
 
 
@@ -40,7 +42,7 @@ def check_words(folder: Path) -> None:
     ]
     if mains and ast.unparse(tree.body[-1]) == STARTED:
         expected, words = [argument.arg for argument in mains[0].args.args], sys.argv[1:]
-        if words in (["-h"], ["--help"]):
+        if words in HELP:
             print(f"{usage(name, expected)}\n\n{ast.get_docstring(tree)}")
             raise SystemExit(0)
         _count(name, expected, words)
@@ -59,29 +61,58 @@ def run(main: Callable[..., str]) -> None:
     """
     # `python -m stages.x` names the module in its spec; argv[0] is only its file
     spec = sys.modules["__main__"].__spec__
-    name = (spec.name if spec else Path(sys.argv[0]).stem).removesuffix(".__main__")
-    words = sys.argv[1:]
-    expected = list(inspect.signature(main).parameters)
-    _count(name, expected, words)
+    name, words = spec.name if spec else Path(sys.argv[0]).stem, sys.argv[1:]
+    _count(name, list(inspect.signature(main).parameters), words)
     label = " ".join([name.removeprefix("stages."), *words])
-    notices.configure()
     start = time.monotonic()
-    try:
+    with one_line(label):
         unchanged.begin(name)
         done = main(*words)
         unchanged.end()
+    print(f"{label}: {done} ({time.monotonic() - start:.1f} s)")
+
+
+def call(function: Callable[..., str], name: str, words: Sequence[str]) -> str:
+    """Call the function of a command with the words after its ``name``; the line it returns.
+
+    Ends with the usage where they are too many or too few, or ask for help. A function of any
+    number of words looks at them itself.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    if any(one.kind is one.VAR_POSITIONAL for one in parameters):
+        return function(*words)
+    expected = [one.name if one.default is one.empty else f"[{one.name}]" for one in parameters]
+    if list(words) in HELP:
+        print(f"{usage(name, expected)}\n\n{inspect.getdoc(function)}")
+        raise SystemExit(0)
+    least = sum(one.default is one.empty for one in parameters)
+    if not least <= len(words) <= len(expected):
+        _stop(name, expected)
+    return function(*words)
+
+
+@contextmanager
+def one_line(label: str) -> Generator[None]:
+    """Notices are lines on stderr, and so is a failure that a person can mend, with exit status 1;
+    ``label`` begins it."""
+    notices.configure()
+    try:
+        yield
     except EXPECTED as error:
         if os.environ.get("CLIPCAUSE_TRACEBACK"):
             raise
         print(f"{label}: error: {error}{advice(error)}", file=sys.stderr)
         raise SystemExit(1) from None
-    print(f"{label}: {done} ({time.monotonic() - start:.1f} s)")
 
 
 def _count(name: str, expected: Sequence[str], words: Sequence[str]) -> None:
     if len(words) != len(expected):
-        print(usage(name, expected), file=sys.stderr)
-        raise SystemExit(2)
+        _stop(name, expected)
+
+
+def _stop(name: str, expected: Sequence[str]) -> None:
+    print(usage(name, expected), file=sys.stderr)
+    raise SystemExit(2)
 
 
 def advice(error: BaseException) -> str:

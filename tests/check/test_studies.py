@@ -145,8 +145,8 @@ def test_what_differs_from_the_parent(repository, monkeypatch):
     monkeypatch.chdir(made)
     assert studies.told() == [
         "splits.full.size: 3 (parent: 2)",
-        "splits.half.size: 1 (parent: not there)",
-        "place: not there (parent: 'DATA/pool')",
+        "splits.half: {size: 1} (parent: not there)",
+        "place: not there (parent: DATA/pool)",
     ]
     content["parent"] = "min"
     Path("params.yaml").write_text(yaml.safe_dump(content))

@@ -212,4 +212,4 @@ def test_the_command_says_an_error_in_one_line(here):
         [*command, "--out", "out"], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 1
-    assert done.stderr == "clipcause published: error: no.txt: not found\n"
+    assert done.stderr == "published: error: no.txt: not found\n"

@@ -6,8 +6,8 @@ of the rows that find no partner so, if they have one `uid` (the hash of the ima
 that several rows have matches its k-th row in A, in row order, with its k-th row in B; what one
 side has more of stays without a partner. Every row has at most one.
 
-    python -m clipcause.data.overlap data/pool other/data/pool
-    python -m clipcause.data.overlap project splits/core data/pool other/data/pool splits/core-b
+    python -m clipcause overlap data/pool other/data/pool
+    python -m clipcause project splits/core data/pool other/data/pool splits/core-b
 
 The join goes by partitions: 28 bytes a row (id, row, half of the other id) go to as many unnamed
 temporary files beside the shard cache as keep a partition below four million rows, by the first

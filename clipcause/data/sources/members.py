@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from clipcause.config.datasets import NONE, Limits
 from clipcause.data import dataset
 from clipcause.data.dataset import Drop
+from clipcause.data.member_index import Place
 from clipcause.data.shards import IMAGES, split_name
 from clipcause.data.sources import audit
 from clipcause.data.sources.audit import Fault
@@ -51,12 +52,14 @@ class Row(NamedTuple):
 class Reading:
     """The samples of one tar, while its members are read.
 
-    ``rows``, ``drops`` and ``remarks`` are in its order; ``images`` counts the samples with an
-    image, usable or not. ``label`` is the JSON key of a class, for samples without a ``cls``.
+    ``rows`` with their ``places``, ``drops`` and ``remarks`` are in its order; ``images`` counts
+    the samples with an image, usable or not. ``label`` is the JSON key of a class, for samples
+    without a ``cls``.
     """
 
     def __init__(self, shard: str, limits: Limits, label: str) -> None:
         self.rows: list[Row] = []
+        self.places: list[Place] = []
         self.drops: list[Drop] = []
         self.remarks: list[Drop] = []
         self.images = 0
@@ -123,6 +126,7 @@ class Reading:
             self._drop(made)
         else:
             self.rows.append(made)
+            self.places.append(_place(run))
 
     def _sample(self, run: dict[str, Member]) -> Row | Fault:
         if unsafe := _unsafe(self._key):
@@ -205,6 +209,16 @@ def _image(run: dict[str, Member]) -> tuple[str, Member] | None:
     """The first image of a sample and its extension."""
     images = ((name, member) for name, member in run.items() if name.lower() in IMAGES)
     return next(images, None)
+
+
+def _place(run: dict[str, Member]) -> Place:
+    """Where a usable sample lies."""
+    image = _image(run)
+    assert image is not None
+    name, member = image
+    facts = run.get("json")
+    stated = (facts.offset, facts.size) if facts and facts.content is not None else (None, None)
+    return Place(member.offset, member.size, name.lower(), *stated)
 
 
 def _kinds(run: dict[str, Member]) -> frozenset[str]:

@@ -19,12 +19,13 @@ from fsspec.utils import glob_translate
 from clipcause.config import nearest, versions
 from clipcause.config.datasets import Limits
 from clipcause.config.engine import Engine
-from clipcause.data import place, tar
+from clipcause.data import member_index, place, tar
 from clipcause.data.dataset import Drop
 from clipcause.data.in_place import PART, Part, rows_digest
 from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
 from clipcause.data.sources.members import Reading, Row
+from clipcause.data.stream import Reader
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import shardwise
 
@@ -146,26 +147,32 @@ def read_tar(task: Audit, item: Tar) -> Part:
     if stated is not None and stated != reading.images:
         detail = f"{reading.images:,} samples, the statistics say {stated:,}"
         reading.remarks.append(Drop(item.name, "", COUNTS, detail))
-    return Part(shard, rows, reading.drops, reading.remarks, lost)
+    places = member_index.table(reading.places)
+    return Part(shard, rows, reading.drops, reading.remarks, lost, places)
 
 
 def encode(part: Part) -> pa.Table:
-    """A part as one table: its rows, the rest in the metadata of its schema."""
+    """A part as one table: its rows and their places, the rest in the metadata of its schema."""
     facts = {
         "shard": part.shard.entry(),
         "drops": [list(vars(drop).values()) for drop in part.drops],
         "remarks": [list(vars(drop).values()) for drop in part.remarks],
         "lost": part.lost,
     }
-    return part.rows.replace_schema_metadata({FACTS: json.dumps(facts)})
+    whole = part.rows
+    if part.places is not None:
+        for name in member_index.PART.names:
+            whole = whole.append_column(name, part.places[name])
+    return whole.replace_schema_metadata({FACTS: json.dumps(facts)})
 
 
 def decode(table: pa.Table) -> Part:
     """What ``encode`` made."""
     facts = json.loads(table.schema.metadata[FACTS])
     drops, remarks = ([Drop(*drop) for drop in facts[name]] for name in ("drops", "remarks"))
-    rows = table.replace_schema_metadata(None)
-    return Part(Shard(**facts["shard"]), rows, drops, remarks, facts["lost"])
+    whole = table.replace_schema_metadata(None)
+    rows, places = whole.select(PART.names), whole.select(member_index.PART.names)
+    return Part(Shard(**facts["shard"]), rows, drops, remarks, facts["lost"], places)
 
 
 def _read(path: str, name: str, found: Facts, reading: Reading) -> tuple[str, Drop | None, bool]:
@@ -174,7 +181,7 @@ def _read(path: str, name: str, found: Facts, reading: Reading) -> tuple[str, Dr
     members = 0
     before = place.facts(path)
     with place.opened(path) as stream:
-        reader = tar.Reader(stream, hashed=True)
+        reader = Reader(stream, hashed=True)
         try:
             for member in tar.members(reader, reading.is_read):
                 members += 1

@@ -2,7 +2,7 @@
 
 ``splits/<name>/`` holds ``rows.roaring`` (at most one bit per pool row plus 1 %) and ``card.json``.
 Rows mean something only together with the pool's manifest, whose SHA-256 the card states as
-``pool``. ``python -m clipcause.prune.split diff A B`` compares two splits.
+``pool``. ``python -m clipcause diff A B`` compares two splits.
 """
 
 from array import array

@@ -1,4 +1,4 @@
-"""``python -m clipcause.prune.split diff A B``: what changed between two splits.
+"""``python -m clipcause diff A B``: what changed between two splits.
 
 A and B are names of splits, or ``REV:name`` for a split as it was at a git revision, whose bytes
 are read from git and the DVC cache without touching the workspace.
@@ -12,13 +12,10 @@ from clipcause.data import manifest
 from clipcause.prune import members, split
 from clipcause.runtime import revisions
 from clipcause.runtime.columns import aligned
-from clipcause.runtime.entry import run
 
 
-def main(command: str, a: str, b: str) -> str:
+def main(a: str, b: str) -> str:
     """Print rows in A and B, added, removed, Jaccard, and the classes whose numbers changed."""
-    if command != "diff":
-        raise unknown("command", command, ["diff"], "clipcause.prune.split")
     before, after = load(a), load(b)
     check_comparable(a, before, b, after)
     added = after.bitmap.difference_cardinality(before.bitmap)
@@ -103,7 +100,3 @@ def _card(where: str, content: bytes) -> dict[str, Any]:
         return json.loads(content)
     except ValueError as error:
         raise ValueError(f"{where}/{split.CARD}: not valid JSON: {error}") from None
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,4 +1,4 @@
-"""The presets that no machine here can run: complete, and what the study says."""
+"""The studies that no machine here can run: complete, and what the study says."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from benchmarks.costs import TESTS
-from clipcause.check import graph, presets
+from clipcause.check import command, graph
 from clipcause.check.paths import MISSING
 from clipcause.config import parse
 from clipcause.config.deduplicate import Deduplicate
@@ -16,18 +16,18 @@ from clipcause.config.train import Train
 from clipcause.prune import split
 from clipcause.train import plans
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LARGE = ("laion400m", "datacomp-small")
 
 
 @pytest.fixture(params=LARGE)
-def preset(request, monkeypatch):
+def study(request, monkeypatch):
     monkeypatch.chdir(ROOT)
-    return Path(f"presets/{request.param}.yaml")
+    return Path(f"studies/{request.param}/params.yaml")
 
 
-def test_valid_and_nothing_but_data_is_missing(preset):
-    content, found = presets.check(preset)
+def test_valid_and_nothing_but_data_is_missing(study):
+    content, found = command.whole(study)
     missing = {place.key for place in found if place.state == MISSING}
     assert missing <= {
         *(f"datasets.{name}.place" for name in ("pool", "reference")),
@@ -41,8 +41,8 @@ def test_valid_and_nothing_but_data_is_missing(preset):
     assert encoder["pretrained"] == "laion400m_e32"
 
 
-def test_all_splits_of_the_study_and_a_run_of_each(preset):
-    content = yaml.safe_load(preset.read_text())
+def test_all_splits_of_the_study_and_a_run_of_each(study):
+    content = yaml.safe_load(study.read_text())
     splits = content["splits"]
     assert {entry["base"] for entry in splits.values()} == {"dedup"}
     assert {f"hull-{test}" for test in TESTS} | {"full", "combined", "core"} <= splits.keys()
@@ -58,7 +58,7 @@ def test_all_splits_of_the_study_and_a_run_of_each(preset):
 
 
 def test_the_paper_scale():
-    content = yaml.safe_load((ROOT / "presets/laion400m.yaml").read_text())
+    content = yaml.safe_load((ROOT / "studies/laion400m/params.yaml").read_text())
     settings = parse(content["train"], Train, "train")
     assert settings.clip.batch_size == 33_600
     assert settings.model.config()["quick_gelu"] is True
@@ -71,21 +71,21 @@ def test_the_paper_scale():
     trained = {name: one for name, one in content["runs"].items() if name != "published"}
     assert {entry["epochs"] for entry in trained.values()} == {32}
     # what is not in the paper says so
-    text = (ROOT / "presets/laion400m.yaml").read_text()
+    text = (ROOT / "studies/laion400m/params.yaml").read_text()
     for key in ("learning_rate", "warmup", "weight_decay", "betas", "precision"):
         first = next(line for line in text.splitlines() if line.strip().startswith(f"{key}:"))
         assert "# assumption" in first, first
 
 
 def test_every_run_of_the_fixed_recipe_costs_the_same():
-    content = yaml.safe_load((ROOT / "presets/datacomp-small.yaml").read_text())
+    content = yaml.safe_load((ROOT / "studies/datacomp-small/params.yaml").read_text())
     clip = parse(content["train"], Train, "train").clip
     assert (clip.samples_seen, clip.batch_size) == (12_800_000, 4096)
     assert not [entry for entry in content["runs"].values() if "epochs" in entry]
 
 
 def test_epochs_are_passes_over_a_runs_own_rows():
-    content = yaml.safe_load((ROOT / "presets/laion400m.yaml").read_text())
+    content = yaml.safe_load((ROOT / "studies/laion400m/params.yaml").read_text())
     settings = parse(content["train"], Train, "train")
     rows = split.from_rows(list(range(100_000)))
     entry = Run(split="x", objective="clip", seed=0, epochs=32.0)

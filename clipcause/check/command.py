@@ -1,0 +1,44 @@
+"""``python -m clipcause check [STUDY or FILE]``: is a study valid, and is its data here?"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from clipcause.check import graph, parameters, paths, studies
+from clipcause.check.paths import HERE, Place
+from clipcause.config import FILE
+
+
+def whole(path: Path) -> tuple[dict[str, Any], list[Place]]:
+    """Validate a parameter file and the graph that it makes of `dvc.yaml`; the paths it names.
+
+    A study is valid on a machine that has none of its data: what is missing is told, no error.
+    """
+    content = parameters.check(path, here=False)
+    try:
+        stages = graph.expand(graph.read(), content)
+        graph.check(stages)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    made = (out for stage in stages.values() for out in stage.outs)
+    return content, paths.places(content, made)
+
+
+def main(study: str = "") -> str:
+    """Check the study of this folder, or the one that is named, by its name or its file.
+
+    Every path that is not here is told, and what is other than in the study it was made from.
+    """
+    if study:
+        os.chdir(where(study))
+    _, found = whole(FILE)
+    gone = [str(place) for place in found if place.state != HERE]
+    return "\n  ".join([f"{study or FILE} is valid", *gone, *studies.told()])
+
+
+def where(named: str) -> Path:
+    """The folder of a study that is given by its name or by its parameter file."""
+    path = Path(named)
+    if path.name == FILE.name and path.exists():
+        return path.parent
+    return studies.folder(named, studies.repository())

@@ -1,1 +1,0 @@
-../../clipcause/check/graph.py

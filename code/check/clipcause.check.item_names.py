@@ -1,0 +1,1 @@
+../../clipcause/check/item_names.py

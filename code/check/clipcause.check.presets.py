@@ -1,1 +1,0 @@
-../../clipcause/check/presets.py

@@ -1,1 +1,0 @@
-../../clipcause/runtime/columns.py

@@ -1,1 +1,0 @@
-../../clipcause/runtime/revisions.py
