@@ -1,0 +1,1 @@
+../../clipcause/config/domain_rule.py
