@@ -73,7 +73,9 @@ def evil(value: Any, *, named: bool = True) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(evil(one) for one in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{one.name: evil(getattr(value, one.name)) for one in fields(value)})
+        # a mark's shape is a choice, no text
+        names = [one.name for one in fields(value) if one.name != "shape"]
+        return replace(value, **{name: evil(getattr(value, name)) for name in names})
     if callable(value):
         return lambda *given: evil(value(*given))
     return value
