@@ -430,15 +430,17 @@ def test_several_differences_are_told_by_how_sure_they_are():
 
 
 def test_the_question_is_answered_where_the_study_has_what_it_needs(here):
-    question = "Does CLIP do well on other images because its training data look like them?"
     content = collect(Report.model_validate(REPORT))
-    first, told, _ = summary.summary(content)
-    assert len(first) == 2
-    assert first[1].startswith(f"{question} From val, the usual test set, to sketch, accuracy goes")
-    assert [text.split("”")[0] for text in told] == ["“hull-sketch"]
+    shown = summary.view(content)
+    (answer,) = shown["answers"]
+    assert (answer["usual"], answer["test"]) == ("val", "sketch")
+    assert [text.split("”")[0] for text in shown["told"]] == ["“hull-sketch"]
     alone = [line for line in content.lines if not line.condition.is_supervised]
     for less in (replace(content, shifts=None), replace(content, lines=alone)):
-        assert len(summary.summary(less)[0]) == 1
+        assert summary.view(less)["answers"] == []
+    question = "Does CLIP do well on other images because its training data look like them?"
+    text = " ".join(Path("report/index.html").read_text().split())
+    assert f"{question} From val, the usual test set, to sketch, accuracy goes from " in text
 
 
 

@@ -135,7 +135,7 @@ def test_every_section_is_seen_and_no_other(seen):
     assert set(seen) == {one.id for one in page.SECTIONS}
     folder = page.HERE / "sections"
     names = {path.name.removesuffix(".html.j2") for path in folder.glob("*.j2")}
-    assert names == {*seen, "page", "macros"}
+    assert names == {*seen, "page", "macros", "summary"}
 
 
 @pytest.mark.parametrize("one", page.SECTIONS, ids=lambda one: one.id)

@@ -29,13 +29,45 @@ Told = Mapping[str, Compared]  # by test set
 
 
 def view(content: Content) -> dict[str, Any]:
-    """The question, what was pruned, what that did, how sure it is; class frequency apart where the
-    study asks after similarity."""
-    first, found, last = summary(content)
-    title, of_bias = _title(content.study), bias.summary(content)
-    if title == LONG_TAIL:
-        found, of_bias = [*found, *of_bias], []
-    return {"title": title, "first": first, "found": found, "last": last, "bias": of_bias}
+    """What was pruned, what that did, how sure it is; class frequency apart where the study asks
+    after similarity."""
+    study, lines, duplicates = content.study, content.lines, content.duplicate_count
+    compared = [line for line in lines if line.condition.controls]
+    hulls = [line for line in compared if isinstance(_rule(study, line), Hull)]
+    every = family(lines)
+    found: dict[str, dict[str, Compared]] = {}
+    for one in every:
+        found.setdefault(one.name, {})[one.test] = one
+    # of the others those with the most to tell
+    others = sorted(
+        (line for line in compared if line not in hulls),
+        key=lambda line: -sum(one.is_sure for one in found.get(line.condition.name, {}).values()),
+    )
+    told = [*hulls[:MOST], *others[:MOST]]
+    supervised = next((line for line in lines if line.condition.is_supervised), None)
+    answers = _answers(content, hulls, found, supervised) if supervised else []
+    share = percent(duplicates / len(study.pool))
+    splits = [_split(study, line, found.get(line.condition.name, {})) for line in told]
+    title, of_bias = _title(study), bias.summary(content)
+    return {
+        "title": title,
+        "pool": f"{len(study.pool):,}",
+        "reference": f"{len(study.reference):,}",
+        "duplicates": f"{duplicates:,} ({share})" if duplicates else "",
+        "has_hulls": bool(hulls),
+        "is_alone": not compared and _looks_at_tests(study),
+        "answers": answers,
+        "splits": len(splits),
+        "told": [*splits, *of_bias] if title == LONG_TAIL else splits,
+        "bias": [] if title == LONG_TAIL else of_bias,
+        "more": len(compared) - len(told),
+        "supervised": _supervised(supervised) if supervised and not answers else "",
+        **_certainty(lines),
+        "compared": len(every),
+        # how many intervals would leave out zero if no choice of rows did anything
+        "expected": round((1 - LEVEL) * len(every)),
+        "sure": sum(one.is_sure for one in every),
+    }
 
 
 def _title(study: Outline) -> str:
@@ -46,41 +78,6 @@ def _title(study: Outline) -> str:
 
 def _looks_at_tests(study: Outline) -> bool:
     return any(isinstance(rule, Hull | Ranked) for rule in study.rules.values())
-
-
-def summary(content: Content) -> tuple[list[str], list[str], list[str]]:
-    """Paragraphs before, bullets on every split that is told, paragraphs after."""
-    study, lines = content.study, content.lines
-    compared = [line for line in lines if line.condition.controls]
-    hulls = [line for line in compared if isinstance(_rule(study, line), Hull)]
-    found = _by_condition(family(lines))
-    first, last = [_pool(study, content.duplicate_count)], []
-    if hulls:
-        first.append(
-            "Hull pruning takes out every image that is more similar to some test image than the "
-            "nearest image of the reference is; what is left is compared with a random sample of "
-            "the same size."
-        )
-    # of the others those with the most to tell
-    others = sorted(
-        (line for line in compared if line not in hulls),
-        key=lambda line: -sum(one.is_sure for one in found.get(line.condition.name, {}).values()),
-    )
-    told = [*hulls[:MOST], *others[:MOST]]
-    more = len(compared) - len(told)
-    if more:
-        splits = "split" if more == 1 else "splits"
-        last.append(f"The table holds {more} {'more ' * bool(told)}{splits} against random ones.")
-    if not compared and _looks_at_tests(study):
-        first.append("No pruned split has a random split of its size to be compared with.")
-    answer = _answer(content, hulls, found)
-    if not answer:
-        last += [_supervised(line) for line in lines if line.condition.is_supervised][:1]
-    return (
-        [" ".join(first), *answer],
-        [_split(study, line, found.get(line.condition.name, {})) for line in told],
-        [" ".join([*last, _certainty(lines), *_by_chance(lines)])],
-    )
 
 
 def difference(one: Compared) -> str:
@@ -125,13 +122,6 @@ def _interval(one: Interval) -> str:
     return f"95 % interval {signed(one.low)} to {signed(one.high)}"
 
 
-def _by_condition(found: Sequence[Compared]) -> dict[str, dict[str, Compared]]:
-    by_name: dict[str, dict[str, Compared]] = {}
-    for one in found:
-        by_name.setdefault(one.name, {})[one.test] = one
-    return by_name
-
-
 def _rule(study: Outline, line: Line) -> object:
     return study.rules.get(line.condition.split)
 
@@ -144,81 +134,53 @@ def _own(study: Outline, line: Line) -> str | None:
     return chosen.tests[0]
 
 
-def _pool(study: Outline, duplicates: int) -> str:
-    text = f"The pool has {len(study.pool):,} images"
-    if duplicates:
-        share = percent(duplicates / len(study.pool))
-        text += f", of which {duplicates:,} ({share}) were removed as near-duplicates"
-    return f"{text}; the reference has {len(study.reference):,}."
-
-
-def _answer(content: Content, hulls: Sequence[Line], found: Mapping[str, Told]) -> list[str]:
+def _answers(
+    content: Content, hulls: Sequence[Line], found: Mapping[str, Told], supervised: Line
+) -> list[dict[str, str | bool]]:
     """What the study says to the title's question, from its numbers and no further: accuracies of
-    a supervised model, of a hull split and of its random split, and what similarity predicts.
+    a supervised model, of a hull split and of its random split on the usual test set and on the
+    split's own, and what similarity predicts.
 
-    Empty without a supervised model, or without a hull split of one test set, measured by the
-    study's encoder, whose difference can be predicted.
+    Empty without a hull split of one test set, measured by the study's encoder, whose difference
+    can be predicted.
     """
-    study = content.study
-    supervised = next((line for line in content.lines if line.condition.is_supervised), None)
     usual = content.shifts.usual if content.shifts else None
-    if supervised is None or usual is None:
-        return []
     said = []
     for line in hulls:
-        name, test = line.condition.name, _own(study, line)
-        chosen = _rule(study, line)
+        name, test = line.condition.name, _own(content.study, line)
+        chosen = _rule(content.study, line)
         assert isinstance(chosen, Hull)
         explained = content.explained.get((name, test or ""))
         is_plain = line.condition.is_plain and chosen.scores == NONE
-        if test in (None, usual) or not is_plain or not isinstance(explained, Explained):
+        if usual is None or test in (None, usual) or not is_plain:
             continue
-        if len(said) < ANSWERED:
-            at, is_first = (usual, test), not said
-            said.append(_beside(line, at, found[name], explained, supervised, is_first=is_first))
-    return said
+        if isinstance(explained, Explained):
+            at = {usual: found[name][usual], test: found[name][test]}
+            said.append(_beside(line, at, explained, supervised))
+    return said[:ANSWERED]
 
 
-def _beside(
-    line: Line,
-    at: tuple[str, str],
-    found: Told,
-    explained: Explained,
-    supervised: Line,
-    *,
-    is_first: bool,
-) -> str:
+def _beside(line: Line, at: Told, explained: Explained, supervised: Line) -> dict[str, str | bool]:
     """One hull split beside its random split and the supervised model, ``at`` the usual test set
-    and the split's own; what they are is told first."""
+    and the split's own."""
     usual, test = at
-    own, against = found[test], found[usual]
-    pruned, random = (
-        [line.cells[name].top1.value - shift * one.found.difference.value
-         for name, one in ((usual, against), (test, own))]
-        for shift in (0, 1)
-    )  # fmt: skip
+    pruned = [line.cells[name].top1.value for name in at]
+    random = [line.cells[name].top1.value - one.found.difference.value for name, one in at.items()]
     labelled = [supervised.cells[name].top1.value for name in at]
-    gap = pruned[1] - labelled[1]
-    predicted = explained.predicted.reversed()
-    classifier, pool, caveat = "the classifier", "the random sample", ""
-    start = f"From {usual} to {test}, accuracy goes"
-    if is_first:
-        classifier = "a classifier trained on the labelled reference alone"
-        pool = "a random sample of the pool"
-        start = (
-            "Does CLIP do well on other images because its training data look like them? From "
-            f"{usual}, the usual test set, to {test}, accuracy goes"
-        )
-        caveat = ", which also differs in its number of images and in how it learns"
-    return (
-        f"{start} from {_pair(labelled)} for {classifier}, from {_pair(random)} for CLIP trained "
-        f"on {pool}, and from {_pair(pruned)} for CLIP trained on as many images after hull "
-        f"pruning for {test}. On {test}, pruning makes a difference of "
-        f"{signed(own.found.difference.value)} points ({_interval(own.found.difference)}; "
-        f"{'beyond' if own.is_sure else 'not beyond'} noise after Holm's correction); the change "
-        f"in nearest similarity predicts {signed(predicted.value)} ({_interval(predicted)}). After "
-        f"pruning, CLIP is {_way(gap)} on {test} than the classifier{caveat}."
-    )
+    own, predicted = at[test].found.difference, explained.predicted.reversed()
+    return {
+        "usual": usual,
+        "test": test,
+        "labelled": _pair(labelled),
+        "random": _pair(random),
+        "pruned": _pair(pruned),
+        "difference": signed(own.value),
+        "interval": _interval(own),
+        "is_sure": at[test].is_sure,
+        "predicted": signed(predicted.value),
+        "predicted_interval": _interval(predicted),
+        "way": _way(pruned[1] - labelled[1]),
+    }
 
 
 def _pair(shares: Sequence[float]) -> str:
@@ -250,49 +212,20 @@ def _split(study: Outline, line: Line, found: Told) -> str:
 
 
 def _supervised(line: Line) -> str:
-    cells = [f"{percent(cell.top1.value)} on {test}" for test, cell in line.cells.items()]
-    return f"A classifier trained on the labelled reference alone has {listed(cells)}."
+    return listed([f"{percent(cell.top1.value)} on {test}" for test, cell in line.cells.items()])
 
 
-def _by_chance(lines: Sequence[Line]) -> list[str]:
-    """How many of the intervals would leave out zero if no choice of rows did anything."""
-    every = family(lines)
-    expected = round((1 - LEVEL) * len(every))
-    if not expected:
-        return []
-    sure = sum(one.is_sure for one in every)
-    return [
-        f"Of {len(every)} such intervals about {expected} would leave out zero by chance alone, "
-        f"and noise of training adds to that. After Holm's correction for all {len(every)}, "
-        f"{sure or 'none'} {'are' if sure > 1 else 'is'} beyond noise."
-    ]
-
-
-def _certainty(lines: Sequence[Line]) -> str:
-    counts = {len(line.condition.seeds) for line in lines}
-    images = "Intervals say how much depends on which images are in a test set"
-    if counts == {1}:
-        return (
-            f"{images}; every model was trained once, so what another training seed would have "
-            "given is not in them, and small differences should not be read as findings."
-        )
+def _certainty(lines: Sequence[Line]) -> dict[str, Any]:
+    """What intervals cover, and which conditions were trained once."""
+    single = [line.condition.name for line in lines if len(line.condition.seeds) == 1]
     covers = {
         cell.against.covers_runs for one in lines for cell in one.cells.values() if cell.against
     }
-    if covers == {True}:
-        told = f"{images} and on the training seed; accuracies are means over seeds"
-    elif True in covers:
-        told = (
-            f"{images}, and on the training seed where both sides have several; accuracies are "
-            "means over seeds"
-        )
-    else:
-        told = f"{images}, not how much on the training seed; accuracies are means over seeds"
-    if 1 in counts:
-        single = [line.condition.name for line in lines if len(line.condition.seeds) == 1]
-        verb = "was" if len(single) == 1 else "were"
-        which = (
-            listed(single) if len(single) <= NAMED else f"{len(single)} of {len(lines)} conditions"
-        )
-        return f"{told}, but {which} {verb} trained only once."
-    return f"{told}."
+    many = f"{len(single)} of {len(lines)} conditions"
+    return {
+        "is_once": len(single) == len(lines),
+        "covers_all": covers == {True},
+        "covers_some": True in covers,
+        "single": (listed(single) if len(single) <= NAMED else many) if single else "",
+        "is_one": len(single) == 1,
+    }
