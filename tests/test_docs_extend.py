@@ -67,7 +67,16 @@ def test_it_is_clean(extended):
     run(extended, "ruff", "format", "--check", *changed)
 
 
-def test_the_section_of_the_example_can_be_imported(extended):
-    run(extended, "compileall", "-q", "stages/report/sizes.py")
-    code = "import clipcause.report.sizes as s; assert callable(s.part)"
+def test_the_section_of_the_example_is_drawn(extended):
+    (template,) = [block for block in blocks(PAGE) if block.kind == "html"]
+    first, text = template.text.split("\n", 1)
+    (extended / first.removeprefix("{# ").removesuffix(" #}")).write_text(text)
+    code = """
+from clipcause.report import page
+from clipcause.report.sections.elements import Row
+(one,) = [one for one in page.SECTIONS if one.id == "sizes"]
+template = page.environment().get_template("sizes.html.j2")
+html = template.render(rows=[Row("a<b>", ["1,200"])])
+assert '<th scope="row">a&lt;b&gt;</th><td data-value="1200">1,200</td>' in html
+"""
     subprocess.run([sys.executable, "-c", code], cwd=extended, check=True)

@@ -1,8 +1,8 @@
 """The page: one self-contained HTML file. A section is declared once, here, in its place.
 
 Its view, in `sections/`, turns what the report has into what the section says, as plain data, or
-into None where the study has nothing for it; the template beside it, `sections/ID.html.j2`, says
-it. Every text is escaped where it is put in.
+into None where the study has nothing for it; its template, `templates/ID.html.j2`, says it. Every
+text is escaped where it is put in.
 """
 
 import base64
@@ -38,7 +38,7 @@ from clipcause.report.sections import (
 )
 from clipcause.report.sections.elements import sorted_by
 
-HERE = Path(__file__).parent
+TEMPLATES = Path(__file__).parent / "templates"
 View = Callable[[Content], dict[str, Any] | None]
 
 
@@ -83,7 +83,7 @@ def environment() -> Environment:
     """Where templates are found and how: all is escaped, and a name that no view gives is an
     error."""
     made = Environment(
-        loader=FileSystemLoader(HERE / "sections"),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -103,7 +103,9 @@ def render(content: Content) -> str:
     """The whole page."""
     templates = environment()
     views = [(one, view) for one in SECTIONS if (view := one.view(content)) is not None]
-    style, script = ((HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    style, script = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
     return templates.get_template("page.html.j2").render(
         **summary.view(content),
         sections=[(one, Markup(drawn(templates, one, view, content))) for one, view in views],

@@ -15,7 +15,7 @@ from clipcause.data.manifest import Manifest
 from clipcause.icons import catalogue
 from clipcause.report import page
 from clipcause.report.figures import drawing
-from clipcause.runtime import metrics
+from clipcause.runtime import imports, metrics
 from stages.report import collect, main
 from tests import report_imbalance, report_study, test_report_domains, test_report_yardsticks
 from tests import test_report_explain as explain
@@ -133,9 +133,15 @@ def test_captions_are_text_and_never_markup(made):
 
 def test_every_section_is_seen_and_no_other(seen):
     assert set(seen) == {one.id for one in page.SECTIONS}
-    folder = page.HERE / "sections"
-    names = {path.name.removesuffix(".html.j2") for path in folder.glob("*.j2")}
+    names = {path.name.removesuffix(".html.j2") for path in page.TEMPLATES.glob("*.j2")}
     assert names == {*seen, "page", "macros", "summary"}
+
+
+def test_templates_are_code_of_the_stage():
+    """An edit of one makes the report again."""
+    root = Path(__file__).parents[2]
+    watched = imports.files("stages.report", root).values()
+    assert {root / path for path in watched} >= set(page.TEMPLATES.iterdir())
 
 
 @pytest.mark.parametrize("one", page.SECTIONS, ids=lambda one: one.id)

@@ -1,7 +1,7 @@
 """What sections are made of, as data: rows of tables and their cells, marks, small plots.
 
 A view decides what is said; the templates have the words that are always the same, and
-`macros.html.j2` says what each of these looks like. All text here is plain: it is escaped where it
+`templates/macros.html.j2` says what each looks like. All text here is plain: it is escaped where it
 is put on the page.
 """
 
