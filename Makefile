@@ -28,9 +28,8 @@ study: $(VENV)/.main ## a study of your own: NAME=mine, FROM=own or another, DAT
 table: $(VENV)/.main ## experiments, a line each, a few columns; KEEP='regex' adds columns, REV='-n 3' or '-A' commits
 	dvc exp show --no-pager --precision 3 --drop '.*' --keep '$(subst KEEP,$(or $(KEEP),Experiment),$(TABLE))' $(REV)
 
-plots: $(VENV)/.main ## the plots as a page that needs no network; REV='main' or 'a b' compares revisions
-	python -m clipcause.report.offline
-	$(if $(REV),dvc plots diff $(REV),dvc plots show)
+plots: $(VENV)/.main ## the plots as a page that needs no network, of STUDY=x too; REV='main' or 'a b' compares revisions
+	cd $(if $(STUDY),studies/$(STUDY),.) && python -m clipcause plots && $(if $(REV),dvc plots diff $(REV),dvc plots show)
 
 browser:
 	@[ -n "$(BROWSER)" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || { echo "installing Debian's chromium for the tests of the page"; \

@@ -26,7 +26,11 @@ COMMANDS = {
     "diff": ("clipcause.prune.split.diff:main", "what changed between two splits, or revisions"),
     "overlap": ("clipcause.data.overlap.commands:compare", "which rows two downloads share"),
     "project": ("clipcause.data.overlap.commands:write_projection", "a split for another download"),
-    "published": ("clipcause.report.frequency:main", "figures of published class frequencies"),
+    "plots": ("clipcause.report.dvc_plots:main", "pages of DVC's plots without a network"),
+    "published": (
+        "clipcause.report.published_frequency:main",
+        "figures of published class frequencies",
+    ),
     "synonyms": ("clipcause.captions.synonyms:main", "a class list of a file of synonyms"),
 }
 HELP = ("-h", "--help", "help")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipcause.report import offline
+from clipcause.report import dvc_plots, offline
 from stages.report import main
 from tests.browser import Visit, browser
 from tests.report_study import write_study
@@ -220,10 +220,9 @@ def plotted(made, tmp_path_factory):
     """What `dvc plots show` makes of the study's tables, and the names of those with rows."""
     folder = tmp_path_factory.mktemp("plots")
     shutil.copytree(made.parent / "plots", folder / "report/plots")
-    known = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["plots"]
-    entries = [entry for entry in known if next(iter(entry)).startswith("report/")]
-    entries = [entry for entry in entries if has_rows(folder / next(iter(entry)))]
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"plots": entries, "stages": {}}))
+    known = yaml.safe_load(dvc_plots.definitions())["plots"]
+    entries = [entry for entry in known if has_rows(folder / "report" / next(iter(entry)))]
+    (folder / "report/dvc.yaml").write_text(yaml.safe_dump({"plots": entries}))
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     dvc = (sys.executable, "-m", "dvc")
     for words in (("init", "-q"), ("config", "core.analytics", "false")):
@@ -231,7 +230,7 @@ def plotted(made, tmp_path_factory):
     shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        offline.main()
+        offline.write()
     done = subprocess.run(
         [*dvc, "plots", "show", "-o", "out"], cwd=folder, capture_output=True, text=True
     )

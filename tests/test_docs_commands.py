@@ -47,8 +47,8 @@ KNOWN: list[Run | Not] = [
     Run(r"python -m clipcause (overlap|project)( .*)?", 'tests/test_overlap.py: "overlap"'),
     Run(r"python -m clipcause synonyms FILE LIST", "tests/test_classes.py: synonyms"),
     Run(r"python -m clipcause compare .*", 'tests/test_report_comparisons.py: "compare"'),
-    Run(r"python -m clipcause published .*", 'tests/test_report_frequency.py: "published"'),
-    Run(r"python -m stages\.report\.offline", "tests/test_report.py: offline"),
+    Run(r"python -m clipcause published .*", "tests/report/test_published_frequency.py: --counts"),
+    Run(r"python -m clipcause plots --write", "tests/report/test_dvc_plots.py: write"),
     Run(
         r"python -m benchmarks\.((similarity_)?findings|costs) --write",
         "tests/test_findings.py: filled",

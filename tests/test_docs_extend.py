@@ -67,7 +67,36 @@ def test_it_is_clean(extended):
     run(extended, "ruff", "format", "--check", *changed)
 
 
-def test_the_section_of_the_example_can_be_imported(extended):
-    run(extended, "compileall", "-q", "stages/report/sizes.py")
-    code = "import clipcause.report.sizes as s; assert callable(s.part)"
+def test_the_section_of_the_example_is_drawn(extended):
+    (template,) = [block for block in blocks(PAGE) if block.kind == "html"]
+    first, text = template.text.split("\n", 1)
+    (extended / first.removeprefix("{# ").removesuffix(" #}")).write_text(text)
+    code = """
+from clipcause.report import page
+from clipcause.report.sections.elements import Row
+(one,) = [one for one in page.SECTIONS if one.id == "sizes"]
+template = page.environment().get_template("sizes.html.j2")
+html = template.render(rows=[Row("a<b>", ["1,200"])])
+assert '<th scope="row">a&lt;b&gt;</th><td data-value="1200">1,200</td>' in html
+"""
     subprocess.run([sys.executable, "-c", code], cwd=extended, check=True)
+
+
+def test_the_figure_of_the_example_is_one_file_and_one_test(tmp_path):
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    copied(folder)
+    files = [block for block in CODE if block.file and Path(block.file).stem.endswith("copies")]
+    assert len(files) == 2
+    for block in files:
+        assert block.file
+        (folder / block.file).write_text(block.text.split("\n", 1)[1])
+    said = run(folder, "clipcause", "plots", "--write")
+    assert {".dvc/plots/copies.json", "report/dvc.yaml"} <= set(said.splitlines())
+    changed = [str(block.file) for block in files]
+    run(folder, "ruff", "check", *changed)
+    run(folder, "ruff", "format", "--check", *changed)
+    # its own test, and some of those of all figures
+    tests = [changed[-1], "tests/report/test_figures.py", "tests/report/test_dvc_plots.py"]
+    said = run(folder, "pytest", "-p", "no:cacheprovider", *tests, "-k", "every or committed")
+    assert "5 passed" in said

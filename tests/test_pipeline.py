@@ -158,7 +158,7 @@ def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(stu
     assert "did you mean 'core'" in wrong
     assert "splits.core.keep" in study.dvc("params", "diff", "HEAD~1")
     # what `make plots REV=HEAD~1` does: both revisions in one page, the libraries in it
-    study.run(sys.executable, "-m", "clipcause.report.offline")
+    study.run(sys.executable, "-m", "clipcause", "plots")
     study.dvc("plots", "diff", "HEAD~1")
     page = (study.folder / "dvc_plots/index.html").read_text()
     assert "window.vegaEmbed" in page

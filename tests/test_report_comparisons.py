@@ -14,7 +14,8 @@ import yaml
 
 from clipcause.config import layout
 from clipcause.evaluate import predictions
-from clipcause.report import compare, comparison_chart, comparisons
+from clipcause.report import compare, verdicts
+from clipcause.report.tables import comparisons
 from clipcause.stats.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
 from clipcause.stats.comparison import compare as compared
 from stages.report import main
@@ -117,7 +118,7 @@ def test_the_page_and_the_plot_say_it(reported):
     with (reported / "report/plots/comparisons.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["test"] for row in rows] == ["val", "sketch"]
-    assert {row["kind"] for row in rows} <= {comparison_chart.SURE, comparison_chart.UNSURE}
+    assert {row["kind"] for row in rows} <= {comparisons.SURE, comparisons.UNSURE}
     assert (reported / "report/figures/comparisons.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -145,7 +146,7 @@ def test_words_say_which_are_beyond_noise_and_which_are_not():
         ("hull", "random", "r", a_comparison(0.0, 0.9, None)),
     ])  # fmt: skip
     assert [one.p_holm for one in found] == pytest.approx([0.003, 0.08, 0.9])
-    told = comparisons.sentences(found, "random")
+    told = verdicts.sentences(found, "random")
     assert told[0] == (
         "Of 3 differences from random, 1 is beyond noise (p below 0.05 after Holm's correction "
         "over all 3): hull is 8.0 points lower on sketch. Beyond the noise between runs as well: "
@@ -154,23 +155,23 @@ def test_words_say_which_are_beyond_noise_and_which_are_not():
     assert "nothing can be told" in told[1]
     assert "smaller than 7.0 points would be missed" in told[1]
     assert "models trained once" in told[2]
-    assert comparisons.cells(found[0]) == [
+    assert verdicts.cells(found[0]) == [
         "−8.0", "−12.0 to −4.0", "0.0010", "0.0030", "5.0", "yes",
     ]  # fmt: skip
-    assert comparisons.cells(found[2])[-2:] == ["–", "no"]
+    assert verdicts.cells(found[2])[-2:] == ["–", "no"]
 
 
 def test_words_of_a_single_comparison_and_of_none_beyond_noise():
     one = comparisons.corrected([("a", "b", "val", a_comparison(0.02, 0.3, runs=(2, 2)))])
-    told = comparisons.sentences(one, "b")
+    told = verdicts.sentences(one, "b")
     assert told[0] == "a is 2.0 points higher on val than b: not beyond noise (p = 0.30)."
     assert told[-1].startswith("Both sides were trained several times")
-    assert "Holm" not in comparisons.method(one)
+    assert "Holm" not in verdicts.method(one)
     two = comparisons.corrected([
         ("a", "b", "val", a_comparison(0.0, 1.0, None, (1, 2))),
         ("a", "b", "r", a_comparison(0.01, 0.6, None, (1, 2))),
     ])  # fmt: skip
-    told = comparisons.sentences(two, "b")
+    told = verdicts.sentences(two, "b")
     assert told[0].startswith("Of 2 differences from b, none is beyond noise")
     assert "too few test images" in told[1]
     assert "a side was trained only once" in told[2]
@@ -181,17 +182,17 @@ def test_a_small_difference_that_is_sure_has_its_digits_and_its_direction():
     b_Q = np.arange(50_000) >= 20  # 20 images differ, all one way
     found = compared(b_Q[None], a_Q[None], resamples=100, seed=0)
     one = comparisons.corrected([("a", "b", "val", found)])
-    told = comparisons.sentences(one, "b")
+    told = verdicts.sentences(one, "b")
     assert told[0] == "a is 0.04 points lower on val than b: beyond noise (p < 0.0001)."
-    cells = comparisons.cells(one[0])
+    cells = verdicts.cells(one[0])
     assert cells[0] == "−0.04"
     assert "−0.0 " not in cells[1]
     assert cells[4] == "0.03" and cells[5] == "yes"  # noqa: PT018
     none = comparisons.corrected(
         [("a", "b", "val", compared(a_Q[None], a_Q[None], resamples=9, seed=0))]
     )
-    assert "no better and no worse" in comparisons.sentences(none, "b")[0]
-    assert comparisons.cells(none[0])[0] == "0.0"
+    assert "no better and no worse" in verdicts.sentences(none, "b")[0]
+    assert verdicts.cells(none[0])[0] == "0.0"
 
 
 def test_how_many_are_beyond_the_noise_between_runs():
@@ -205,14 +206,14 @@ def test_how_many_are_beyond_the_noise_between_runs():
         "comparisons": 3, "beyond_noise": 2, "beyond_noise_covering_runs": 1,
     }  # fmt: skip
     assert [one["covers_runs"] for one in numbers["random"]["a"].values()] == [1, 0]
-    assert "as well: 1 of 2." in comparisons.sentences(found, "b")[0]
+    assert "as well: 1 of 2." in verdicts.sentences(found, "b")[0]
 
 
 @pytest.mark.parametrize(
     ("p", "text"), [(0.00003, "< 0.0001"), (0.00123, "0.0012"), (0.0456, "0.046"), (0.5, "0.50")]
 )
 def test_p_values_have_the_digits_that_say_something(p, text):
-    assert comparisons.p_value(p) == text
+    assert verdicts.p_value(p) == text
 
 
 def test_compare_prints_table_and_sentences(here, capsys):

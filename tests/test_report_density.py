@@ -11,13 +11,15 @@ import pytest
 
 from clipcause.config import layout, section
 from clipcause.config.report import Report
-from clipcause.report import copies, density, density_page, study
+from clipcause.report import study
+from clipcause.report.sections import density as density_section
+from clipcause.report.tables import copies, density
 from clipcause.search import density as artifact
 from clipcause.search import scores
 from clipcause.stats.statistics import wilson
-from stages.report import main
+from stages.report import collect, main
+from tests.report.pages import Page
 from tests.report_study import BANDS, write_study
-from tests.test_report import Page
 
 
 def table(name):
@@ -99,8 +101,9 @@ def test_a_split_at_other_edges_is_left_out_and_named(here, changed, why):
     other = replace(here, rules={**here.rules, "hull-sketch": rule})
     assert density.drops(other, edges, parameters) == []
     assert density.left_out(other, edges) == {"hull-sketch": why}
-    shown = density_page._drop_table([], 0.1, {"hull-sketch": why})
-    assert f"hull-sketch ({why})" in shown
+    shown = density_section.view(replace(collect(parameters), study=other))
+    assert shown is not None
+    assert (shown["drops"], shown["apart"]) == ([], f"hull-sketch ({why})")
 
 
 def test_the_page_has_it(written):

@@ -10,8 +10,12 @@ import yaml
 
 from clipcause.config import section
 from clipcause.config.report import Report
-from clipcause.prune.rules import domain as domain_rule
-from clipcause.report import bias, charts, domain_charts, domains, series
+from clipcause.prune import domain_rules
+from clipcause.report import colours, figures, written
+from clipcause.report.figures import drawing
+from clipcause.report.sections import domains as domains_section
+from clipcause.report.sections.elements import ranged
+from clipcause.report.tables import domains, tabular
 from stages.report import collect
 from tests.report_study import CLASSES, RUNS, SPLITS, write_study
 
@@ -39,9 +43,9 @@ def chosen(entry, base, labels):
     base_N = np.isin(np.arange(len(answer_N)), np.asarray(base))
     if "mix" in entry:
         ratio = dict(enumerate(entry["mix"].values()))
-        kept_N = domain_rule.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
+        kept_N = domain_rules.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
     else:
-        kept_N = domain_rule.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
+        kept_N = domain_rules.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
     return np.flatnonzero(kept_N)
 
 
@@ -50,7 +54,7 @@ def facts(entry, base, labels):
     base_N = np.isin(np.arange(len(labels)), np.asarray(base))
     kept_N = np.isin(np.arange(len(labels)), chosen(entry, base, labels))
     count = {
-        moment: domain_rule.counts(of_N, answers(labels), NAMES)
+        moment: domain_rules.counts(of_N, answers(labels), NAMES)
         for moment, of_N in (("before", base_N), ("after", kept_N))
     }
     return {
@@ -61,63 +65,66 @@ def facts(entry, base, labels):
     }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def content(tmp_path_factory):
+def write_domains():
     """A study with four splits of whole domains, all but the last with a run."""
     mixes = {name: {**SLOTS, **rule} for name, rule in MIXES.items()}
     learnt = {f"{name}-0": {"split": name, "objective": "clip", "seed": 0} for name in MIXES}
     learnt.pop("blurred-0")
+    write_study(splits={**SPLITS, **mixes}, runs={**RUNS, **learnt}, chosen=chosen, facts=facts)
+    parameters = yaml.safe_load(Path("params.yaml").read_text())
+    entry = {"first": "glyphs", "second": "renditions", "precision": 0.9}
+    parameters["domains"] = {"style": {**entry, "regularisation": [0.1]}}
+    Path("params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("domains"))
-        write_study(splits={**SPLITS, **mixes}, runs={**RUNS, **learnt}, chosen=chosen, facts=facts)
-        parameters = yaml.safe_load(Path("params.yaml").read_text())
-        entry = {"first": "glyphs", "second": "renditions", "precision": 0.9}
-        parameters["domains"] = {"style": {**entry, "regularisation": [0.1]}}
-        Path("params.yaml").write_text(yaml.safe_dump(parameters, sort_keys=False))
+        write_domains()
         return collect(section("report", Report))
 
 
 def test_a_row_for_every_condition_and_test_set(content):
-    rows = domains.rows(content)
+    rows = domains.rows(content.study, content.lines)
     share = {row["split"]: row["share"] for row in rows}
     assert share == {"only": 0.0, "even": 50.0, "mostly": 25.0}
     assert len(rows) == 3 * len(content.study.tests)
     by_name = {line.condition.name: line for line in content.lines}
-    colour = series.colours(content.study)
+    colour = colours.colours(content.study)
     for row in rows:
         cell = by_name[row["split"]].cells[row["test"]]
         assert row["top1"] == pytest.approx(100 * cell.top1.value, abs=1e-4)
         assert row["low"] <= row["top1"] <= row["high"]
         assert row["colour"] == colour[row["split"]]
         assert row["ambiguous"] == 0
-    ((name, (columns, same)),) = domains.tables(content).items()
-    text = bias.table(columns, same)
-    assert name == "domains"
+    text = tabular.table(*written.tables(content)["domains"])
     assert next(csv.DictReader(io.StringIO(text)))["split"] == rows[0]["split"]
 
 
 def test_the_section_says_what_was_kept_and_how_sure_that_is(content):
-    html = domains.part(content)
-    assert "glyphs 10 of " in html
-    assert "90.0<small>[80.0, 95.0]</small>" in html
-    assert "&gt; 1.50" in html or "> 1.50" in html
-    assert "rows of neither domain have no label" in html
-    assert html.count("<svg") >= len(content.study.tests)
-    for test in content.study.tests:
-        assert f'aria-label="Top-1 accuracy on {test} by the mix of domains' in html
+    shown = domains_section.view(content)
+    assert shown is not None
+    (even,) = [row for row in shown["kept"] if row.head.text == "even"]
+    assert even.cells[1].startswith("glyphs 10 of ")
+    first, second = shown["sure"]
+    assert (first.cells[:2], second.cells[:2]) == (["glyphs", "> 1.50"], ["renditions", "< -0.25"])
+    assert first.cells[2] == ranged("90.0", "80.0", "95.0")
+    assert [one.title for one in shown["panels"]] == list(content.study.tests)
+    for one in shown["panels"]:
+        label = f'aria-label="Top-1 accuracy on {one.title} by the mix of domains'
+        assert label in one.drawing
 
 
-def test_the_figure_and_the_template_are_of_one_panel(content):
-    spec = domains.figures(content)["domains"]
-    assert "share of renditions / %" in charts.svg(spec)
-    made = charts.template(domain_charts.panel(), "domains")
-    assert made == (ROOT / ".dvc/plots/domains.json").read_text()
+def test_the_figure_names_the_second_domain(content):
+    spec = figures.load()["domains"].files(content)["domains"]
+    assert "share of renditions / %" in drawing.svg(spec)
 
 
 def test_a_study_without_such_splits_has_no_section(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_study()
     found = collect(section("report", Report))
-    assert domains.part(found) == ""
-    assert domains.figures(found) == {}
-    assert domains.tables(found)["domains"][1] == []
+    assert domains_section.view(found) is None
+    assert figures.load()["domains"].files(found) == {}
+    assert written.tables(found)["domains"][1] == []

@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import json
 from html import escape
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import pytest
 
 from clipcause.prune.rules import parse
 from clipcause.prune.split import from_rows
-from clipcause.report import charts, matrix, matrix_charts, similarity_page, study, table
+from clipcause.report import decimals, study
+from clipcause.report.figures import lines, overlap
 from clipcause.report.study import Study
+from clipcause.report.tables import matrix
 from stages.report import main
 from tests.report_study import RUNS, SPLITS, write_study
 
@@ -67,8 +68,8 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("matrix")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(matrix, "MOST", 5)
-        patch.setattr(similarity_page, "MOST_LINES", 5)
+        patch.setattr(overlap, "MOST", 5)
+        patch.setattr(lines, "MOST", 5)
         write_study(splits=splits, runs=runs, report={"resamples": 100, "neighbours": 0})
         main()
     return folder
@@ -114,22 +115,7 @@ def test_the_tables_have_every_cell_as_text(written, monkeypatch):
 
 
 def test_signs():
-    assert [table.signed(x) for x in (0.031, -0.0012, 0.0, -0.0001)] == [
+    assert [decimals.signed(x) for x in (0.031, -0.0012, 0.0, -0.0001)] == [
         "+3.1", "−0.1", "0.0", "0.0",
     ]  # fmt: skip
-    assert table.points(-0.5) == "−50.0"
-
-
-def test_templates_draw_texts_as_dvc_gives_them(written):
-    for name, panel in (
-        ("matrix", matrix_charts.accuracy_panel()),
-        ("overlap", matrix_charts.overlap_panel()),
-    ):
-        down = "base" if name == "overlap" else None
-        text = charts.template(panel, down, column="rev")
-        rows = read(written / f"report/plots/{name}.csv")[:40]
-        data = [{**row, "rev": rev} for rev in ("main", "workspace") for row in rows]
-        spec = json.loads(text.replace('"<DVC_METRIC_DATA>"', json.dumps(data)))
-        drawn = charts.svg(spec)
-        assert "NaN" not in drawn
-        assert drawn.count(">workspace<") == 1
+    assert decimals.points(-0.5) == "−50.0"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,24 +19,28 @@ from tests import report_study
 RUNS = ("full-0", "hull-sketch-0", "random-hull-sketch-0")
 
 
+def write_study():
+    """`sketch` is asked for its captions: the pruned run finds none at once, the others all."""
+    report_study.write_study()
+    path = Path("params.yaml")
+    content = yaml.safe_load(path.read_text())
+    content["tests"]["sketch"]["task"] = "retrieval"
+    path.write_text(yaml.safe_dump(content))
+    _, text_Q = retrieval.distinct(dataset.read(layout.dataset("tests/sketch")).captions)
+    first_T = np.unique(text_Q, return_index=True)[1]
+    for run in RUNS:
+        rank_Q = np.full(len(text_Q), 3 if run == "hull-sketch-0" else 1)
+        columns = [np.arange(len(text_Q)), first_T[text_Q], rank_Q, rank_Q]
+        table = pa.table([pa.array(c) for c in columns], names=artifact.SCHEMA.names)
+        artifact.write(layout.predictions(run), "sketch", table.cast(artifact.SCHEMA))
+
+
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory):
-    """`sketch` is asked for its captions: the pruned run finds none at once, the others all."""
     root = tmp_path_factory.mktemp("study")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        report_study.write_study()
-        path = root / "params.yaml"
-        content = yaml.safe_load(path.read_text())
-        content["tests"]["sketch"]["task"] = "retrieval"
-        path.write_text(yaml.safe_dump(content))
-        _, text_Q = retrieval.distinct(dataset.read(layout.dataset("tests/sketch")).captions)
-        first_T = np.unique(text_Q, return_index=True)[1]
-        for run in RUNS:
-            rank_Q = np.full(len(text_Q), 3 if run == "hull-sketch-0" else 1)
-            columns = [np.arange(len(text_Q)), first_T[text_Q], rank_Q, rank_Q]
-            table = pa.table([pa.array(c) for c in columns], names=artifact.SCHEMA.names)
-            artifact.write(layout.predictions(run), "sketch", table.cast(artifact.SCHEMA))
+        write_study()
         report.main()
     return root / "report"
 

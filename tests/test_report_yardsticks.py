@@ -1,5 +1,6 @@
 """The report's comparison of yardsticks: overlaps by hand, and whose similarities are shown."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,19 @@ from hypothesis import strategies as st
 from clipcause.config import layout, section
 from clipcause.config.report import Report
 from clipcause.prune import selection, split
+from clipcause.prune.rules.hull import Hull
 from clipcause.report import (
-    agreement,
-    definitions,
+    figures,
     measured,
     pictures,
     published,
     study,
-    yardsticks,
+    words,
+    written,
 )
+from clipcause.report.sections import splits as splits_section
+from clipcause.report.sections import yardsticks as section_of
+from clipcause.report.tables import agreement
 from clipcause.search import scores
 from stages import report
 from tests import report_study
@@ -45,14 +50,13 @@ BROAD = {"encoder": "main", "run": "none", "reference": "wide"}
 STEP = 0.05
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
+def write_study():
     """A study with a hull split by the encoder, and one by thresholds that lie higher."""
-    monkeypatch.chdir(tmp_path)
     report_study.write_study(splits=SPLITS, runs=RUNS)
-    content = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    path = Path("params.yaml")
+    content = yaml.safe_load(path.read_text())
     content["scores"] = {"broad": BROAD}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     for test in content["tests"]:
         found = scores.read(layout.similarity("clip", "reference", test))
         one, of_pool = found.test, found.pool
@@ -67,6 +71,12 @@ def here(tmp_path, monkeypatch):
     del card["kept"]
     rows = base.rows[margin[base.rows] <= 0]
     split.write(layout.split("other"), rows, card=card)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study()
     return study.load()
 
 
@@ -121,14 +131,17 @@ class Stored(scores.Scores):
 
 def test_the_page_has_the_numbers_and_names_the_yardstick(here):
     content = report.collect(section("report", Report))
-    html = yardsticks.part(content)
+    shown = section_of.view(content)
+    assert shown is not None
+    (family,) = shown["families"]
     removed = len(here.splits["dedup"]) - len(here.splits["other"])
-    assert f">{removed}<" in html
-    assert "No run learns from other." in html
-    assert "aria-label" in html
-    figures = yardsticks.figures(content)
-    assert figures["yardsticks"]["data"]["values"]
-    columns, rows = yardsticks.tables(content)["yardsticks"]
+    (other,) = [row for row in family["removed"] if row.head.text == "other"]
+    assert other.cells[2] == f"{removed:,}"
+    assert family["without"] == "other"
+    assert "aria-label" in family["panel"].drawing
+    drawn = figures.load()["yardsticks"].files(content)
+    assert drawn["yardsticks"]["data"]["values"]
+    columns, rows = written.tables(content)["yardsticks"]
     assert set(rows[0]) == set(columns)
     assert rows[0]["pair"] == "main and broad"
 
@@ -137,9 +150,9 @@ def test_one_yardstick_alone_is_nothing_to_compare(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report_study.write_study()
     content = report.collect(section("report", Report))
-    assert yardsticks.part(content) == ""
-    assert yardsticks.figures(content) == {}
-    assert yardsticks.tables(content)["yardsticks"][1] == []
+    assert section_of.view(content) is None
+    assert figures.load()["yardsticks"].files(content) == {}
+    assert written.tables(content)["yardsticks"][1] == []
 
 
 def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
@@ -152,9 +165,11 @@ def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
 
 
 def test_words_name_the_yardstick(here):
-    assert here.rules["other"].sentence().endswith("measured by the yardstick broad")
-    assert "yardstick" not in here.rules["hull"].sentence()
-    assert "measured by the yardstick broad" in definitions.part(here, section("report", Report))
+    assert words.rule(here.rules["other"]).endswith("measured by the yardstick broad")
+    assert "yardstick" not in words.rule(here.rules["hull"])
+    told = splits_section.view(report.collect(section("report", Report)))["splits"]
+    (other,) = [row for row in told if row.head.text == "other"]
+    assert "measured by the yardstick broad" in other.cells[0].text
     kind = published.counterpart(here, ["sketch"])
     assert kind is not None
     assert kind.split == "hull"
@@ -173,4 +188,4 @@ def test_the_order_of_tests_and_the_yardstick_make_no_other_family():
 
 
 def rule(**changes):
-    return agreement.Hull.model_validate({**RULE, **changes})
+    return Hull.model_validate({**RULE, **changes})

@@ -28,6 +28,7 @@ DEFAULT = "default"  # the study at the root of the repository
 NONE = "none"
 PARENT = "parent"  # the key that names the study that this one was made from
 PIPELINE = Path("dvc.yaml")
+PLOTS = Path("report/dvc.yaml")  # the figures'
 # what a study shares with the repository: committed code and inputs, never anything that is made
 SHARED = ("stages", "clipcause", "code", "data/classes", "data/icons", ".dvc/plots")
 CONFIG = """\
@@ -131,8 +132,9 @@ def renew(study: Path) -> list[str]:
 
     The paths that were written; none where all was right. ``params.yaml`` is never touched.
     """
+    copied = [path for path in (PIPELINE, PLOTS) if (study / "../.." / path).exists()]
     files = {
-        str(PIPELINE): (study / "../.." / PIPELINE).read_text(),
+        **{str(path): (study / "../.." / path).read_text() for path in copied},
         ".dvc/config": CONFIG,
         ".dvc/.gitignore": IGNORED,
     }

@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from clipcause.data.manifest import Manifest
-from clipcause.report import quick
 from clipcause.runtime.progress import progress
 
 SIDE = 64  # pixels; larger images are scaled down to it
@@ -27,12 +26,18 @@ SEARCH = 75
 
 @dataclass(frozen=True)
 class Picture:
-    """An image for the page: a data URI, the caption, the size that is shown."""
+    """An image for the page: a data URI, the caption, its size in pixels."""
 
     uri: str
     caption: str
     width: int
     height: int
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Width and height on the page: small images are shown as large as others."""
+        scale = SIDE / max(self.width, self.height)
+        return round(self.width * scale), round(self.height * scale)
 
 
 class Album:
@@ -52,11 +57,7 @@ class Album:
         sets = progress(self._wanted.items(), label="report pictures", unit="sets")
         for folder, (source, rows) in sets:
             ordered = sorted(rows)
-            if not ordered:
-                continue
-            shown = zip(
-                ordered, quick.images(source, ordered), captions(source, ordered), strict=True
-            )
+            shown = zip(ordered, source.image(ordered), captions(source, ordered), strict=True)
             for row, image, caption in shown:
                 where = f"{folder}: image of row {row}"
                 self._pictures[folder, row] = picture(image, caption, where)

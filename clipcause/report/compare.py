@@ -28,9 +28,10 @@ from clipcause.config.runs import NONE, Run, of_today
 from clipcause.data import manifest
 from clipcause.evaluate import predictions
 from clipcause.prune import rules as prune_rules
-from clipcause.report import comparisons
+from clipcause.report import verdicts
 from clipcause.report.conditions import Condition, group, on_splits
-from clipcause.report.table import points
+from clipcause.report.decimals import points
+from clipcause.report.tables import comparisons
 from clipcause.runtime import revisions
 from clipcause.runtime.columns import aligned
 from clipcause.stats.comparison import compare
@@ -180,17 +181,17 @@ def told(a: Side, b: Side, tests: Sequence[str], parameters: Report) -> str:
         "detectable", "beyond noise",
     )  # fmt: skip
     rows = [
-        (one.test, *three, *comparisons.cells(one))
+        (one.test, *three, *verdicts.cells(one))
         for one, three in zip(family, accuracy, strict=True)
     ]
     for letter, side in zip("AB", (a, b), strict=True):
         runs = "" if side.runs == (side.words,) else f" ({', '.join(side.runs)})"
         print(f"{letter} = {side.words}{runs}")
     print(f"\n{aligned([head, *rows])}")
-    texts = comparisons.sentences(family, b.words)
+    texts = verdicts.sentences(family, b.words)
     if same:
         texts.insert(0, "Both have the same images right.")
-    for text in [*texts, comparisons.method(family)]:
+    for text in [*texts, verdicts.method(family)]:
         print(f"\n{textwrap.fill(text, WIDTH)}")
     sure = sum(one.is_sure for one in family)
     return f"{len(tests)} test {'set' if len(tests) == 1 else 'sets'}, {sure} beyond noise"

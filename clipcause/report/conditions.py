@@ -21,7 +21,7 @@ class Condition:
     objective: str
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
-    twins: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
     without_reference: bool = False  # trained on its split alone, as its checkpoints' cards say
     is_plain: bool = True  # no factor but the split differs from the defaults
 
@@ -57,7 +57,7 @@ def group(
             )
         one = (run.objective, run.split, name in without, factors.key(run))
         members.setdefault(one, []).append(name)
-    random = twins(rules, sizes)
+    random = controls(rules, sizes)
     order = [*_families(rules, random), NONE]
     keys = sorted(members, key=lambda key: (key[0] == "supervised", order.index(key[1]), key[2]))
     is_mixed = len({name in without for name, run in runs.items() if run.split != NONE}) > 1
@@ -74,7 +74,7 @@ def group(
             objective,
             tuple(members[key]),
             tuple(runs[run].seed for run in members[key]),
-            tuple(names[twin] for twin in beside if twin in names),
+            tuple(names[one] for one in beside if one in names),
             is_without,
             not factors.settings(runs[members[key][0]]),
         )
@@ -116,7 +116,7 @@ def same_rows(base: str, rules: Mapping[str, Rule]) -> str:
     )
 
 
-def twins(rules: Mapping[str, Rule], sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+def controls(rules: Mapping[str, Rule], sizes: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
     """Every random split to the splits that are compared with it: the one whose size it was told
     to have, and all that a rule chose from the same base and that have as many rows.
 
@@ -148,6 +148,6 @@ def _families(rules: Mapping[str, Rule], random: Mapping[str, tuple[str, ...]]) 
     ordered = []
     for name in rules:
         if name not in of:
-            ordered += [name, *(twin for twin, own in of.items() if own == name)]
+            ordered += [name, *(random for random, own in of.items() if own == name)]
     # a random split of a random split's size is in nobody's family
     return ordered + [name for name in rules if name not in ordered]

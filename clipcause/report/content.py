@@ -1,36 +1,42 @@
-"""All that the page and the figures show, in one object."""
+"""All that the page and the figures show: the analysis with colours, and what pictures are from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from clipcause.config import section
 from clipcause.config.report import Report
-from clipcause.report import retrieval, series
-from clipcause.report.agreement import Agreement
-from clipcause.report.bias import Bias
-from clipcause.report.density import Edge
-from clipcause.report.explain import Explanation
+from clipcause.report import analysis, pictures, study, tables
+from clipcause.report.analysis import Results
+from clipcause.report.colours import Rows, painted
 from clipcause.report.pictures import Duplicate
-from clipcause.report.robustness import Shifts
-from clipcause.report.statistics import Bins
-from clipcause.report.study import Study
-from clipcause.report.table import Line
+from clipcause.report.study import Sources
 
 
 @dataclass(frozen=True)
-class Content:
+class Content(Results):
     """All that the page shows."""
 
-    study: Study
     parameters: Report
-    lines: list[Line]
-    bins: dict[tuple[str, str], Bins]
-    accuracy: series.Rows
-    similarity: series.Rows
-    binned: series.Rows
+    tables: Mapping[str, Rows]  # with colours, by the name of the CSV
+    sources: Sources
     duplicate_count: int
     duplicates: list[Duplicate]
-    bias: Bias
-    edges: dict[str, Edge]  # of the hulls, by test set
-    explained: Explanation
-    shifts: Shifts | None
-    retrieval: retrieval.Found  # of test sets of captions
-    agreements: list[Agreement]  # of splits that differ in their yardstick
+
+    def rows(self, name: str) -> Rows:
+        """The rows of a table, by the name of its CSV."""
+        return self.tables[name]
+
+
+def load() -> Content:
+    """Read the analysis, and what pictures are chosen from."""
+    found, rows = analysis.read()
+    declared, parameters = tables.load(), section("report", Report)
+    count, pairs = pictures.duplicates(parameters.duplicates)
+    return Content(
+        **vars(found),
+        parameters=parameters,
+        tables={name: painted(one, rows[name], found.study) for name, one in declared.items()},
+        sources=study.load_sources(),
+        duplicate_count=count,
+        duplicates=pairs,
+    )

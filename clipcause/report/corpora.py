@@ -1,4 +1,4 @@
-"""Class frequencies side by side: curves of count by rank, and how far two orders agree.
+"""Class frequencies side by side: counts of several corpora over the same classes.
 
 A corpus is a vector of counts with its class ids; corpora are joined by id, never by position.
 
@@ -7,7 +7,6 @@ Shapes: C classes, M matches.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -18,14 +17,8 @@ from clipcause.captions.frequency import Frequency
 from clipcause.data.manifest import Manifest
 from clipcause.prune.split import Split
 
-Rows = list[dict[str, Any]]
 Corpora = dict[str, Frequency]
-
 LEAST = 3  # two classes always have a rank correlation of one
-COLUMNS = {
-    "frequency": ("panel", "corpus", "role", "rank", "class", "name", "count", "colour"),
-    "sources": ("first", "second", "spearman", "classes"),
-}
 
 
 def by_label(
@@ -67,24 +60,6 @@ def by_mention(folder: Path, known: Frequency, splits: Mapping[str, Split]) -> C
     return {name: _like(known, one) for name, one in count.items()}
 
 
-def curve(panel: str, corpus: str, found: Frequency, role: str, colour: str) -> Rows:
-    """The classes of a corpus by falling count (ties by id): rank from 1, count."""
-    order = sorted(range(len(found.classes)), key=lambda c: (-found.count_C[c], found.classes[c]))
-    return [
-        {
-            "panel": panel,
-            "corpus": corpus,
-            "role": role,
-            "rank": rank,
-            "class": found.classes[c],
-            "name": found.names[c],
-            "count": int(found.count_C[c]),
-            "colour": colour,
-        }
-        for rank, c in enumerate(order, 1)
-    ]
-
-
 def empty(found: Frequency) -> int:
     """How many classes have no row at all; a logarithmic axis cannot show them."""
     return int((found.count_C == 0).sum())
@@ -93,27 +68,6 @@ def empty(found: Frequency) -> int:
 def is_constant(found: Frequency) -> bool:
     """Whether all classes have one count: such a corpus has no order to agree with."""
     return len(found.count_C) < LEAST or bool(np.ptp(found.count_C) == 0)
-
-
-def agreement(corpora: Corpora) -> Rows:
-    """Spearman's coefficient of every pair of corpora that have an order, over all classes.
-
-    Joined by class id; raises ``ValueError`` where two are not of the same classes.
-    """
-    ordered = {name: one for name, one in corpora.items() if not is_constant(one)}
-    rows = []
-    for first, one in ordered.items():
-        for second, other in ordered.items():
-            value = stats.spearmanr(one.count_C, other.of(one.classes)).statistic
-            rows.append(
-                {
-                    "first": first,
-                    "second": second,
-                    "spearman": round(float(value), 4) + 0.0,
-                    "classes": len(one.classes),
-                }
-            )
-    return rows
 
 
 def correlation(count_C: Int64[np.ndarray, " C"], values: list[float]) -> float | None:

@@ -1,6 +1,9 @@
-"""Numbers as text, the same way everywhere: halves are rounded away from zero."""
+"""Numbers and lists as text, the same way everywhere: halves are rounded away from zero."""
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+
+from clipcause.stats.comparison import Interval
 
 NOISE = 6  # digits beyond those that are shown; what differs only there is the error of a float
 
@@ -14,3 +17,30 @@ def fixed(value: int | float, digits: int) -> str:
     exact = Decimal(repr(round(float(value), digits + NOISE)))
     found = exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     return f"{abs(found) if found == 0 else found:f}".replace("-", "−")
+
+
+def points(share: float) -> str:
+    """A difference of shares in points, with a minus sign where it is negative."""
+    return fixed(100 * share, 1)
+
+
+def signed(share: float) -> str:
+    """A difference of shares in points with its sign; zero has none."""
+    text = points(share)
+    return text if text == "0.0" or text.startswith("−") else f"+{text}"
+
+
+def ranged(one: Interval) -> str:
+    """A difference in points with its sign and its interval."""
+    return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
+
+
+def percent(share: float) -> str:
+    """A share in %, in one piece."""
+    return f"{points(share)}\u00a0%"
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    words = list(words)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

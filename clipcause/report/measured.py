@@ -1,4 +1,4 @@
-"""By what a split's rows were measured: the study's encoder and reference, or a yardstick."""
+"""By what a split's rows were measured: the study's encoder and reference, or others."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from clipcause.embed import embeddings
 from clipcause.embed.embeddings import Embeddings
 from clipcause.prune.by_similarity import Scored
 from clipcause.prune.rule import Rule
-from clipcause.report.study import Study
+from clipcause.report.study import Sources
 from clipcause.search import scores
 from clipcause.search.scores import Scores
 
@@ -33,12 +33,12 @@ class Measured:
         return embeddings.read(folder, encoder=card["encoder"], dataset=card[role])
 
 
-def yardstick(rule: Rule) -> str:
-    """The name of the yardstick that a rule looks at, or ``none``: the study's own, or nothing."""
+def named(rule: Rule) -> str:
+    """The other scores that a rule looks at; ``none``: the study's own, or no scores."""
     return rule.scores if isinstance(rule, Scored) else NONE
 
 
-def by(study: Study, rule: Scored) -> Measured:
+def by(study: Sources, rule: Scored) -> Measured:
     """What a rule's rows were measured by. Raises ``FileNotFoundError`` where it was not made."""
     main = layout.embeddings(study.encoder, "")
     if rule.scores == NONE:
@@ -55,7 +55,7 @@ def by(study: Study, rule: Scored) -> Measured:
 
 
 def said(one: OtherScores, encoder: str) -> str:
-    """A yardstick's encoder in words; ``encoder`` is the name of the study's own."""
+    """The encoder of other scores in words; ``encoder`` is the name of the study's own."""
     if one.encoder == MAIN:
         return f"the encoder {encoder}"
     if one.encoder == "run":

@@ -1,4 +1,4 @@
-"""A frame for the pages of `dvc plots` that needs no network: `python -m clipcause.report.offline`.
+"""A frame for the pages of `dvc plots` that needs no network: `python -m clipcause plots`.
 
 DVC's own pages load Vega from the web and stay blank without it. This writes `.dvc/tmp/plots.html`,
 a frame with the libraries in it, and names it in `.dvc/config.local`, so that from then on
@@ -12,7 +12,6 @@ from pathlib import Path
 import vl_convert
 
 from clipcause.runtime import atomic
-from clipcause.runtime.entry import run
 
 FILE = Path(".dvc/tmp/plots.html")
 CONFIG = Path(".dvc/config")
@@ -33,7 +32,8 @@ def frame() -> str:
     )
 
 
-def main() -> str:
+def write() -> str:
+    """Make the frame and name it in DVC's own configuration; says what follows."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
     with atomic.file(FILE) as temporary:
         temporary.write_text(frame(), encoding="utf-8")
@@ -44,7 +44,3 @@ def main() -> str:
     words = [sys.executable, "-m", "dvc", "config", "--local", *setting]
     subprocess.run(words, check=True)
     return f"{FILE}, which `dvc plots show` and `dvc plots diff` use from now on"
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,214 +1,123 @@
-"""The page: one self-contained HTML file, from parts that are made elsewhere in this package."""
+"""The page: one self-contained HTML file. A section is declared once, here, in its place.
+
+Its view, in `sections/`, turns what the report has into what the section says, as plain data, or
+into None where the study has nothing for it; its template, `templates/ID.html.j2`, says it. Every
+text is escaped where it is put in.
+"""
 
 import base64
 import hashlib
-from html import escape
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from string import Template
+from typing import Any
 
-from clipcause.prune.by_similarity import Ranked
-from clipcause.prune.rules.hull import Hull
-from clipcause.report import (
-    bias_page,
-    charts,
-    classwise,
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from clipcause.report.colours import GREY
+from clipcause.report.content import Content
+from clipcause.report.sections import (
+    accuracy,
+    bias,
     comparisons,
-    copies,
-    definitions,
-    density_page,
+    copied,
+    density,
     domains,
-    explain_page,
+    explained,
+    frequencies,
     gallery,
-    markup,
     matrix,
-    published,
     retrieval,
-    series,
-    similarity_page,
+    robustness,
+    similarity,
+    splits,
     summary,
     yardsticks,
 )
-from clipcause.report.content import Content
-from clipcause.report.markup import (
-    bullets,
-    chip,
-    data_table,
-    details,
-    key,
-    panels,
-    paragraph,
-    section,
-    stroke,
-    table_row,
-)  # fmt: skip
-from clipcause.report.study import Study
-from clipcause.report.table import Line, note, percent, points
+from clipcause.report.sections.elements import sorted_by
 
-HERE = Path(__file__).parent
-TITLE = "Does CLIP generalise because its training data look like the test?"
-LONG_TAIL = "Why is CLIP robust to a long tail of classes?"
-MOST_OPEN = 40  # rows of a table that is not folded away
-WIDE = 30  # letters of a condition's name that want a plot a column of its own
-NONE = "–"
-SECTIONS = {
-    "accuracy": "Accuracy",
-    "comparisons": "How sure the differences are",
-    "pictures": "Pictures",
-    "published": "Beside the published study",
-    **bias_page.SECTIONS,
-    "similarity": "How similar the test images are",
-    "bins": "Accuracy by similarity",
-    **explain_page.SECTIONS,
-    "retrieval": retrieval.TITLE,
-    "matrix": matrix.TITLE,
-    "yardsticks": yardsticks.TITLE,
-    "domains": domains.TITLE,
-    "density": density_page.TITLE,
-    "copied": copies.TITLE,
-    "splits": "How the splits were made",
-    "credits": "Credits",
-}
+TEMPLATES = Path(__file__).parent / "templates"
+View = Callable[[Content], dict[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section that can be linked to by its ``id``; its template has the same name."""
+
+    id: str
+    title: str
+    view: View
+
+
+SECTIONS = (
+    Section("accuracy", "Accuracy", accuracy.view),
+    Section("comparisons", "How sure the differences are", comparisons.view),
+    Section("pictures", "Pictures", gallery.view),
+    Section("published", "Beside the published study", accuracy.published_view),
+    Section("frequency", "Class frequency", bias.frequency),
+    Section("bias", "Bias towards frequent classes", bias.bias),
+    Section("scale", "Uniform shares of the data", bias.scale),
+    Section("tail", "Trimmed tails", bias.tail),
+    Section("perclass", "Accuracy by class frequency", bias.perclass),
+    Section("probes", "Linear probes", bias.probes),
+    Section("intraclass", "Similarity within classes", bias.intraclass),
+    Section("similarity", "How similar the test images are", similarity.similarity),
+    Section("bins", "Accuracy by similarity", similarity.bins),
+    Section("frequencies", "Accuracy by frequency and similarity", frequencies.view),
+    Section("explained", "How much of a difference similarity explains", explained.view),
+    Section("robustness", "Effective robustness", robustness.view),
+    Section("retrieval", "Finding captions and images", retrieval.view),
+    Section("matrix", "Every split on every test set", matrix.view),
+    Section("yardsticks", "Other yardsticks", yardsticks.view),
+    Section("domains", "Whole domains", domains.view),
+    Section("density", "How dense the edge of the hull is", density.view),
+    Section("copied", "Duplicates of test images", copied.view),
+    Section("splits", "How the splits were made", splits.view),
+    Section("credits", "Credits", splits.credits_view),
+)
+
+
+def environment() -> Environment:
+    """Where templates are found and how: all is escaped, and a name that no view gives is an
+    error."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"sorted_by": sorted_by, "one_line": one_line}
+    return made
+
+
+def one_line(text: str) -> str:
+    """A text without the line breaks that a template has; what was escaped stays so."""
+    # blanks that do not break stay
+    return type(text)(re.sub(r"[ \n]+", " ", text).strip(" "))
 
 
 def render(content: Content) -> str:
     """The whole page."""
-    makers = {
-        "accuracy": _accuracy(content),
-        "comparisons": comparisons.part(content),
-        "published": _published(content),
-        **bias_page.parts(content.study, content.bias),
-        "similarity": similarity_page.similarity(content),
-        "bins": similarity_page.bins(content),
-        **explain_page.parts(content),
-        "retrieval": retrieval.part(content.study, content.parameters, content.retrieval),
-        "matrix": matrix.part(content),
-        "yardsticks": yardsticks.part(content),
-        "density": density_page.part(content),
-        "copied": copies.part(content),
-        "pictures": gallery.part(
-            content.study, content.parameters, content.duplicate_count, content.duplicates
-        ),
-        "domains": domains.part(content),
-        "splits": definitions.part(content.study, content.parameters),
-        "credits": gallery.credits_part(),
-    }
-    parts = {anchor: makers[anchor] for anchor in SECTIONS if makers[anchor]}
-    links = "".join(f'<li><a href="#{name}">{escape(SECTIONS[name])}</a></li>' for name in parts)
-    script = (HERE / "page.js").read_text(encoding="utf-8")
-    return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
-        script=script,
+    templates = environment()
+    views = [(one, view) for one in SECTIONS if (view := one.view(content)) is not None]
+    style, script = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
+    return templates.get_template("page.html.j2").render(
+        **summary.view(content),
+        sections=[(one, Markup(drawn(templates, one, view, content))) for one, view in views],
+        # files of this package, not data
+        style=Markup(style),
+        script=Markup(script),
         allowed=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        title=escape(_title(content.study)),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        summary=_summary(content),
-        contents=f"<ul>{links}</ul>",
-        sections="".join(section(name, SECTIONS[name], html) for name, html in parts.items()),
     )
 
 
-def _summary(content: Content) -> str:
-    """What was pruned, what that did, how sure it is; class frequency is folded away where the
-    study asks after similarity."""
-    first, found, last = summary.summary(content)
-    bias = bias_page.summary(content.study, content.bias)
-    if _title(content.study) == LONG_TAIL:
-        found, bias = [*found, *bias], []
-    return (
-        "".join(paragraph(text, "lead") for text in first)
-        + bullets(found, "lead")
-        + "".join(paragraph(text, "lead") for text in last)
-        + (details("How accuracy follows class frequency", bullets(bias)) if bias else "")
-    )
-
-
-def _title(study: Study) -> str:
-    """The question: that of the study of class-wise splits where no rule looks at test images."""
-    rules = study.rules.values()
-    looks_at_tests = any(isinstance(rule, Hull | Ranked) for rule in rules)
-    if any(classwise.is_classwise(rule) for rule in rules) and not looks_at_tests:
-        return LONG_TAIL
-    return TITLE
-
-
-def _accuracy(content: Content) -> str:
+def drawn(templates: Environment, one: Section, view: dict[str, Any], content: Content) -> str:
+    """A section's own part of the page."""
     study = content.study
-    tests = list(study.tests)
-    counts = [f"{test}<br><small>{len(study.tests[test]):,} images</small>" for test in tests]
-    head = ["training data", "pool images", '<a href="#share-removed">removed</a>', *counts]
-    rows = []
-    for line in content.lines:
-        removed = NONE if line.removed is None else percent(line.removed)
-        cells = [f"{line.rows:,}", removed, *(_cell(line, test) for test in tests)]
-        if line.condition.is_supervised:
-            cells[0] = f"{line.rows:,}<small>of the reference</small>"
-        kind = "random" if line.condition.split in study.twins else ""
-        rows.append(table_row(similarity_page.named(study, line.condition, link=True), cells, kind))
-    order = [name for name, one in study.conditions.items() if series.beside(study, one) == [name]]
-    paired = any(row["kind"] == series.RANDOM for row in content.accuracy)
-    panel = charts.accuracy_panel(order, paired=paired)
-    drawn = [
-        (
-            test,
-            charts.inline(
-                panel,
-                [row for row in content.accuracy if row["test"] == test],
-                f"Top-1 accuracy on {test} by training data; the table has the numbers.",
-            ),
-        )
-        for test in tests
-    ]
-    marks = [
-        (chip(series.GREY), "split"),
-        (chip(series.GREY, hollow=True), "random split of the same size"),
-        (stroke(series.GREY, "3 3"), "supervised"),
-    ]
-    table = data_table("Top-1 accuracy in % by training data and test set.", head, rows)
-    if len(rows) > MOST_OPEN:
-        table = details(f"Table of {len(rows)} conditions", table, is_open=True)
-    return (
-        table
-        + paragraph(note(study, content.lines), "soft")
-        + '<p class="soft">Words: <a href="#hull">hull pruning</a>, <a href="#twin">random split of'
-        ' the same size</a>, <a href="#interval">intervals</a>.</p>\n'
-        + key(marks)
-        + panels(drawn, wide=max(map(len, order)) > WIDE)
-        + paragraph("Bars are 95 % Wilson intervals over the test images of one accuracy; whether "
-                    "two accuracies differ is what the table's paired intervals say.", "soft")
-    )  # fmt: skip
-
-
-def _cell(line: Line, test: str) -> str:
-    found = line.cells[test]
-    text = points(found.top1.value)
-    if found.difference is None:
-        return text
-    return f"{text}{markup.difference(found.difference)}"
-
-
-def _published(content: Content) -> str:
-    study, theirs = content.study, published.load()
-    by_name = {line.condition.name: line for line in content.lines}
-    named = {test for row in theirs.rows for test in row.accuracy}
-    tests = [test for test in study.tests if test in named]
-    if not tests:
-        return ""
-    head = ["training data of the paper", "removed there", "ours", "removed here"]
-    head += [f"{test}<br><small>{whose}</small>" for test in tests for whose in ("paper", "ours")]
-    rows = []
-    for pair in published.beside(study, theirs):
-        line = by_name[pair.ours.name] if pair.ours else None
-        cells = [pair.row.removed or NONE, NONE, NONE]
-        if line is not None:
-            gone = "" if line.removed is None else percent(line.removed)
-            cells = [pair.row.removed or NONE, escape(line.condition.name), gone or NONE]
-        for test in tests:
-            cells.append(escape(pair.row.accuracy.get(test, NONE)))
-            cells.append(points(line.cells[test].top1.value) if line else NONE)
-        rows.append(table_row(escape(pair.row.name), cells))
-    link = f'<a href="https://arxiv.org/abs/{theirs.arxiv}">arXiv {theirs.arxiv}</a>'
-    return (
-        f"<p>“{escape(theirs.title)}”, {escape(theirs.venue)}, {link}. {escape(theirs.note)} "
-        "Other images, classes and models are compared here: what can agree is the direction and "
-        "the order, not the numbers.</p>\n"
-        + data_table("Top-1 accuracy in %, as published and here.", head, rows)
-    )
+    known = {"tests": list(study.tests), "encoder": study.encoder, "grey": GREY}
+    return templates.get_template(f"{one.id}.html.j2", globals=known).render(view)

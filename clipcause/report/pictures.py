@@ -12,12 +12,11 @@ from jaxtyping import Float, Float64, Int64
 from clipcause.config import layout
 from clipcause.data import duplicates as stored
 from clipcause.embed.embeddings import Embeddings
-from clipcause.prune import split
 from clipcause.prune.rules.hull import Hull
 from clipcause.prune.split import Split
 from clipcause.report import measured
 from clipcause.report.measured import Measured
-from clipcause.report.study import Study
+from clipcause.report.study import Sources
 from clipcause.search.scores import Scores
 
 CHUNK = 128  # pool rows that are looked at together
@@ -99,17 +98,17 @@ def spread(order: Int64[np.ndarray, " K"], count: int) -> Int64[np.ndarray, " S"
     return order[np.round(position).astype(np.int64)]
 
 
-def removed(study: Study, name: str, count: int) -> list[Judged]:
+def removed(study: Sources, name: str, count: int) -> list[Judged]:
     """The rows with the highest margins that the hull split ``name`` removed.
 
     One per test image, so that a single test image with many copies does not fill the page.
     """
     if not isinstance(study.rules[name], Hull) or not count:
         return []
-    return _judged(study, name, split.difference(study.base_of(name), study.splits[name]), count)
+    return _judged(study, name, study.removed(name), count)
 
 
-def survived(study: Study, name: str, count: int) -> list[Judged]:
+def survived(study: Sources, name: str, count: int) -> list[Judged]:
     """The rows with the highest margins that the hull split ``name`` kept: just under a threshold.
 
     One per test image, as in ``removed``.
@@ -119,7 +118,7 @@ def survived(study: Study, name: str, count: int) -> list[Judged]:
     return _judged(study, name, study.splits[name], count)
 
 
-def _judged(study: Study, name: str, among: Split, count: int) -> list[Judged]:
+def _judged(study: Sources, name: str, among: Split, count: int) -> list[Judged]:
     rule = study.rules[name]
     assert isinstance(rule, Hull)
     found = measured.by(study, rule)
@@ -158,7 +157,7 @@ def highest(among: Split, found: Sequence[Scores], count: int) -> Int64[np.ndarr
     return row_K
 
 
-def neighbours(study: Study, test: str, count: int) -> list[Neighbours]:
+def neighbours(study: Sources, test: str, count: int) -> list[Neighbours]:
     """Test images from the least to the most similar to the reference, with their neighbours."""
     found = study.scores[test].test
     order = np.argsort(found.reference_sim, kind="stable")
@@ -174,7 +173,7 @@ def neighbours(study: Study, test: str, count: int) -> list[Neighbours]:
     ]
 
 
-def copies(study: Study, test: str, threshold: float, count: int) -> tuple[int, list[Copy]]:
+def copies(study: Sources, test: str, threshold: float, count: int) -> tuple[int, list[Copy]]:
     """How many test images have a neighbour of at least ``threshold``, and some of the pairs.
 
     Pairs with the nearest image of the reference and of the pool, the most similar first; equal

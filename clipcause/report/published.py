@@ -10,7 +10,7 @@ from clipcause.config.layout import NONE
 from clipcause.prune.rules.hull import Hull
 from clipcause.prune.rules.none import Everything
 from clipcause.report.conditions import Condition
-from clipcause.report.study import Study
+from clipcause.report.outline import Outline
 
 FILE = Path(__file__).parent / "published.yaml"
 SUPERVISED = "supervised"
@@ -51,12 +51,12 @@ def load() -> Published:
     return parse(yaml.safe_load(FILE.read_text(encoding="utf-8")), Published, FILE.name)
 
 
-def beside(study: Study, one: Published) -> list[Beside]:
+def beside(study: Outline, one: Published) -> list[Beside]:
     """Every published row with our first condition of that kind."""
     return [Beside(row, counterpart(study, row.ours)) for row in one.rows]
 
 
-def counterpart(study: Study, kind: str | list[str]) -> Condition | None:
+def counterpart(study: Outline, kind: str | list[str]) -> Condition | None:
     """Our first condition of a kind: unpruned, hull-pruned for just these test sets, supervised."""
     wanted = set(study.tests) if kind == ALL else set(kind)
     for condition in study.conditions.values():

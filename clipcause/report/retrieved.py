@@ -3,7 +3,7 @@
 Shapes: S runs of a condition, Q images, T distinct captions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,7 @@ import pyarrow as pa
 from jaxtyping import Int32, Int64
 
 from clipcause.config import layout
-from clipcause.data.manifest import Manifest
-from clipcause.evaluate import ranks as retrieval
+from clipcause.evaluate import ranks
 from clipcause.report.conditions import Condition
 from clipcause.search.scores import Scores
 
@@ -28,18 +27,8 @@ class Ranks:
     row_T: Int64[np.ndarray, " T"]  # the first image of every caption
 
 
-@dataclass(frozen=True)
-class Retrieved:
-    """A test set of captions, and the ranks of the conditions that were asked for them."""
-
-    manifest: Manifest
-    ranks: Mapping[str, Ranks]
-
-
-def load(
-    manifest: Manifest, test: str, conditions: Iterable[Condition], against: Scores
-) -> Retrieved:
-    """Read the ranks of all conditions of CLIP.
+def load(test: str, conditions: Iterable[Condition], against: Scores) -> dict[str, Ranks]:
+    """The ranks of all conditions of CLIP.
 
     Raises ``FileNotFoundError`` with the file and the stage that makes it, and ``ValueError`` where
     it is of another test set.
@@ -56,15 +45,15 @@ def load(
             np.stack([table["text_to_image"].to_numpy()[is_first_Q] for table in tables]),
             row_Q[is_first_Q],
         )
-    return Retrieved(manifest, found)
+    return found
 
 
 def _read(run: str, test: str, against: Scores) -> pa.Table:
     folder = layout.predictions(run)
-    path = folder / f"{test}{retrieval.ENDING}"
+    path = folder / f"{test}{ranks.ENDING}"
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; `dvc repro evaluate@{run}` makes it")
-    table = retrieval.read(folder, test)
+    table = ranks.read(folder, test)
     if not np.array_equal(table["row"].to_numpy(), against.test.row):
         raise ValueError(
             f"{path}: its {table.num_rows} rows are not the {len(against.test.row)} images of "

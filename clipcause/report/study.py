@@ -4,11 +4,9 @@ Shapes: Q images of a test set, S runs of a condition, T runs or random splits t
 with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +23,14 @@ from clipcause.prune import split
 from clipcause.prune.rule import Rule
 from clipcause.prune.split import Split
 from clipcause.report import retrieved
-from clipcause.report.conditions import Condition, group, on_splits, twins
-from clipcause.report.retrieved import Retrieved
+from clipcause.report.conditions import Condition, group, on_splits
+from clipcause.report.outline import Outline, Sized
+from clipcause.report.retrieved import Ranks
 from clipcause.runtime import atomic
 from clipcause.search import gap, scores
 from clipcause.search.scores import Scores
+
+Pair = tuple[str, str]  # condition and test set
 
 TOP = 5
 MADE_BY = {layout.ALL: f"prepare@{layout.POOL}", "dedup": "deduplicate"}  # splits without a rule
@@ -55,64 +56,82 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Study:
-    """A study's artifacts. Names are in the order of the parameters."""
+class Sources:
+    """What images and their similarities are read from, by name in the parameters' order."""
 
     encoder: str
-    tests: dict[str, Manifest]  # whose images have classes
-    retrieval: dict[str, Retrieved]  # the others: whose images have captions
     pool: Manifest
     reference: Manifest
+    suite: dict[str, Manifest]  # all test sets
     rules: dict[str, Rule]
     splits: dict[str, Split]
-    runs: dict[str, Run]  # one on a base is on the split that is all of it
-    conditions: dict[str, Condition]  # whose models name a class
-    unnamed: dict[str, Condition]  # self-supervised ones, which do not, and published ones
-    outcomes: dict[tuple[str, str], Outcome]  # by condition and test set
     scores: dict[str, Scores]
-    gaps: dict[tuple[str, str], Gap]  # by split and test set
-    cards: dict[str, dict[str, Any]]  # of every run's checkpoint
-
-    @cached_property
-    def suite(self) -> dict[str, Manifest]:
-        """All test sets, whatever is asked about them."""
-        of_captions = {test: found.manifest for test, found in self.retrieval.items()}
-        return {test: (self.tests | of_captions)[test] for test in self.scores}
-
-    @cached_property
-    def twins(self) -> dict[str, tuple[str, ...]]:
-        """A random split's name to those of the splits that are compared with it."""
-        return twins(self.rules, {name: len(found) for name, found in self.splits.items()})
-
-    def is_encoder(self, condition: Condition) -> bool:
-        """Whether one of its models is the encoder that measures similarity."""
-        encoders = {found.card.get("encoder") for found in self.scores.values()}
-        return any(self.cards[run]["fingerprint"] in encoders for run in condition.runs)
 
     def base_of(self, name: str) -> Split:
         """The split that a split was made from."""
         return self.splits[self.rules[name].base]
 
+    def removed(self, name: str) -> Split:
+        """The rows of its base that a split lacks."""
+        return split.difference(self.base_of(name), self.splits[name])
+
+
+@dataclass(frozen=True)
+class Study(Outline):
+    """All of a study that tables are made from."""
+
+    sources: Sources
+    outcomes: dict[Pair, Outcome]
+    gaps: dict[Pair, Gap]  # by split and test set
+    ranks: dict[str, dict[str, Ranks]]  # by test set of captions and condition
+
     def similarity(self, condition: Condition, test: str) -> Float64[np.ndarray, " Q"]:
         """Nearest similarity of every test image to what a condition was trained on."""
         if condition.is_supervised:
-            return self.scores[test].test.reference_sim
+            return self.sources.scores[test].test.reference_sim
         found = self.gaps[condition.split, test]
         return found.alone_Q if condition.without_reference else found.similarity_Q
 
-    def twin_outcome(self, condition: Condition, test: str) -> Float64[np.ndarray, " Q"] | None:
+    def control_outcome(self, condition: Condition, test: str) -> Float64[np.ndarray, " Q"] | None:
         """Mean top-1 of every test image over the random splits of a condition's size."""
-        found = [self.outcomes[twin, test].top1_Q for twin in condition.twins]
+        found = [self.outcomes[name, test].top1_Q for name in condition.controls]
         return np.mean(found, axis=0) if found else None
 
-    def twin_units(self, condition: Condition, test: str) -> Float64[np.ndarray, "T Q"] | None:
-        """What a condition is compared with: the runs on the random split of its size; of several
-        such splits each is one unit, the mean of its runs, for another draw of rows is what they
-        differ by."""
-        found = [self.outcomes[twin, test] for twin in condition.twins]
-        if len(found) == 1:
-            return found[0].right_SQ.astype(np.float64)
-        return np.stack([one.top1_Q for one in found]) if found else None
+    def control_units(self, condition: Condition, test: str) -> Float64[np.ndarray, "T Q"] | None:
+        """What a condition is compared with: see ``units``."""
+        return units([self.outcomes[name, test].right_SQ for name in condition.controls])
+
+
+def units(of_controls: Sequence[Bool[np.ndarray, "S Q"]]) -> Float64[np.ndarray, "T Q"] | None:
+    """The runs on the one random split of a condition's size; of several such splits each is one
+    unit, the mean of its runs, for another draw of rows is what they differ by."""
+    if len(of_controls) == 1:
+        return of_controls[0].astype(np.float64)
+    return np.stack([right_SQ.mean(axis=0) for right_SQ in of_controls]) if of_controls else None
+
+
+def load_sources(path: Path = FILE) -> Sources:
+    """Read what pictures are chosen from, as ``params.yaml`` names it; errors are those of
+    ``load``."""
+    names, rules = study.suite(path), prune_rules.load_all(path)
+    encoder, _ = study.encoder(path)
+    reference = study.name("reference", path)
+    pool = _manifest(layout.POOL)
+    # what nothing was trained on or evaluated for is no part of the report's tables
+    root = layout.similarities(encoder, reference)
+    for test in names:
+        _need(root / test / scores.CARD, f"similarity@{test}")
+    bases = dict.fromkeys(rule.base for rule in rules.values())
+    others = [base for base in bases if base not in rules]
+    return Sources(
+        encoder,
+        pool,
+        _manifest(reference),
+        {test: _manifest(layout.test(test)) for test in names},
+        rules,
+        {name: _split(name, pool) for name in (*others, *rules)},
+        scores.read_all(root, names, pool=pool.sha256),
+    )
 
 
 def load(path: Path = FILE) -> Study:
@@ -121,43 +140,45 @@ def load(path: Path = FILE) -> Study:
     Raises ``FileNotFoundError`` with the file and the stage that makes it, and ``ValueError`` where
     artifacts do not fit each other.
     """
-    names, rules = study.suite(path), prune_rules.load_all(path)
-    encoder, trained = study.encoder(path)
-    runs = on_splits(load_runs(path), rules, trained)
-    pool, reference = _manifest(layout.POOL), _manifest(study.name("reference", path))
-    tests = {test: _manifest(layout.test(test)) for test in study.to_classify(path)}
-    # what nothing was trained on or evaluated for is no part of the report's tables
-    root = layout.similarities(encoder, study.name("reference", path))
-    for test in names:
-        _need(root / test / scores.CARD, f"similarity@{test}")
-    found = scores.read_all(root, names, pool=pool.sha256)
-    bases = dict.fromkeys(rule.base for rule in rules.values())
-    others = [base for base in bases if base not in rules]
-    stored = {name: _split(name, pool) for name in (*others, *rules)}
+    sources = load_sources(path)
+    rules, scored = sources.rules, sources.scores
+    runs = on_splits(load_runs(path), rules, study.encoder(path)[1])
     cards = {
         run: atomic.read_json(_need(layout.model(run) / checkpoint.CARD, f"train@{run}"))
         for run in runs
     }
     # a published model's card does not say what it saw
     without = {run for run, card in cards.items() if card["training"].get("reference") == NONE}
-    sizes = {name: len(one) for name, one in stored.items()}
+    sizes = {name: len(one) for name, one in sources.splits.items()}
     grouped = group(runs, rules, sizes, without)
     conditions = {name: one for name, one in grouped.items() if one.answers}
-    unnamed = {name: one for name, one in grouped.items() if not one.answers}
-    outcomes = {
-        (one.name, test): _outcome(one, test, found[test])
-        for one in conditions.values()
-        for test in tests
-    }
-    of_captions = {
-        test: retrieved.load(_manifest(layout.test(test)), test, conditions.values(), found[test])
-        for test in study.to_retrieve(path)
-    }
-    gaps = {(name, test): _gap(name, test, found[test]) for name in rules for test in names}
+    tests = study.to_classify(path)
+    suite = {name: Sized(len(one), one.sha256) for name, one in sources.suite.items()}
     return Study(
-        encoder, tests, of_captions, pool, reference, rules, stored, runs, conditions, unnamed,
-        outcomes, found, gaps, cards,
-    )  # fmt: skip
+        encoder=sources.encoder,
+        fingerprints=frozenset(one.card["encoder"] for one in scored.values()),
+        pool=Sized(len(sources.pool), sources.pool.sha256),
+        reference=Sized(len(sources.reference), sources.reference.sha256),
+        suite=suite,
+        tests={test: suite[test] for test in tests},
+        rules=rules,
+        splits={name: Sized(len(one), card=dict(one.card)) for name, one in sources.splits.items()},
+        runs=runs,
+        conditions=conditions,
+        unnamed={name: one for name, one in grouped.items() if not one.answers},
+        cards=cards,
+        sources=sources,
+        outcomes={
+            (name, test): _outcome(one, test, scored[test])
+            for name, one in conditions.items()
+            for test in tests
+        },
+        ranks={
+            test: retrieved.load(test, conditions.values(), scored[test])
+            for test in study.to_retrieve(path)
+        },
+        gaps={(name, test): _gap(name, test, scored[test]) for name in rules for test in suite},
+    )
 
 
 def load_runs(path: Path = FILE) -> dict[str, Run]:

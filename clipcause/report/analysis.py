@@ -1,0 +1,159 @@
+"""The analysis: all tables and results of a study, as stored in ``analysis/``.
+
+``results.json`` has what the page tells beside tables; ``tables/NAME.json`` has the rows of a
+table. Numbers are stored as they are, to the last digit: what is rounded is so where it is told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from clipcause.report import evaluated, tables
+from clipcause.report.inputs import Inputs
+from clipcause.report.outline import Outline
+from clipcause.report.pairs import Pairs
+from clipcause.report.tables import (
+    accuracy,
+    agreement,
+    byfrequency,
+    comparisons,
+    decomposition,
+    density,
+    frequency,
+    locked_text,
+    probes,
+    retrieval,
+    robustness,
+    runs,
+    similarity,
+)
+from clipcause.report.tables.table import Table
+from clipcause.runtime import atomic
+from clipcause.stats.decomposition import Explained
+from clipcause.stats.logistic import Undefined
+
+FOLDER = Path("analysis")
+RESULTS = "results.json"
+Rows = Mapping[str, list[Any]]  # by table
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is told of a study beside its tables. Keys that are pairs are condition and test set."""
+
+    study: Outline
+    lines: list[accuracy.Line]
+    orders: Pairs[similarity.Order]
+    fits: Pairs[decomposition.Fit | Undefined]
+    has_frequency: Pairs[bool]  # whether a fit has it
+    explained: Pairs[Explained | Undefined]  # of conditions with a random split of their size
+    left_out: Pairs[tuple[int, int]]  # cells of the grid that are too small, their images
+    shifts: robustness.Shifts | None
+    retrieval: dict[str, retrieval.Asked]  # by test set of captions
+    families: list[agreement.Family]  # of splits that differ in their scores
+    edges: dict[str, density.Edge]  # of the hulls, by test set
+    measured: list[evaluated.Measured]
+    frequencies: frequency.Facts | None
+    intraclass: dict[str, dict[str, int | float]]  # by entry and path
+    text_from: Pairs[int | None]  # rows of trimmed classes, by run and whose text tower it takes
+    runs: list[runs.Line]
+
+
+def results(inputs: Inputs) -> Results:
+    """Compute all that is told."""
+    study = inputs.study
+    outline = Outline(**{one.name: getattr(study, one.name) for one in fields(Outline)})
+    return Results(
+        study=outline,
+        lines=inputs.of(accuracy.lines),
+        orders=inputs.of(similarity.orders),
+        fits=inputs.of(decomposition.fits),
+        has_frequency=inputs.of(decomposition.has_frequency),
+        explained=inputs.of(decomposition.explained),
+        left_out=inputs.of(byfrequency.left_out),
+        shifts=inputs.of(robustness.shifts),
+        retrieval=inputs.of(retrieval.asked),
+        families=inputs.of(agreement.families),
+        edges=inputs.of(density.edges),
+        measured=inputs.of(evaluated.measured),
+        frequencies=inputs.of(frequency.facts),
+        intraclass=inputs.of(probes.intraclass),
+        text_from=inputs.of(locked_text.seen),
+        runs=inputs.of(runs.lines),
+    )
+
+
+def rows(inputs: Inputs) -> dict[str, list[Any]]:
+    """The rows of all tables."""
+    return {name: list(inputs.of(one.make)) for name, one in tables.load().items()}
+
+
+def numbers(inputs: Inputs) -> dict[str, Any]:
+    """The metrics: accuracies, drops, and Spearman's coefficients where they are defined."""
+    coefficients: dict[str, dict[str, float]] = {}
+    for (name, test), order in inputs.of(similarity.orders).items():
+        if order.spearman is not None:
+            coefficients.setdefault(accuracy.path(name), {})[test] = order.spearman
+    asked = retrieval.numbers(inputs)
+    return {
+        "accuracy": accuracy.by_run(inputs),
+        "drop": accuracy.drops(inputs),
+        "spearman": coefficients,
+        "explained": decomposition.numbers(inputs),
+        "robustness": robustness.numbers(inputs),
+        **({"retrieval": asked} if asked else {}),
+    }
+
+
+def summary(inputs: Inputs) -> dict[str, Any]:
+    """The metrics of how sure differences are."""
+    return comparisons.numbers(comparisons.family(inputs.of(accuracy.lines)))
+
+
+def write(folder: Path, found: Results, of_tables: Rows) -> None:
+    """Write both, whole or not at all."""
+    with atomic.folder(folder) as out:
+        (out / RESULTS).write_bytes(_encoded(Results, found))
+        (out / "tables").mkdir()
+        for name, one in tables.load().items():
+            _file(out, name).write_bytes(_encoded(_list(one), of_tables[name]))
+
+
+def read(folder: Path = FOLDER) -> tuple[Results, Rows]:
+    """What ``write`` wrote.
+
+    Raises ``FileNotFoundError`` where a file is missing, ``ValueError`` where one is not what this
+    version writes.
+    """
+    found = _decoded(Results, folder / RESULTS)
+    every = tables.load().items()
+    return found, {name: _decoded(_list(one), _file(folder, name)) for name, one in every}
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / "tables" / f"{name}.json"
+
+
+def _list(of: Table) -> Any:
+    """The type of a table's rows, which is known as the program runs."""
+    return list.__class_getitem__(of.row)
+
+
+def _encoded(kind: Any, value: Any) -> bytes:
+    return TypeAdapter(kind).dump_json(value, by_alias=True) + b"\n"
+
+
+def _decoded(kind: Any, path: Path) -> Any:
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: not found; `dvc repro analyse` makes it") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"{path}: {where}: {first['msg']}; `dvc repro -s -f analyse` makes it again"
+        ) from None

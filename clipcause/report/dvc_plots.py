@@ -1,0 +1,99 @@
+"""What `dvc plots` reads, written from the figures.
+
+The plots' definitions are `report/dvc.yaml` of every study, the templates lie in `.dvc/plots`, to
+which a study's own `.dvc` has a link. They are committed, so that `dvc plots show` and `dvc plots
+diff` work in a fresh clone. `python -m clipcause plots --write` writes them; without `--write` it
+makes DVC's pages do without a network (`clipcause.report.offline`).
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import yaml
+
+from clipcause.report import figures, offline
+from clipcause.report.figures.drawing import SCHEMA
+from clipcause.report.figures.figure import NOMINAL, Drawn, Figure, drawn
+from clipcause.runtime import atomic
+
+DEFINITIONS = Path("report/dvc.yaml")
+TEMPLATES = Path(".dvc/plots")
+HEAD = "# Written by `python -m clipcause plots --write` from clipcause/report/figures.\n"
+
+
+def template(figure: Figure) -> str:
+    """A panel per value of two columns, or per revision. Where revisions are not panels of their
+    own, they differ in opacity. DVC puts the data in the place of its anchor."""
+    panel = drawn(figure.chart(Drawn()), [])
+    del panel["data"]
+    for layer in panel["layer"]:
+        encoding = layer["encoding"]
+        if figure.column != "rev":
+            encoding["opacity"] = {"field": "rev", "type": "nominal", "title": "revision"}
+        if detail := encoding.get("detail"):  # a line per split and revision
+            split = detail if isinstance(detail, list) else [detail]
+            encoding["detail"] = [*split, {"field": "rev"}]
+        layer["mark"]["tooltip"] = {"content": "data"}
+    sides = {"column": figure.column} | ({"row": figure.row} if figure.row else {})
+    spec = {
+        "$schema": SCHEMA,
+        "data": {"values": "<DVC_METRIC_DATA>"},
+        "facet": {side: {"field": column} | NOMINAL for side, column in sides.items()},
+        "spec": panel,
+        "resolve": {"scale": dict.fromkeys(figure.free, "independent")},
+    }
+    return json.dumps(spec, indent=1) + "\n"
+
+
+def definitions() -> str:
+    """A `dvc.yaml` with a plot per figure; its paths are relative to it."""
+    plots = []
+    for name, one in figures.load().items():
+        x, y = one.axes
+        plot = {"template": name, "x": x, "y": y, "title": one.title}
+        plots.append({f"plots/{name}.csv": plot})
+    return HEAD + yaml.safe_dump({"plots": plots}, sort_keys=False, allow_unicode=True)
+
+
+def files(root: Path = Path()) -> dict[Path, str]:
+    """All files with the text that they should have."""
+    found = {TEMPLATES / f"{name}.json": template(one) for name, one in figures.load().items()}
+    studies = [path.parent.relative_to(root) for path in root.glob("studies/*/params.yaml")]
+    return found | {folder / DEFINITIONS: definitions() for folder in (Path(), *sorted(studies))}
+
+
+def differing(root: Path = Path()) -> list[Path]:
+    """The files that are not what the figures write: changed, missing, or of no figure."""
+    known = files(root)
+    stale = [path for path, text in known.items() if _text(root / path) != text]
+    others = [path.relative_to(root) for path in (root / TEMPLATES).glob("*.json")]
+    return [*stale, *sorted(path for path in others if path not in known)]
+
+
+def write(root: Path = Path()) -> list[Path]:
+    """Write them; returns those that differed."""
+    known, changed = files(root), differing(root)
+    for path in changed:
+        if path not in known:
+            (root / path).unlink()
+            continue
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        with atomic.file(root / path) as temporary:
+            temporary.write_text(known[path], encoding="utf-8")
+    return changed
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def main(*words: str) -> str:
+    """Make DVC's pages do without a network; with ``--write``, write what `dvc plots` reads."""
+    parser = argparse.ArgumentParser(prog="python -m clipcause plots", description=main.__doc__)
+    parser.add_argument("--write", action="store_true", help="definitions and templates, anew")
+    if not parser.parse_args(words).write:
+        return offline.write()
+    for path in (changed := write()):
+        print(path)
+    return f"{len(changed)} files to change; all are as the figures write them"

@@ -1,0 +1,133 @@
+"""Encodings that several figures share."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import altair as alt
+
+from clipcause.report.outline import RANDOM
+
+INK = "#111111"  # on squares, whose colours are light in light and dark alike
+LOSS, EQUAL, GAIN = "#e8936b", "#ececec", "#7fb0e6"
+LABEL = 420  # pixels; a longer label is cut
+MOST_TICKS = 8  # of a logarithmic axis; more have no room for their labels
+SOME = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+POWERS = [10**power for power in range(10)]
+SYMBOL: dict[str, Any] = {"symbolType": "stroke", "symbolStrokeWidth": 3, "symbolOpacity": 1}
+
+
+def x(field: str, title: str | None, axis: Mapping[str, Any] | None = None, **scale: Any) -> alt.X:
+    """A horizontal axis of numbers."""
+    return alt.X(field, type="quantitative", title=title, **_given(axis, scale))
+
+
+def y(field: str, title: str | None, axis: Mapping[str, Any] | None = None, **scale: Any) -> alt.Y:
+    """A vertical axis of numbers."""
+    return alt.Y(field, type="quantitative", title=title, **_given(axis, scale))
+
+
+def _given(axis: Mapping[str, Any] | None, scale: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"axis": alt.Axis(**axis)} if axis else {}
+    return found | ({"scale": alt.Scale(**scale)} if scale else {})
+
+
+def names(field: str, order: list[str] | None) -> alt.Y:
+    """A line per name."""
+    return alt.Y(field, type="nominal", sort=order, title=None, axis=alt.Axis(labelLimit=LABEL))
+
+
+def colour(channel: type) -> Any:
+    """Colours that are in the data, for `alt.Stroke` or `alt.Fill`."""
+    return channel("colour", type="nominal", scale=None, legend=None)
+
+
+def by_name(
+    channel: type, field: str, looks: Mapping[str, str], columns: int = 1, **symbol: Any
+) -> Any:
+    """The colours of named series, with a legend; without names, those in the data."""
+    if not looks:
+        return colour(channel)
+    symbol = {"labelLimit": LABEL, "columns": columns, **SYMBOL, **symbol}
+    legend = alt.Legend(title=None, orient="bottom", **symbol)
+    scale = alt.Scale(domain=list(looks), range=list(looks.values()))
+    return channel(field, type="nominal", scale=scale, legend=legend)
+
+
+def by_colour(named: Mapping[str, str]) -> alt.Stroke:
+    """Colours that are in the data; ``named``, colours to names, have a legend."""
+    if not named:
+        return colour(alt.Stroke)
+    said = f"{json.dumps(dict(named))}[datum.value]"
+    legend = alt.Legend(title=None, orient="bottom", columns=6, labelExpr=said, **SYMBOL)
+    scale = alt.Scale(domain=list(named), range=list(named))
+    return alt.Stroke("colour:N", scale=scale, legend=legend)
+
+
+def dashes(field: str, known: Mapping[str, list[int]]) -> alt.StrokeDash:
+    """A dash per value, without a legend."""
+    scale = alt.Scale(domain=list(known), range=list(known.values()))
+    return alt.StrokeDash(field, type="nominal", scale=scale, legend=None)
+
+
+def kinds() -> alt.StrokeDash:
+    """The dash of a line: of a split, of a random split, or supervised."""
+    return dashes("kind", {"split": [1, 0], RANDOM: [5, 2], "supervised": [2, 2]})
+
+
+def hollow(kind: str = RANDOM) -> alt.FillOpacityValue:
+    """Empty where the rows are of this kind."""
+    return alt.FillOpacityValue(1, condition={"test": f"datum.kind == '{kind}'", "value": 0})
+
+
+def spread(place: alt.Chart, value: Callable[[str], alt.Y], **mark: Any) -> alt.Chart:
+    """A vertical rule from low to high."""
+    return place.mark_rule(**mark).encode(y=value("low"), y2="high", stroke=colour(alt.Stroke))
+
+
+def of_kinds(
+    across: alt.X,
+    value: Callable[[str], alt.Y],
+    detail: list[str],
+    looks: Mapping[str, str],
+    *dash: alt.StrokeDash,
+) -> alt.LayerChart:
+    """Lines of kinds of model with points, and the spread over seeds as a rule."""
+    point = alt.Chart().encode(x=across, y=value("value"))
+    stroke = by_name(alt.Stroke, "kind", looks, 2)
+    apart = [alt.Detail(name, type="nominal") for name in detail]
+    return alt.layer(
+        point.mark_line(strokeWidth=1.75).encode(*dash, stroke=stroke, detail=apart),
+        spread(point, value, strokeWidth=1.25),
+        point.mark_point(size=26, filled=True, opacity=1).encode(fill=colour(alt.Fill)),
+    ).properties(width=250, height=190)
+
+
+def matrix(across: str, down: str, order: list[str], angle: int = -35) -> alt.Chart:
+    """The cells of a matrix, whose columns are named above it."""
+    above = alt.Axis(labelLimit=300, ticks=False, orient="top", labelAngle=angle)
+    beside = alt.Axis(labelLimit=300, ticks=False)
+    return alt.Chart().encode(
+        x=alt.X(across, type="nominal", sort=order or None, title=None, axis=above),
+        y=alt.Y(down, type="nominal", sort=order or None, title=None, axis=beside),
+    )
+
+
+def squares(cell: alt.Chart, field: str, **scale: Any) -> alt.LayerChart:
+    """Numbers on coloured squares."""
+    shade = alt.Fill(field, type="quantitative", scale=alt.Scale(**scale), legend=None)
+    said = alt.Text(field, type="quantitative", format=".2f")
+    return alt.layer(
+        cell.mark_rect().encode(fill=shade),
+        cell.mark_text(fontSize=11).encode(text=said, fill=alt.value(INK)),
+    ).properties(width=alt.Step(46), height=alt.Step(30))
+
+
+def ticks(values: Iterable[int | float]) -> list[int]:
+    """Ticks of a logarithmic axis between the least and the greatest of counts: 1, 2, 5, 10 …,
+    where they fit, or 1, 10, 100 …"""
+    positive = [value for value in values if value > 0]
+    least, greatest = min(positive, default=1), max(positive, default=1)
+    found = [step * power for power in POWERS for step in (1, 2, 5)]
+    found = [tick for tick in found if least <= tick <= greatest]
+    return found if len(found) <= MOST_TICKS else [one for one in found if str(one)[0] == "1"]

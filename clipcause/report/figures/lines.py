@@ -1,0 +1,44 @@
+"""Which conditions a plot of many lines draws, and what its legend calls them."""
+
+from clipcause.report import classwise
+from clipcause.report.colours import colours
+from clipcause.report.figures.figure import Drawn, Found, Rows, distinct
+from clipcause.report.outline import Outline
+
+MOST = 24
+
+
+def shown(study: Outline) -> list[str]:
+    """The conditions whose lines are drawn: where not all fit, those that differ in nothing but
+    their split, and whose split was not chosen class by class."""
+    if len(study.conditions) <= MOST:
+        return list(study.conditions)
+    plain = [
+        name
+        for name, one in study.conditions.items()
+        if one.is_plain and not classwise.is_classwise(study.rules.get(one.split))
+    ]
+    return plain[:MOST]
+
+
+def own(study: Outline) -> list[str]:
+    """The conditions that have a line or a colour of their own: no random splits of one other."""
+    return [name for name, one in study.conditions.items() if study.beside(one) == [name]]
+
+
+def of(found: Found, table: str) -> Rows:
+    """The rows of a table that are of the conditions whose lines are drawn."""
+    names = shown(found.study)
+    return [row for row in found.rows(table) if row["split"] in names]
+
+
+def legend(of: Drawn) -> dict[str, str]:
+    """Colour to name of the conditions that are drawn, where there is a legend; those of one
+    colour share an entry."""
+    named: dict[str, str] = {}
+    if of.legend and of.found:
+        drawn, colour = distinct(of.rows, "split"), colours(of.found.study)
+        for name in own(of.found.study):
+            if name in drawn:
+                named[colour[name]] = ", ".join(filter(None, [named.get(colour[name]), name]))
+    return named

@@ -1,0 +1,80 @@
+"""A study in outline: its names, sizes and cards, as far as tables, figures and page tell of them.
+
+It is stored with the analysis, so that what draws reads no split and no prediction.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from clipcause.config.runs import NONE, Run
+from clipcause.prune.rule import Rule
+from clipcause.report.conditions import Condition, controls
+
+RANDOM, SUPERVISED, SPLIT = "random", "supervised", "split"  # kinds of marks
+
+
+@dataclass(frozen=True)
+class Sized:
+    """An artifact: how many rows it has, the hash of its manifest or what its card says."""
+
+    rows: int
+    sha256: str = ""
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.rows
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Names are in the order of the parameters."""
+
+    encoder: str
+    fingerprints: frozenset[str]  # of the models that measured similarity
+    pool: Sized
+    reference: Sized
+    suite: dict[str, Sized]  # all test sets
+    tests: dict[str, Sized]  # those whose images have classes
+    rules: dict[str, Rule]
+    splits: dict[str, Sized]
+    runs: dict[str, Run]  # one on a base is on the split that is all of it
+    conditions: dict[str, Condition]  # whose models name a class
+    unnamed: dict[str, Condition]  # self-supervised ones, which do not, and published ones
+    cards: dict[str, dict[str, Any]]  # of every run's checkpoint
+
+    @cached_property
+    def controls(self) -> dict[str, tuple[str, ...]]:
+        """A random split's name to those of the splits that are compared with it."""
+        return controls(self.rules, {name: len(found) for name, found in self.splits.items()})
+
+    @cached_property
+    def every(self) -> dict[str, Condition]:
+        """All conditions; those whose models name no class come last."""
+        return {**self.conditions, **self.unnamed}
+
+    def is_encoder(self, condition: Condition) -> bool:
+        """Whether one of its models is the encoder that measures similarity."""
+        return any(self.cards[run]["fingerprint"] in self.fingerprints for run in condition.runs)
+
+    def base_of(self, name: str) -> Sized:
+        """The split that a split was made from."""
+        return self.splits[self.rules[name].base]
+
+    def kind(self, condition: Condition) -> str:
+        """What a condition's mark looks like: of a split, of a random split, or supervised."""
+        if condition.is_supervised:
+            return SUPERVISED
+        return RANDOM if condition.split in self.controls else SPLIT
+
+    def beside(self, condition: Condition) -> list[str]:
+        """The conditions whose lines in a plot a condition shares: a random split those of all that
+        are compared with it, any other its own."""
+        found = [name for name, one in self.conditions.items() if condition.name in one.controls]
+        return found or [condition.name]
+
+    def training_rows(self, condition: Condition) -> int:
+        """The rows that its models learnt from: those of its split, and the reference's where it
+        was added."""
+        own = len(self.splits[condition.split]) if condition.split != NONE else 0
+        return own + (0 if condition.without_reference else len(self.reference))

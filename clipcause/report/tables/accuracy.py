@@ -1,0 +1,175 @@
+"""Accuracy of every condition on every test set, beside that of the random splits of its size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from clipcause.report.conditions import Condition
+from clipcause.report.inputs import Inputs
+from clipcause.report.tables import table
+from clipcause.report.tables.table import (
+    Beside,
+    High,
+    Kind,
+    Low,
+    Split,
+    Table,
+    Test,
+    percent,
+    share,
+)
+from clipcause.stats.comparison import Comparison, Interval, compare
+
+COLUMNS = (
+    "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
+    "random_twin", "drop", "drop_low", "drop_high", "share_removed", "seeds",
+)  # fmt: skip
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One condition on one test set. Accuracies are shares, means over the seeds."""
+
+    top1: Interval
+    top5: float
+    images: int
+    against: Comparison | None  # this minus the random splits of its size; None where there is none
+
+    @property
+    def difference(self) -> Interval | None:
+        """This minus the mean of the random splits: what readers see."""
+        return self.against.difference if self.against else None
+
+    @property
+    def drop(self) -> Interval | None:
+        """The mean of the random splits minus this: what the CSV and the metrics have."""
+        return self.against.difference.reversed() if self.against else None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One condition: rows trained on (of the pool; of the reference where it is supervised)."""
+
+    condition: Condition
+    rows: int
+    removed: float | None  # share of the base; None where nothing was pruned
+    cells: dict[str, Cell]  # by test set
+
+
+@dataclass(frozen=True)
+class Row:
+    """A condition on a test set; a random split once for every condition it is compared with."""
+
+    test: Test
+    split: Split
+    beside: Beside
+    kind: Kind
+    top1: Annotated[float, "top-1 accuracy in %, mean over seeds"]
+    low: Low
+    high: High
+
+
+def lines(inputs: Inputs) -> list[Line]:
+    """All conditions, in their order."""
+    return [_line(inputs, one) for one in inputs.study.conditions.values()]
+
+
+def rows(inputs: Inputs) -> list[Row]:
+    """Top-1 in % with its Wilson interval."""
+    study = inputs.study
+    return [
+        Row(test, line.condition.name, beside, study.kind(line.condition), *percent(cell.top1))
+        for line in inputs.of(lines)
+        for test, cell in line.cells.items()
+        for beside in study.beside(line.condition)
+    ]
+
+
+def by_run(inputs: Inputs) -> dict[str, dict[str, float]]:
+    """Top-1 as a share, by run and test set."""
+    found: dict[str, dict[str, float]] = {}
+    for (_, test), outcome in inputs.study.outcomes.items():
+        for run, value in outcome.accuracy.items():
+            found.setdefault(run, {})[test] = value
+    return found
+
+
+def drops(inputs: Inputs) -> dict[str, dict[str, float]]:
+    """How much less than the random splits of its size, by condition that has one and test set."""
+    return {
+        path(line.condition.name): {
+            test: cell.drop.value for test, cell in line.cells.items() if cell.drop
+        }
+        for line in inputs.of(lines)
+        if line.condition.controls
+    }
+
+
+def path(condition: str) -> str:
+    """A condition's name as part of a metric's path."""
+    return condition.replace(" ", "-")
+
+
+def to_csv(found: list[Line]) -> str:
+    """Long form: a line per condition and test set; several runs and seeds are joined by blanks."""
+    return table.to_csv(
+        COLUMNS,
+        [
+            {
+                "split": line.condition.name,
+                "run": " ".join(line.condition.runs),
+                "n": line.rows,
+                "test": test,
+                "random_twin": " ".join(line.condition.controls),
+                "share_removed": _number(line.removed),
+                "seeds": " ".join(map(str, line.condition.seeds)),
+                **_columns(cell),
+            }
+            for line in found
+            for test, cell in line.cells.items()
+        ],
+    )
+
+
+TABLES = (Table("accuracy", Row, rows, by="beside"),)
+
+
+def _line(inputs: Inputs, condition: Condition) -> Line:
+    study = inputs.study
+    if condition.is_supervised:
+        size, removed = len(study.reference), None
+    else:
+        size = len(study.splits[condition.split])
+        removed = 1 - size / len(study.base_of(condition.split))
+    cells = {test: _cell(inputs, condition, test) for test in study.tests}
+    return Line(condition, size, removed, cells)
+
+
+def _cell(inputs: Inputs, condition: Condition, test: str) -> Cell:
+    outcome = inputs.study.outcomes[condition.name, test]
+    controls_TQ = inputs.study.control_units(condition, test)
+    against = None
+    if controls_TQ is not None:
+        against = compare(controls_TQ, outcome.right_SQ, **inputs.draws).reversed()
+    hits, count = float(outcome.top1_Q.sum()), len(outcome.top1_Q)
+    return Cell(share(hits, count), float(outcome.top5_Q.mean()), count, against)
+
+
+def _columns(cell: Cell) -> Mapping[str, Any]:
+    drop = cell.drop
+    return {
+        "top1": _number(cell.top1.value),
+        "top5": _number(cell.top5),
+        "n_test": cell.images,
+        "wilson_low": _number(cell.top1.low),
+        "wilson_high": _number(cell.top1.high),
+        "drop": _number(drop.value if drop else None),
+        "drop_low": _number(drop.low if drop else None),
+        "drop_high": _number(drop.high if drop else None),
+    }
+
+
+def _number(value: float | None) -> str:
+    # + 0 so that a rounded zero has no sign
+    return "" if value is None else f"{round(value, DIGITS) + 0:.{DIGITS}f}"

@@ -1,0 +1,181 @@
+"""How much of a difference the change in similarity explains, and the logistic fits of every
+condition's answers to similarity and class frequency."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from clipcause.report.conditions import Condition
+from clipcause.report.inputs import Inputs
+from clipcause.report.seen import seen
+from clipcause.report.study import Pair
+from clipcause.report.tables import accuracy
+from clipcause.report.tables.table import (
+    High,
+    Images,
+    Low,
+    Split,
+    Table,
+    Test,
+    percent,
+    rounded,
+)
+from clipcause.stats import decomposition, logistic
+from clipcause.stats.comparison import Interval
+from clipcause.stats.decomposition import PER_SIMILARITY, Explained
+from clipcause.stats.logistic import Undefined
+
+OBSERVED, PREDICTED = "observed", "predicted from similarity"
+KEPT = "observed where similarity is the same"
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A change in log odds."""
+
+    value: float
+    interval: Interval | None  # None where there are too few classes for one
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A logistic fit of a condition's answers: of similarity, then of frequency where it varies."""
+
+    coefficients: list[Coefficient]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A difference, or what similarity predicts of it."""
+
+    test: Test
+    split: Split
+    kind: Annotated[str, "`observed`, `predicted from similarity`, or observed among some images"]
+    points: Annotated[float, "accuracy minus that of the random split of its size, in points"]
+    low: Low
+    high: High
+    images: Images
+    share: Annotated[float | None, "predicted over observed, where that leaves out zero"] = None
+    share_low: Annotated[float | None, "lower end of its 95 % interval"] = None
+    share_high: Annotated[float | None, "upper end of its 95 % interval"] = None
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """A coefficient of a condition's fit on a test set."""
+
+    test: Test
+    split: Split
+    of: Annotated[str, "`similarity` or `frequency`"]
+    per: Annotated[str, "the unit: of similarity, or a doubling of the class's training rows"]
+    log_odds: Annotated[float | None, "change in the log odds of a right answer per unit"]
+    low: Annotated[float | None, "lower end of its 95 % interval, cluster-robust by class"]
+    high: Annotated[float | None, "upper end of that interval"]
+    images: Images
+    classes: Annotated[int, "classes of these images"]
+    undefined: Annotated[str | None, "why there is no number"]
+
+
+def fits(inputs: Inputs) -> dict[Pair, Fit | Undefined]:
+    """The fit of every condition on every test set."""
+    made: dict[Pair, Fit | Undefined] = {}
+    for at, one in inputs.of(seen).items():
+        design_QK = decomposition.design(one.similarity_Q, one.varying)
+        found = logistic.fit(design_QK, one.correct_Q, one.class_Q)
+        if isinstance(found, logistic.Fit):
+            columns = range(1, design_QK.shape[1])
+            values = [float(found.coefficient_K[column]) for column in columns]
+            ends = [found.interval(column) for column in columns]
+            found = Fit(list(map(Coefficient, values, ends)))
+        made[at] = found
+    return made
+
+
+def has_frequency(inputs: Inputs) -> dict[Pair, bool]:
+    """Whether a fit has class frequency beside similarity."""
+    return {at: one.varying is not None for at, one in inputs.of(seen).items()}
+
+
+def explained(inputs: Inputs) -> dict[Pair, Explained | Undefined]:
+    """What similarity predicts, of conditions that have a random split of their size."""
+    study = inputs.study
+    return {
+        (name, test): _explain(inputs, one, test)
+        for name, one in study.conditions.items()
+        for test in study.tests
+        if one.controls
+    }
+
+
+def numbers(inputs: Inputs) -> dict[str, dict[str, float]]:
+    """The metrics: the share of every drop that similarity explains, where it is defined."""
+    found: dict[str, dict[str, float]] = {}
+    for (name, test), one in inputs.of(explained).items():
+        if isinstance(one, Explained) and isinstance(one.share, Interval):
+            found.setdefault(accuracy.path(name), {})[test] = one.share.value
+    return found
+
+
+def rows(inputs: Inputs) -> list[Row]:
+    """Differences as readers see them everywhere, split minus random, and what is predicted."""
+    made = []
+    for (name, test), one in inputs.of(explained).items():
+        if isinstance(one, Undefined):
+            continue
+        images = len(inputs.of(seen)[name, test].correct_Q)
+        share = ()
+        if isinstance(one.share, Interval):
+            share = map(rounded, (one.share.value, one.share.low, one.share.high))
+        made += [
+            Row(test, name, OBSERVED, *percent(one.drop.reversed()), images),
+            Row(test, name, PREDICTED, *percent(one.predicted.reversed()), images, *share),
+        ]
+        if one.kept_drop:
+            made.append(Row(test, name, KEPT, *percent(one.kept_drop.reversed()), one.kept))
+    return made
+
+
+def logistic_rows(inputs: Inputs) -> list[Logistic]:
+    """A line per coefficient; a fit that is not defined says why."""
+    return [row for at in inputs.of(fits) for row in _coefficients(inputs, *at)]
+
+
+TABLES = (Table("explained", Row, rows), Table("logistic", Logistic, logistic_rows, looks=()))
+
+
+def _explain(inputs: Inputs, one: Condition, test: str) -> Explained | Undefined:
+    every = inputs.of(seen)
+    pruned, controls = every[one.name, test], [every[name, test] for name in one.controls]
+    known = [control.varying for control in controls]
+    if any(values is None for values in known):
+        known = [None] * len(controls)
+    designs = [
+        decomposition.design(control.similarity_Q, values)
+        for control, values in zip(controls, known, strict=True)
+    ]
+    return decomposition.explain(
+        np.stack(designs),
+        np.stack([control.correct_Q for control in controls]),
+        pruned.similarity_Q,
+        pruned.correct_Q,
+        pruned.class_Q,
+        **inputs.draws,
+    )
+
+
+def _coefficients(inputs: Inputs, name: str, test: str) -> Iterator[Logistic]:
+    one, fit = inputs.of(seen)[name, test], inputs.of(fits)[name, test]
+    sizes = len(one.correct_Q), len(np.unique(one.class_Q))
+    columns = [("similarity", f"{PER_SIMILARITY:g}")]
+    columns += [("frequency", "doubling")] if one.varying is not None else []
+    for at, what in enumerate(columns):
+        if isinstance(fit, Undefined):
+            yield Logistic(test, name, *what, None, None, None, *sizes, fit.reason)
+            continue
+        found = fit.coefficients[at]
+        low, high = None, None
+        if found.interval:
+            low, high = rounded(found.interval.low), rounded(found.interval.high)
+        yield Logistic(test, name, *what, rounded(found.value), low, high, *sizes, None)

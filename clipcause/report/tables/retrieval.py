@@ -1,0 +1,158 @@
+"""R@k on test sets of captions by condition, beside the random split's.
+
+Shapes: S runs of a condition, T runs or random splits, N queries (images, or distinct captions).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from clipcause.evaluate.retrieval import DEPTHS
+from clipcause.report.conditions import Condition
+from clipcause.report.inputs import Inputs
+from clipcause.report.pairs import Keyed
+from clipcause.report.retrieved import DIRECTIONS, Ranks
+from clipcause.report.study import units
+from clipcause.report.tables import accuracy, similarity
+from clipcause.report.tables.table import (
+    Beside,
+    High,
+    Kind,
+    Low,
+    Split,
+    Table,
+    Test,
+    percent,
+    share,
+)
+from clipcause.stats.comparison import Comparison, Interval, compare
+
+At = tuple[str, int]  # direction and depth
+
+
+@dataclass(frozen=True)
+class Recall:
+    """R@k with its Wilson interval, and its difference from the random split's."""
+
+    share: Interval
+    against: Comparison | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One condition on one test set."""
+
+    condition: Condition
+    recalls: Keyed[At, Recall]
+    median: dict[str, float]  # of the ranks, by direction; over runs their mean
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A test set of captions, and the conditions that were asked for them, in their order."""
+
+    images: int
+    captions: int  # distinct ones
+    lines: list[Line]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A condition on a test set, in one direction and depth."""
+
+    test: Test
+    direction: Annotated[str, "`image to text` or `text to image`"]
+    depth: Annotated[str, "R@k: found among the k nearest"]
+    split: Split
+    beside: Beside
+    kind: Kind
+    recall: Annotated[float, "queries that find what is right, in %"]
+    low: Low
+    high: High
+    difference: Annotated[float | None, "points above (+) the random split of its size"]
+    difference_low: Annotated[float | None, "lower end of its 95 % interval"]
+    difference_high: Annotated[float | None, "upper end of its 95 % interval"]
+
+
+def asked(inputs: Inputs) -> dict[str, Asked]:
+    """All test sets of captions."""
+    study = inputs.study
+    return {
+        test: Asked(
+            len(study.suite[test]),
+            len(next(iter(found.values())).row_T) if found else 0,
+            [_line(inputs, study.conditions[name], found) for name in study.conditions
+             if name in found],
+        )
+        for test, found in study.ranks.items()
+    }  # fmt: skip
+
+
+def numbers(inputs: Inputs) -> dict[str, Any]:
+    """The metrics: differences from the random split by condition, test set, direction, depth."""
+    found: dict[str, Any] = {}
+    for test, of in inputs.of(asked).items():
+        for line in of.lines:
+            for (direction, depth), recall in line.recalls.items():
+                if recall.against:
+                    name = accuracy.path(line.condition.name)
+                    of_test = found.setdefault(name, {}).setdefault(test, {})
+                    value = recall.against.difference.value
+                    of_test.setdefault(direction, {})[f"r{depth}"] = value
+    return found
+
+
+def rows(inputs: Inputs) -> list[Row]:
+    """R@k in % by test set, condition, direction and depth."""
+    study, made = inputs.study, []
+    for test, of in inputs.of(asked).items():
+        for line in of.lines:
+            name, kind = line.condition.name, study.kind(line.condition)
+            for (direction, depth), recall in line.recalls.items():
+                ends = percent(recall.against.difference) if recall.against else (None,) * 3
+                made += [
+                    Row(
+                        test, DIRECTIONS[direction], f"R@{depth}", name, beside, kind,
+                        *percent(recall.share), *ends,
+                    )
+                    for beside in study.beside(line.condition)
+                ]  # fmt: skip
+    return made
+
+
+def binned(inputs: Inputs) -> list[similarity.Binned]:
+    """R@1 of images in % by bin of their nearest similarity to the training data."""
+    found = {
+        (name, test): similarity.in_bins(
+            inputs, name, test, (ranks.image_to_text == 1).mean(axis=0)
+        )
+        for test, of in inputs.study.ranks.items()
+        for name, ranks in of.items()
+    }
+    return similarity.rows(inputs, found)
+
+
+TABLES = (
+    Table("retrieval", Row, rows, by="beside"),
+    Table("retrieval_bins", similarity.Binned, binned),
+)
+
+
+def _line(inputs: Inputs, one: Condition, found: dict[str, Ranks]) -> Line:
+    recalls, median = {}, {}
+    for direction in DIRECTIONS:
+        rank_SN = getattr(found[one.name], direction)
+        beside = [getattr(found[name], direction) for name in one.controls if name in found]
+        median[direction] = float(np.median(rank_SN, axis=1).mean())
+        for depth in DEPTHS:
+            controls_TN: Float64[np.ndarray, "T N"] | None = units(
+                [rank <= depth for rank in beside]
+            )
+            against = None
+            if controls_TN is not None:
+                against = compare(controls_TN, rank_SN <= depth, **inputs.draws).reversed()
+            right_N = (rank_SN <= depth).mean(axis=0)
+            recalls[direction, depth] = Recall(share(float(right_N.sum()), len(right_N)), against)
+    return Line(one, recalls, median)

@@ -1,0 +1,1 @@
+../../clipcause/captions/__init__.py

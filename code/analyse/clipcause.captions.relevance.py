@@ -1,0 +1,1 @@
+../../clipcause/captions/relevance.py

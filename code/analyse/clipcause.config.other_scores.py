@@ -1,0 +1,1 @@
+../../clipcause/config/other_scores.py

@@ -1,0 +1,1 @@
+../../clipcause/config/report.py

@@ -1,0 +1,1 @@
+../../clipcause/evaluate/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/prune/by_class.py

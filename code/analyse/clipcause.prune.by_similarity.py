@@ -1,0 +1,1 @@
+../../clipcause/prune/by_similarity.py

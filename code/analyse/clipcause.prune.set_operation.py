@@ -1,0 +1,1 @@
+../../clipcause/prune/set_operation.py

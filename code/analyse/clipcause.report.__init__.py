@@ -1,0 +1,1 @@
+../../clipcause/report/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/runtime/splitmix64.py

@@ -1,0 +1,1 @@
+../../clipcause/search/scores.py

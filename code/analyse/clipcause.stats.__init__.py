@@ -1,0 +1,1 @@
+../../clipcause/stats/__init__.py

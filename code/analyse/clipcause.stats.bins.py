@@ -1,0 +1,1 @@
+../../clipcause/stats/bins.py

@@ -1,1 +1,0 @@
-../../clipcause/report/comparison_chart.py

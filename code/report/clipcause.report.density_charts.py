@@ -1,1 +1,0 @@
-../../clipcause/report/density_charts.py

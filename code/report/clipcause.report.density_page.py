@@ -1,1 +1,0 @@
-../../clipcause/report/density_page.py

@@ -1,1 +1,0 @@
-../../clipcause/report/domain_charts.py

@@ -1,1 +1,0 @@
-../../clipcause/report/drops_page.py

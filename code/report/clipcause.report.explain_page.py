@@ -1,1 +1,0 @@
-../../clipcause/report/explain_page.py

@@ -1,1 +1,0 @@
-../../clipcause/report/robustness_page.py

@@ -1,1 +1,0 @@
-../../clipcause/report/similarity_page.py

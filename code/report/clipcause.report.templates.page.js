@@ -1,0 +1,1 @@
+../../clipcause/report/templates/page.js

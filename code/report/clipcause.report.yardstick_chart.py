@@ -1,1 +1,0 @@
-../../clipcause/report/yardstick_chart.py
