@@ -78,7 +78,7 @@ def test_other_code_version_or_settings_embed_again(changed, here, calls, monkey
     embed.main("pool")
     calls.clear()
     if changed == "code":
-        monkeypatch.setattr(embedding, "CODE", embedding.CODE[:1])
+        monkeypatch.setattr("clipcause.runtime.code.of", lambda module: "another")
     elif changed == "version":
         monkeypatch.setattr(embedding.versions, "used", lambda *names: {"timm": "another"})
     else:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from clipcause.config.engine import Engine, current
-from clipcause.runtime import atomic
+from clipcause.runtime import atomic, code
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import Task, mapped, shardwise
 from clipcause.runtime.engine.local import gpus
@@ -139,7 +139,7 @@ def test_nothing_is_started_where_everything_is_kept(task, shards):
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
 def test_a_damaged_entry_is_made_again(task, shards, damage):
     run(task, range(4))
-    path = cache.entry(cache.key("squares", 2), ARRAYS.suffix)
+    path = cache.entry(cache.key(code.of(__name__), cache.key("squares", 2)), ARRAYS.suffix)
     whole = path.read_bytes()
     middle = len(whole) // 2
     flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
@@ -331,3 +331,10 @@ def wait_for(condition):
             return
         time.sleep(0.05)
     raise AssertionError("waited in vain for a minute")
+
+
+def test_a_task_of_other_code_is_done_again(task, shards, monkeypatch):
+    run(task, range(2))
+    monkeypatch.setattr(code, "of", lambda module: f"another {module}")
+    run(task, range(2))
+    assert [line for line in task.lines() if line != "start"] == ["0", "1", "0", "1"]

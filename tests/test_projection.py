@@ -9,21 +9,9 @@ from hypothesis import strategies as st
 
 from clipcause.embed import projection
 from clipcause.embed.projection import Projection, project, signs
-from clipcause.runtime import code as imports
+from clipcause.runtime.imports import transitive
 from tests.real_images import drawings
 
-# how images are read, kept and shared out, which hashes of shards and versions stand for; and how
-# `clipcause.prune.rules` chooses rows, which no sign is made by
-PLUMBING = (
-    "clipcause.runtime.atomic",
-    "clipcause.runtime.shard_cache",
-    "clipcause.data.",
-    "clipcause.runtime.engine.",
-    "clipcause.config.",
-    "clipcause.runtime.progress",
-    "clipcause.prune.selection",
-    "clipcause.config.versions",
-)
 GAMMA, LAST = 0x9E3779B97F4A7C15, 2**64 - 1
 
 
@@ -113,15 +101,12 @@ def test_the_fingerprint_names_all_that_decides(change):
 
 
 def test_the_code_in_the_cache_key_is_all_that_decides_rows():
-    assert projection.cache.code(*projection.CODE)
-    for module in projection.CODE:
-        file = imports.module_file(module)
-        assert file is not None
-        used = {name for name in imports.direct(file) if not is_package(name)}
-        unstated = {name for name in used - set(projection.CODE) if not name.startswith(PLUMBING)}
-        assert unstated == set()
-
-
-def is_package(name):
-    file = imports.module_file(name)
-    return file is not None and file.name == "__init__.py"
+    """The tasks' module brings it: the drawing of signs, and how pixels are made."""
+    imported = {".".join(path.with_suffix("").parts) for path in transitive(projection.__name__)}
+    assert {
+        "clipcause.embed.projection",
+        "clipcause.runtime.splitmix64",
+        "clipcause.embed.ahead",
+        "clipcause.embed.pixels",
+    } <= imported
+    assert {projection.Summing.__module__, projection.Projecting.__module__} <= imported

@@ -11,11 +11,14 @@ from clipcause.config.train import TEXT, VISION, Train
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
 from clipcause.prune import split
-from clipcause.runtime.code import transitive
+from clipcause.runtime import code
+from clipcause.runtime.imports import transitive
 from clipcause.train import runs
 from stages import train
 from tests import learning_study
 from tests.artifacts_samples import contents
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -112,16 +115,23 @@ def test_a_run_that_fails_leaves_no_curve(here, monkeypatch):
     assert not layout.curves("half-0").exists()
 
 
-def test_the_recipe_has_all_code_of_training():
-    """Modules that only move weights, or show progress, do not decide them."""
-    root = Path(__file__).parents[1]
-    imported = {
-        ".".join(path.with_suffix("").parts)
-        for path in transitive("clipcause.train.runs", root)
-        if ".".join(path.with_suffix("").parts) in runs.CODE
-        or path.parts[:2] == ("clipcause", "train")
-    }
-    assert imported == set(runs.CODE)
+def test_all_code_of_training_is_in_a_runs_state(monkeypatch):
+    """Of half a run that is kept: what it was made by is named by all that a run imports."""
+    assert {
+        "augment", "dino", "distributed", "feed", "locked_text", "loop", "objectives", "order",
+        "reading", "state", "step", "streams", "texts", "training_set", "views", "vocabulary",
+    } <= {path.stem for path in transitive("clipcause.train.runs", ROOT)}  # fmt: skip
+
+
+def test_a_state_of_other_code_is_not_gone_on_with(here, monkeypatch):
+    given = []
+    whole = runs.loop.train
+    monkeypatch.setattr(
+        runs.loop, "train", lambda *a, **by: given.append(by["code"]) or whole(*a, **by)
+    )
+    train.main("half-0")
+    assert given == [code.of("clipcause.train.runs")]
+    assert "code" not in checkpoint.read(layout.model("half-0")).card["training"]
 
 
 def test_the_towers_keys_are_those_of_open_clip():

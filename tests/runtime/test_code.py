@@ -108,10 +108,6 @@ def test_the_command_says_what_it_wrote(project, monkeypatch, capsys):
     assert capsys.readouterr().out == (
         "code: a, room to change; all are up to date\ncode: nothing to change; all are up to date\n"
     )
-    with pytest.raises(SystemExit):
-        commands.main(["code", "a"])
-    said = capsys.readouterr().err
-    assert said == "clipcause code: error: python -m clipcause code takes no words, got a\n"
 
 
 PLAIN = """
