@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,7 @@ def make(stages: int) -> int:
         if not name or name in ("dvc.lock", ".dvc/config") or not source.is_file():
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(source.read_bytes())
+        shutil.copyfile(source, target, follow_symlinks=False)
     content = parameters(stages)
     Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     run("git", "init", "-q", "-b", "main")

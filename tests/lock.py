@@ -1,5 +1,7 @@
 """Does `dvc.lock` fit the code and the parameters? Run as `python -m tests.lock`; exit 1 if not.
 
+`python -m tests.lock studies/x` looks at the lock of a study.
+
 Looked at in a copy of the tracked files: data that happens to lie in this folder must not change
 the answer. `dvc repro --dry` exits 0 whatever it finds, and with `--allow-missing` it passes over
 stages that the lock has never heard of and over metrics that are not there; all are looked for.
@@ -7,9 +9,10 @@ stages that the lock has never heard of and over metrics that are not there; all
 It also passes over an output that is newer than what the next stage read of it, where that stage
 reads a folder with several outputs, or a file inside one: the lock has a hash of the whole and of
 the part, and only the data say whether they belong together. So that is written down where the data
-are, in `tests/lock.json`, by `python -m tests.lock --write`.
+are, in `dvc.read.json` beside the lock, by `python -m tests.lock --write`.
 """
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -20,7 +23,7 @@ from typing import Any
 
 import yaml
 
-READ = Path("tests/lock.json")
+READ = "dvc.read.json"
 WRITE = "`python -m tests.lock --write`"
 
 Lock = dict[str, dict[str, Any]]  # the entries of `dvc.lock` by their stages
@@ -91,16 +94,15 @@ def unread(locked: Lock, known: dict[str, Any]) -> list[str]:
     return lines
 
 
-def write() -> None:
+def write(folder: Path) -> None:
     """Write down what stages read of outputs; all must be up to date, with its data."""
-    status = run(sys.executable, "-m", "dvc", "status", "--json")
+    status = run(sys.executable, "-m", "dvc", "status", "--json", folder=folder)
     if changed := json.loads(status):
         raise SystemExit(f"not up to date here: {', '.join(sorted(changed))}; run `dvc repro`")
     known = {
-        path: found for deps in related(locks(Path())).values() for path, found in deps.items()
+        path: found for deps in related(locks(folder)).values() for path, found in deps.items()
     }
-    READ.parent.mkdir(exist_ok=True)
-    READ.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    (folder / READ).write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
     print(f"{READ}: {len(known)} dependencies")
 
 
@@ -137,11 +139,17 @@ def stale(folder: Path, tracked: set[str]) -> list[str]:
 
 
 def main() -> None:
-    if sys.argv[1:] == ["--write"]:
-        write()
+    parser = argparse.ArgumentParser(prog="python -m tests.lock")
+    parser.add_argument("study", nargs="?", type=Path, default=Path(), help="its folder")
+    parser.add_argument("--write", action="store_true", help=f"write {READ}; needs the data")
+    said = parser.parse_args()
+    if said.write:
+        write(said.study)
         return
     with tempfile.TemporaryDirectory() as folder:
-        lines = stale(Path(folder), copy(Path(folder)))
+        above = f"{said.study.as_posix()}/" if said.study.parts else ""
+        names = {name.removeprefix(above) for name in copy(Path(folder)) if name.startswith(above)}
+        lines = stale(Path(folder) / said.study, names)
     if lines:
         print("dvc.lock does not fit code and parameters:", *lines, sep="\n  ", file=sys.stderr)
         print(

@@ -93,5 +93,5 @@ def test_what_is_written_down_is_so(repository):
     assert "--write" in repository.python("tests.lock", fails=True)
     repository.python("tests.lock", "--write")
     assert "fits" in repository.python("tests.lock")
-    repository.run("git", "rm", "-qf", str(lock.READ))
+    repository.run("git", "rm", "-qf", lock.READ)
     assert "part: read another made/one/a" in repository.python("tests.lock", fails=True)
