@@ -12,7 +12,7 @@ from tests.documents import FENCE, ROOT, exists, pages
 ARTIFACTS = (ROOT / "docs/artifacts.md").read_text()
 LINES = 300
 # `clipcause.prune.rules.hull`: a module, and perhaps something in it
-NAMED = re.compile(r"`(stages(?:\.\w+)+)`")
+NAMED = re.compile(r"`((?:stages|clipcause)(?:\.\w+)+)`")
 
 
 def resolved(name: str) -> Any:
