@@ -81,4 +81,8 @@ def _names(path: Path) -> set[str]:
                 found.add(target)
             case ast.Import() | ast.ImportFrom():
                 found |= {alias.asname or alias.name for alias in node.names}
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):  # what a room offers lazily
+                for late in node.body:
+                    if isinstance(late, ast.ImportFrom):
+                        found |= {alias.name for alias in late.names}
     return found

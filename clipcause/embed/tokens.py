@@ -10,7 +10,6 @@ Shapes: N texts, L context length.
 
 import gzip
 import heapq
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -20,6 +19,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 from open_clip.tokenizer import SimpleTokenizer, bytes_to_unicode, get_clean_fn
+
+from clipcause.runtime.notices import notice
 
 MERGES = "merges.txt.gz"
 HEADER = "#version: 0.2"
@@ -52,11 +53,8 @@ def learn_shardwise(shards: Iterable[Iterable[str]], count: int) -> list[Pair]:
         if len(words) > MOST_WORDS:
             # by count, then by the alphabet: not by the order in which they came
             kept = sorted(words.items(), key=lambda item: (-item[1], item[0]))[: MOST_WORDS // 2]
-            print(
-                f"vocabulary: over {MOST_WORDS:,} words, those seen less than {kept[-1][1]} times "
-                "are dropped",
-                file=sys.stderr,
-            )
+            least = f"those seen less than {kept[-1][1]} times are dropped"
+            notice("vocabulary", f"over {MOST_WORDS:,} words, {least}")
             words = Counter(dict(kept))
     return learn_from(words, count)
 

@@ -5,7 +5,6 @@ name is a class are drawn here, to see their style, and those of the files that
 ``clipcause.icons.further`` makes from what is left.
 """
 
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from clipcause.icons.longtail import LongTail
 from clipcause.icons.roles import Candidate, Casting
 from clipcause.icons.sets import Sets, read_sets
 from clipcause.icons.table import Drawing, IconTable, Identity, collect, draw, look_at, usable_sets
+from clipcause.runtime import notices
 from clipcause.runtime.parallel import ordered_map
 
 ADVERSARIAL, OBJECTNET = "a", "objectnet"
@@ -132,10 +132,9 @@ def cast_long_tail(parameters: Icons, world: list[Candidate], labels: Labels) ->
     dealt = longtail.cast(world, casting, labels)
     if dealt.too_few:
         which = ", ".join(dealt.too_few)
-        print(
+        notices.line(
             f"{len(dealt.too_few)} classes take no part, because fewer than "
-            f"{casting.least_families} icon families draw them: {which}",
-            file=sys.stderr,
+            f"{casting.least_families} icon families draw them: {which}"
         )
     reason = "relative of a test image"
     left_out = [LeftOut(*identity, reason) for identity in sorted(dealt.relatives)]

@@ -15,7 +15,6 @@ and the accuracies against every corpus, each as CSV, SVG and PNG; the correlati
 import argparse
 import json
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +32,7 @@ from clipcause.report.figures import drawing, perclass
 from clipcause.report.figures.figure import Drawn, Panel, beside, drawn
 from clipcause.report.tables import imbalance, table
 from clipcause.report.tables.frequency import agreement, curve
-from clipcause.runtime import atomic
+from clipcause.runtime import atomic, notices
 
 Accuracies = dict[str, dict[str, float]]  # name to class id to accuracy in %
 NAMED = 3  # classes that an error names
@@ -252,7 +251,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _warn(text: str) -> None:
-    print(text, file=sys.stderr)
+    notices.line(text)
 
 
 def _match(names: Iterable[str], known: Iterable[str]) -> int:

@@ -18,8 +18,13 @@ def configure() -> None:
         LOG.addHandler(logging.lastResort)  # the message alone, to what stderr is at that time
 
 
+def line(text: str) -> None:
+    """Say a whole line."""
+    LOG.warning("%s", text)
+
+
 def notice(stage: str, message: str, names: Sequence[str] = ()) -> None:
     """Say it, with the first ones of ``names`` and how many more there are."""
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     listed = f": {', '.join(names[:NAMED])}{more}" if names else ""
-    LOG.warning("%s: %s%s", stage, message, listed)
+    line(f"{stage}: {message}{listed}")

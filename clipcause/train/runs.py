@@ -1,7 +1,6 @@
 """One run from data sets to a checkpoint."""
 
 import json
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from clipcause.config import versions
 from clipcause.config.runs import ALL
 from clipcause.embed import checkpoint, models
 from clipcause.embed.models import Clip
-from clipcause.runtime import code, unchanged
+from clipcause.runtime import code, notices, unchanged
 from clipcause.runtime import shard_cache as cache
 from clipcause.train import dino, locked_text, loop, step, texts, training_set, vocabulary
 from clipcause.train.dino import Dino
@@ -133,7 +132,7 @@ def fit(
     remarks = check(sources, plan)
     if world.first:
         for remark in remarks:
-            print(remark, file=sys.stderr)
+            notices.line(remark)
     train = plan.train
     device = models.settle(train.threads, train.device, world.local)
     decided = recipe(sources, plan)

@@ -6,7 +6,6 @@ read back (``weights_only``): a state is no program.
 """
 
 import pickle
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 
-from clipcause.runtime import atomic, unchanged
+from clipcause.runtime import atomic, notices, unchanged
 from clipcause.train.distributed import World
 from clipcause.train.step import Step
 
@@ -80,7 +79,7 @@ class States:
                 f"{steps[1:].tolist()}; all must see the same shard cache"
             )
         if progress.step and self._world.first and self.path:
-            print(f"going on from step {progress.step}: {self.path.name}", file=sys.stderr)
+            notices.line(f"going on from step {progress.step}: {self.path.name}")
         return progress
 
     def save(self, progress: Progress, device: torch.device) -> None:
@@ -150,7 +149,7 @@ class States:
 
     def _say(self, words: str) -> None:
         if self._world.first:
-            print(words, file=sys.stderr)
+            notices.line(words)
 
 
 def _stacked(losses: list[torch.Tensor]) -> torch.Tensor:
