@@ -37,6 +37,7 @@ def extended(tmp_path_factory):
             apply(block, folder)
         else:
             assert block.file
+            assert not (folder / block.file).exists(), "an example is a new file"
             (folder / block.file).write_text(block.text.split("\n", 1)[1])
     return folder
 
@@ -85,7 +86,7 @@ assert '<th scope="row">a&lt;b&gt;</th><td data-value="1200">1,200</td>' in html
 def test_the_figure_of_the_example_is_one_file_and_one_test(tmp_path):
     folder = tmp_path / "clone"
     folder.mkdir()
-    copied(folder)
+    copy(folder)
     files = [block for block in CODE if block.file and Path(block.file).stem.endswith("copies")]
     assert len(files) == 2
     for block in files:

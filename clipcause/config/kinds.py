@@ -36,7 +36,7 @@ class Kinds(Generic[Model]):
         except ValidationError as error:
             first = error.errors()[0]
             if first["type"] == "union_tag_invalid":
-                raise unknown(self.key, values[self.key], self.models, where) from None
+                raise unknown(self.key, str(values[self.key]), self.models, where) from None
             if first["type"] == "union_tag_not_found":
                 known = ", ".join(sorted(self.models))
                 raise ValueError(f"{where}: {self.key} is missing: one of {known}") from None
