@@ -5,13 +5,31 @@ It is stored with the analysis, so that what draws reads no split and no predict
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
 
 from clipcause.config.runs import NONE, Run
 from clipcause.prune.rule import Rule
+from clipcause.prune.rules import parse
 from clipcause.report.conditions import Condition, controls
 
 RANDOM, SUPERVISED, SPLIT = "random", "supervised", "split"  # kinds of marks
+
+
+def _stated(rules: dict[str, Rule]) -> dict[str, Any]:
+    return {name: rule.model_dump(mode="json", by_alias=True) for name, rule in rules.items()}
+
+
+def _parsed(stated: dict[str, Any]) -> dict[str, Rule]:
+    return {
+        name: rule if isinstance(rule, Rule) else parse(rule, f"splits.{name}")
+        for name, rule in stated.items()
+    }
+
+
+# each has the type of its rule, which is stored as the parameters state it
+Rules = Annotated[dict[str, Rule], PlainSerializer(_stated), PlainValidator(_parsed)]
 
 
 @dataclass(frozen=True)
@@ -36,7 +54,7 @@ class Outline:
     reference: Sized
     suite: dict[str, Sized]  # all test sets
     tests: dict[str, Sized]  # those whose images have classes
-    rules: dict[str, Rule]
+    rules: Rules
     splits: dict[str, Sized]
     runs: dict[str, Run]  # one on a base is on the split that is all of it
     conditions: dict[str, Condition]  # whose models name a class

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from clipcause.prune import split
 from clipcause.report import pictures, study
 from clipcause.report.decimals import fixed
 from clipcause.report.sections import gallery
@@ -19,7 +18,7 @@ def found(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_study()
-        yield study.load()
+        yield study.load_sources()
 
 
 def test_what_stayed_is_shown_from_the_threshold_down(found):
@@ -30,7 +29,7 @@ def test_what_stayed_is_shown_from_the_threshold_down(found):
     assert margins == sorted(margins, reverse=True)
     assert margins[0] == pytest.approx(margin_N[kept].max(), abs=1e-6)
     assert max(margins) <= 0
-    lost = split.difference(found.base_of("hull-sketch"), found.splits["hull-sketch"])
+    lost = found.removed("hull-sketch")
     assert not {one.row for one in shown} & set(lost.rows.tolist())
     assert len({one.test_row for one in shown}) == len(shown)
     assert pictures.survived(found, "full", 4) == []

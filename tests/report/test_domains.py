@@ -1,25 +1,20 @@
 """The report on splits of whole domains: a small study with mixes of two, and one without."""
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from clipcause.config import section
-from clipcause.config.report import Report
-from clipcause.prune import domain_rules
-from clipcause.report import colours, figures, written
+from clipcause.prune.rules import domain as domain_rule
+from clipcause.report import colours, figures, tables
 from clipcause.report.figures import drawing
 from clipcause.report.sections import domains as domains_section
 from clipcause.report.sections.elements import ranged
-from clipcause.report.tables import domains, tabular
-from stages.report import collect
+from tests import report_study
 from tests.report_study import CLASSES, RUNS, SPLITS, write_study
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SLOTS = {"rule": "domain", "base": "dedup", "of": "none", "with": "none", "domain": "style"}
 MIXES = {
     "only": {"keep": "glyphs"},
@@ -43,9 +38,9 @@ def chosen(entry, base, labels):
     base_N = np.isin(np.arange(len(answer_N)), np.asarray(base))
     if "mix" in entry:
         ratio = dict(enumerate(entry["mix"].values()))
-        kept_N = domain_rules.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
+        kept_N = domain_rule.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
     else:
-        kept_N = domain_rules.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
+        kept_N = domain_rule.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
     return np.flatnonzero(kept_N)
 
 
@@ -54,7 +49,7 @@ def facts(entry, base, labels):
     base_N = np.isin(np.arange(len(labels)), np.asarray(base))
     kept_N = np.isin(np.arange(len(labels)), chosen(entry, base, labels))
     count = {
-        moment: domain_rules.counts(of_N, answers(labels), NAMES)
+        moment: domain_rule.counts(of_N, answers(labels), NAMES)
         for moment, of_N in (("before", base_N), ("after", kept_N))
     }
     return {
@@ -82,11 +77,11 @@ def content(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("domains"))
         write_domains()
-        return collect(section("report", Report))
+        return report_study.collected()
 
 
 def test_a_row_for_every_condition_and_test_set(content):
-    rows = domains.rows(content.study, content.lines)
+    rows = content.rows("domains")
     share = {row["split"]: row["share"] for row in rows}
     assert share == {"only": 0.0, "even": 50.0, "mostly": 25.0}
     assert len(rows) == 3 * len(content.study.tests)
@@ -98,8 +93,7 @@ def test_a_row_for_every_condition_and_test_set(content):
         assert row["low"] <= row["top1"] <= row["high"]
         assert row["colour"] == colour[row["split"]]
         assert row["ambiguous"] == 0
-    text = tabular.table(*written.tables(content)["domains"])
-    assert next(csv.DictReader(io.StringIO(text)))["split"] == rows[0]["split"]
+    assert list(rows[0]) == [*tables.load()["domains"].columns, "colour"]
 
 
 def test_the_section_says_what_was_kept_and_how_sure_that_is(content):
@@ -124,7 +118,7 @@ def test_the_figure_names_the_second_domain(content):
 def test_a_study_without_such_splits_has_no_section(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_study()
-    found = collect(section("report", Report))
+    found = report_study.collected()
     assert domains_section.view(found) is None
     assert figures.load()["domains"].files(found) == {}
-    assert written.tables(found)["domains"][1] == []
+    assert found.rows("domains") == []

@@ -18,10 +18,10 @@ from clipcause.report import compare, verdicts
 from clipcause.report.tables import comparisons
 from clipcause.stats.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
 from clipcause.stats.comparison import compare as compared
-from stages.report import main
+from tests import report_study
 from tests.report_study import RUNS, SPLITS, write_study
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DINO = {"split": "full", "objective": "dino", "seed": 0}
 MORE = {f"{run[:-1]}1": {**entry, "seed": 1} for run, entry in RUNS.items() if run[-1] == "0"}
 
@@ -43,7 +43,7 @@ def reported(written, tmp_path_factory):
     shutil.copytree(written, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        main()
+        report_study.reported()
     return folder
 
 
@@ -126,7 +126,7 @@ def test_a_study_without_random_splits_has_no_family(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     few = {name: entry for name, entry in SPLITS.items() if entry["rule"] != "random"}
     write_study(splits=few, runs={run: one for run, one in RUNS.items() if "random" not in run})
-    main()
+    report_study.reported()
     assert '<section id="comparisons">' not in Path("report/index.html").read_text()
     numbers = json.loads(Path("metrics/summary.json").read_bytes())
     none = {"comparisons": 0, "beyond_noise": 0, "beyond_noise_covering_runs": 0}
