@@ -53,12 +53,12 @@ def run(folder: Path, *words: str) -> str:
 
 def test_the_example_has_every_step():
     files = [block.text.split("\n", 1)[0] for block in CODE]
-    for part in ("rules.py", "parameters/splits.py", "prune.py", "report/words.py", "test_band.py"):
+    for part in ("prune/rules/band.py", "prune/test_band.py"):
         assert any(file.endswith(part) for file in files), part
 
 
 def test_its_own_test_passes(extended):
-    out = run(extended, "pytest", "-p", "no:cacheprovider", "tests/test_band.py")
+    out = run(extended, "pytest", "-p", "no:cacheprovider", "tests/prune/test_band.py")
     assert "4 passed" in out
 
 

@@ -39,6 +39,8 @@ CONFIG = """\
 [cache]
     dir = ../../../.dvc/cache
 """
+# folders that stages read whole, and in which a study may have nothing
+READ_WHOLE = ("metrics/probe", "metrics/intraclass")
 IGNORED = "/config.local\n/tmp\n/cache\n"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 DATA = re.compile(r"\bDATA(?=/)")  # stands for the folder of a user's data in a template
@@ -137,6 +139,7 @@ def renew(study: Path) -> list[str]:
         **{str(path): (study / "../.." / path).read_text() for path in copied},
         ".dvc/config": CONFIG,
         ".dvc/.gitignore": IGNORED,
+        **{f"{path}/.gitkeep": "" for path in READ_WHOLE},
     }
     written = []
     for path, content in files.items():
