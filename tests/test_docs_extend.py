@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clones import copy
 from tests.documents import ROOT, Block, blocks
-from tests.test_docs_tutorial import copied
 
 PAGE = ROOT / "docs/extend.md"
 CODE = [block for block in blocks(PAGE) if block.kind in ("diff", "python")]
@@ -31,7 +31,7 @@ def apply(block: Block, folder: Path) -> None:
 def extended(tmp_path_factory):
     folder = tmp_path_factory.mktemp("extend") / "clone"
     folder.mkdir()
-    copied(folder)
+    copy(folder)
     for block in CODE:
         if block.kind == "diff":
             apply(block, folder)
@@ -85,7 +85,7 @@ assert '<th scope="row">a&lt;b&gt;</th><td data-value="1200">1,200</td>' in html
 def test_the_figure_of_the_example_is_one_file_and_one_test(tmp_path):
     folder = tmp_path / "clone"
     folder.mkdir()
-    copied(folder)
+    copy(folder)
     files = [block for block in CODE if block.file and Path(block.file).stem.endswith("copies")]
     assert len(files) == 2
     for block in files:
