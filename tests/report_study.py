@@ -8,13 +8,17 @@ import pyarrow as pa
 import yaml
 from PIL import Image, ImageDraw
 
-from clipcause.config import layout
+from clipcause.config import layout, section
+from clipcause.config.report import Report
 from clipcause.data import dataset, duplicates, manifest
 from clipcause.embed import checkpoint, embeddings
 from clipcause.evaluate import predictions
 from clipcause.prune import rules, split
+from clipcause.report import content, study
+from clipcause.report.inputs import Inputs
 from clipcause.runtime import atomic
 from clipcause.search import density, gap, scores
+from stages import analyse, report
 
 CLASSES = ("cat", "key", "sun")
 TESTS = ("val", "sketch")
@@ -46,6 +50,23 @@ REPORT = {
 SIZES = {"pool": 120, "reference": 24, "val": 30, "sketch": 30}
 ENCODER = "e" * 64
 BANDS = [0.02, 0.1]
+
+
+def inputs():
+    """What tables of the study below the current folder are made from."""
+    return Inputs(study.load(), section("report", Report))
+
+
+def collected():
+    """Analyse that study; what its page and figures show."""
+    analyse.main()
+    return content.load()
+
+
+def reported():
+    """Analyse it and write its report."""
+    analyse.main()
+    return report.main()
 
 
 def icon(label: int, shade: int) -> bytes:

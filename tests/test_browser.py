@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from clipcause.report import dvc_plots, offline
-from stages.report import main
+from tests import report_study
 from tests.browser import Visit, browser
 from tests.report_study import write_study
 
@@ -33,7 +33,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_study(report={"neighbours": 5, "copies": 4, "copy_threshold": 0.9})
-        main()
+        report_study.reported()
     return folder / "report/index.html"
 
 

@@ -46,7 +46,7 @@ def test_what_is_changed_missing_or_of_no_figure_is_written_anew(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "studies/mine").mkdir(parents=True)
     (tmp_path / "studies/mine/params.yaml").touch()
-    main(["--write"])
+    main("--write")
     assert {
         Path("report/dvc.yaml"),
         Path("studies/mine/report/dvc.yaml"),
@@ -58,7 +58,7 @@ def test_what_is_changed_missing_or_of_no_figure_is_written_anew(tmp_path, monke
     changed = [".dvc/plots/binned.json", "report/dvc.yaml", ".dvc/plots/old.json"]
     assert [str(path) for path in dvc_plots.differing()] == changed
     capsys.readouterr()
-    main(["--write"])
+    main("--write")
     assert capsys.readouterr().out.splitlines()[:3] == changed
     assert dvc_plots.differing() == []
     assert not Path(".dvc/plots/old.json").exists()
@@ -116,10 +116,9 @@ def test_dvc_shows_and_compares_without_a_run(repository, folder):
     assert spec["facet"] == {"column": {"field": "test", "type": "nominal", "title": None}}
 
 
-def test_pages_can_do_without_a_network(tmp_path, monkeypatch, capsys):
+def test_pages_can_do_without_a_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    main([])
-    assert "--html-template .dvc/tmp/plots.html" in capsys.readouterr().out  # no DVC here
+    assert "--html-template .dvc/tmp/plots.html" in main()  # no DVC repository here
     text = Path(".dvc/tmp/plots.html").read_text()
     assert text == offline.frame()
     assert text.count("{plot_divs}") == 1
@@ -132,7 +131,7 @@ def test_pages_can_do_without_a_network(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("folder", [".", "studies/mine"])
 def test_a_study_has_such_pages_too(repository, folder, monkeypatch):
     monkeypatch.chdir(repository / folder)
-    main([])
+    main()
     run(repository / folder, *DVC, "plots", "show", "-o", "out")
     page = (repository / folder / "out/index.html").read_text()
     assert "window.vegaEmbed=" in page

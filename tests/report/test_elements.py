@@ -5,8 +5,6 @@ import jinja2
 import pytest
 from markupsafe import Markup
 
-from clipcause.config import section
-from clipcause.config.report import Report
 from clipcause.report import page
 from clipcause.report.sections.elements import (
     Cell,
@@ -19,7 +17,6 @@ from clipcause.report.sections.elements import (
     ranged,
     sorted_by,
 )
-from stages.report import collect
 from tests import report_study
 from tests.report.pages import Page
 
@@ -136,7 +133,7 @@ def test_a_name_that_no_view_gives_is_an_error():
 def test_panels_are_the_figures(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report_study.write_study()
-    content = collect(section("report", Report))
+    content = report_study.collected()
     by_test = grouped(content, "accuracy", "test")
     assert list(by_test) == ["val", "sketch"]
     assert [one for (one,) in by_test.values()] == panels(content, "accuracy")

@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 
-from clipcause.config import section
-from clipcause.config.report import Report
-from clipcause.report import dvc_plots, figures
+from clipcause.report import dvc_plots, figures, tables
 from clipcause.report.figures import drawing, grid, lines
 from clipcause.report.figures.encodings import ticks
 from clipcause.report.figures.figure import Drawn, Figure, drawn, only
-from clipcause.report.tables import tabular
-from stages.report import collect
+from clipcause.report.tables import table
 from tests import report_imbalance, report_study
 
 FOLDER = Path(figures.__file__).parent
@@ -29,7 +26,7 @@ def content(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("figures"))
         request.param()
-        return collect(section("report", Report))
+        return report_study.collected()
 
 
 def fields(spec: Any) -> set[str]:
@@ -57,8 +54,8 @@ def test_a_figure_is_a_file_that_nothing_lists():
 
 def test_every_figure_draws_columns_of_its_table(content):
     for name, one in ALL.items():
-        columns, _ = content.tables[name]
-        known = {*columns, "rev", "role"}
+        stored = tables.load()[name]
+        known = {*stored.columns, *stored.looks, "rev", "role"}
         assert set(one.axes) <= known, name
         assert fields(json.loads(dvc_plots.template(one))) <= known, name
         assert {one.column, one.row} <= known | {None}, name
@@ -126,7 +123,8 @@ def test_the_same_specification_gives_the_same_files(content, tmp_path):
 
 def test_templates_draw_texts_as_dvc_gives_them(content):
     for name, one in ALL.items():
-        text = tabular.table(*content.tables[name])
+        stored = tables.load()[name]
+        text = table.to_csv([*stored.columns, *stored.looks], content.rows(name))
         rows = list(csv.DictReader(io.StringIO(text)))[:40]
         if not rows:
             continue

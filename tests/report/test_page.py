@@ -9,17 +9,16 @@ import pytest
 import yaml
 from markupsafe import Markup
 
-from clipcause.config import layout, section
-from clipcause.config.report import Report
+from clipcause.config import layout
 from clipcause.data.manifest import Manifest
 from clipcause.icons import catalogue
 from clipcause.report import page
 from clipcause.report.figures import drawing
 from clipcause.runtime import imports, metrics
-from stages.report import collect, main
-from tests import report_imbalance, report_study, test_report_domains, test_report_yardsticks
-from tests import test_report_explain as explain
-from tests import test_report_retrieval as retrieval
+from tests import report_imbalance, report_study
+from tests.report import test_agreement, test_domains
+from tests.report import test_decomposition as explain
+from tests.report import test_retrieval as retrieval
 from tests.report.pages import Page
 
 EVIL = "<evil a='b'>&\""
@@ -53,8 +52,8 @@ STUDIES = {
     "images": write_images,
     "imbalance": report_imbalance.write,
     "retrieval": retrieval.write_study,
-    "domains": test_report_domains.write_domains,
-    "yardsticks": test_report_yardsticks.write_study,
+    "domains": test_domains.write_domains,
+    "yardsticks": test_agreement.write_study,
 }
 
 
@@ -90,7 +89,7 @@ def seen(tmp_path_factory):
             patch.chdir(tmp_path_factory.mktemp(name))
             patch.setattr(drawing, "inline", lambda *_: DRAWING)
             write()
-            content = collect(section("report", Report))
+            content = report_study.collected()
             views = {one.id: one.view(content) for one in page.SECTIONS}
             found |= {key: (content, view) for key, view in views.items() if view is not None}
     return found
@@ -102,7 +101,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("page"))
         report_study.write_study()
-        main()
+        report_study.reported()
         yield Path("report/index.html").read_text()
 
 
@@ -176,7 +175,7 @@ def test_names_captions_and_labels_are_text_from_end_to_end(tmp_path, monkeypatc
     for test, name in tests.items():
         monkeypatch.setitem(report_study.SIZES, name, report_study.SIZES[test])
     report_study.write_study(splits=splits, runs=runs, tests=tuple(tests.values()))
-    main()
+    report_study.reported()
     text = Path("report/index.html").read_text()
     found = Page(text)
     assert "<evil" not in text

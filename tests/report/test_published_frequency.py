@@ -45,7 +45,7 @@ COUNTS = ("--counts", "LAION=laion.txt", "CC=cc.txt", "--out", "out")
 
 
 def test_curves_agreement_and_accuracies_are_written_and_said(here, capsys):
-    published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json"])
+    published_frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json")
     both = stats.spearmanr(LAION, CC).statistic
     agreement = {(row["first"], row["second"]): float(row["spearman"]) for row in rows("sources")}
     assert agreement["LAION", "CC"] == pytest.approx(both, abs=1e-4)
@@ -69,7 +69,7 @@ def test_curves_agreement_and_accuracies_are_written_and_said(here, capsys):
 
 
 def test_one_corpus_alone_has_its_curve(here):
-    published_frequency.main(["--counts", "LAION=laion.txt", "--out", "out"])
+    published_frequency.main("--counts", "LAION=laion.txt", "--out", "out")
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "frequency.csv", "frequency.png", "frequency.svg",
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_ids_names_and_percentages_join_by_a_class_list(here):
     write(here / "cc.txt", ids, CC)
     percent = dict(zip(ids, (90, 50, 60, None, 10), strict=True))
     Path("rn50.json").write_text(json.dumps(percent))
-    published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json", "--classes", "list.yaml"])
+    published_frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json", "--classes", "list.yaml")
     assert {row["class"]: row["name"] for row in rows("frequency")} == dict(
         zip(ids, NAMES, strict=True)
     )
@@ -93,7 +93,7 @@ def test_ids_names_and_percentages_join_by_a_class_list(here):
 
 def test_accuracies_of_some_classes_are_counted(here, capsys):
     Path("rn50.json").write_text(json.dumps({"cat": 0.5, "dog": 0.25, "kite": 0, "zebra": None}))
-    published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json"])
+    published_frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json")
     assert "rn50.json: no accuracy of 2 of 5 classes" in capsys.readouterr().err
 
 
@@ -115,7 +115,7 @@ def test_accuracies_of_some_classes_are_counted(here, capsys):
 def test_files_that_do_not_join_are_named_with_their_classes(here, file, text, said):
     Path(file).write_text(text)
     with pytest.raises(ValueError, match=said):
-        published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json"])
+        published_frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json")
     assert not Path("out").exists()
 
 
@@ -134,7 +134,7 @@ def twice(here):
 
 
 def test_names_of_two_classes_are_theirs_in_turn(twice):
-    published_frequency.main([*COUNTS, *twice])
+    published_frequency.main(*COUNTS, *twice)
     found = {(row["corpus"], row["class"]): int(row["count"]) for row in rows("frequency")}
     for at, key in enumerate(f"n{at}" for at in range(5)):
         assert (found["LAION", key], found["CC", key]) == (LAION[at], CC[at])
@@ -143,22 +143,22 @@ def test_names_of_two_classes_are_theirs_in_turn(twice):
 def test_names_of_two_classes_in_another_order_are_an_error(twice):
     write(Path("laion.txt"), TWICE[::-1], LAION[::-1])
     with pytest.raises(ValueError, match=r"laion.txt: line 2: 'missile' .* n0 and of n3, .* ids"):
-        published_frequency.main([*COUNTS, *twice])
+        published_frequency.main(*COUNTS, *twice)
 
 
 def test_without_a_list_names_that_come_twice_ask_for_one(twice):
     with pytest.raises(ValueError, match=r"laion.txt: 1 names .*: 'missile'; say with --classes"):
-        published_frequency.main([*COUNTS])
+        published_frequency.main(*COUNTS)
 
 
 def test_an_accuracy_by_a_name_of_two_classes_is_an_error(twice):
     Path("rn50.json").write_text('{"missile": 0.5, "cat": 0.25}')
     with pytest.raises(ValueError, match=r"rn50.json: 'missile' .* n0 and of n3; put class ids"):
-        published_frequency.main([*COUNTS, *twice, "--accuracy", "RN50=rn50.json"])
+        published_frequency.main(*COUNTS, *twice, "--accuracy", "RN50=rn50.json")
     assert not Path("out").exists()
     # what is not used has no need to be told apart
     Path("rn50.json").write_text('{"dog": 0.5, "cat": 0.25, "zebra": 0.75}')
-    published_frequency.main([*COUNTS, *twice, "--accuracy", "RN50=rn50.json"])
+    published_frequency.main(*COUNTS, *twice, "--accuracy", "RN50=rn50.json")
     points = [row for row in rows("perclass") if row["role"] == "class"]
     assert {row["class"]: float(row["accuracy"]) for row in points} == {
         "n1": 25, "n2": 50, "n4": 75,
@@ -169,7 +169,7 @@ def test_what_has_no_order_is_said(here, capsys):
     write(here / "cc.txt", NAMES, [3] * 5)
     Path("rn50.json").write_text(json.dumps(dict.fromkeys(NAMES)))
     Path("flat.json").write_text(json.dumps(dict.fromkeys(NAMES, 0.5)))
-    published_frequency.main([*COUNTS, "--accuracy", "RN50=rn50.json", "flat=flat.json"])
+    published_frequency.main(*COUNTS, "--accuracy", "RN50=rn50.json", "flat=flat.json")
     assert not Path("out/sources.csv").exists()  # one corpus is left, and no pair
     assert rows("correlations") == []
     undefined = "which are fewer than three or have one count or one accuracy"
@@ -189,20 +189,20 @@ def test_what_has_no_order_is_said(here, capsys):
 def test_text_that_is_not_utf8_is_an_error(here):
     Path("cc.txt").write_bytes(b"caf\xe9\t1\n")
     with pytest.raises(ValueError, match=r"cc.txt: not UTF-8"):
-        published_frequency.main([*COUNTS])
+        published_frequency.main(*COUNTS)
 
 
 def test_arguments_are_checked(here):
     with pytest.raises(ValueError, match=r"'laion.txt': expected NAME=FILE"):
-        published_frequency.main(["--counts", "laion.txt", "--out", "out"])
+        published_frequency.main("--counts", "laion.txt", "--out", "out")
     with pytest.raises(ValueError, match="'a' comes twice"):
-        published_frequency.main(["--counts", "a=laion.txt", "a=cc.txt", "--out", "out"])
+        published_frequency.main("--counts", "a=laion.txt", "a=cc.txt", "--out", "out")
     with pytest.raises(FileNotFoundError, match=r"no.txt: not found"):
-        published_frequency.main(["--counts", "a=no.txt", "--out", "out"])
+        published_frequency.main("--counts", "a=no.txt", "--out", "out")
     Path("out").mkdir()
     Path("out/notes.txt").touch()
     with pytest.raises(ValueError, match="out: is not empty"):
-        published_frequency.main([*COUNTS])
+        published_frequency.main(*COUNTS)
 
 
 def test_the_command_says_an_error_in_one_line(here):

@@ -73,8 +73,12 @@ def removed(sources: Sources) -> dict[str, dict[str, Rows]]:
 
 
 def overlaps(inputs: Inputs) -> list[Overlap]:
-    """Every pair of a base's splits. By chance: by the expected number of common rows."""
-    sources = inputs.study.sources
+    """Every pair of a base's splits."""
+    return of_sources(inputs.study.sources)
+
+
+def of_sources(sources: Sources) -> list[Overlap]:
+    """The same of splits alone. By chance: by the expected number of common rows."""
     return [
         one
         for base, of in removed(sources).items()

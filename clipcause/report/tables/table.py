@@ -65,7 +65,7 @@ def lines(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def rounded(value: float, digits: int = DIGITS) -> float:
+def rounded(value: int | float, digits: int = DIGITS) -> float:
     """As tables have it; a zero has no sign."""
     return round(float(value), digits) + 0.0
 
@@ -75,7 +75,7 @@ def percent(one: Interval) -> tuple[float, float, float]:
     return rounded(100 * one.value), rounded(100 * one.low), rounded(100 * one.high)
 
 
-def share(hits: float, images: int) -> Interval:
+def share(hits: int | float, images: int) -> Interval:
     """A share of images with its Wilson interval; ``hits`` may be a mean over seeds."""
     # a sum of means may pass the whole by the error of a float
     return Interval(hits / images, *wilson(min(hits, images), images))

@@ -9,8 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipcause.config import layout, section
-from clipcause.config.report import Report
+from clipcause.config import layout
 from clipcause.config.splits import Hull
 from clipcause.prune import selection, split
 from clipcause.report import (
@@ -18,15 +17,13 @@ from clipcause.report import (
     measured,
     pictures,
     published,
-    study,
+    tables,
     words,
-    written,
 )
 from clipcause.report.sections import splits as splits_section
 from clipcause.report.sections import yardsticks as section_of
 from clipcause.report.tables import agreement
 from clipcause.search import scores
-from stages import report
 from tests import report_study
 
 RULE: dict[str, Any] = {
@@ -77,16 +74,16 @@ def write_study():
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_study()
-    return study.load()
+    return report_study.inputs()
 
 
 def test_overlaps_by_hand(here):
-    (found,) = agreement.load(here)
-    family = found.family
+    (family,) = agreement.families(here)
     assert [one.name for one in family.members] == ["hull", "other"]
-    (one,) = found.overlaps
-    base = set(here.splits["dedup"].rows.tolist())
-    first, second = (base - set(here.splits[name].rows.tolist()) for name in ("hull", "other"))
+    (one,) = family.overlaps
+    splits = here.study.sources.splits
+    base = set(splits["dedup"].rows.tolist())
+    first, second = (base - set(splits[name].rows.tolist()) for name in ("hull", "other"))
     assert 0 < len(second) < len(first)
     assert one.both == len(first & second)
     assert one.jaccard == pytest.approx(len(first & second) / len(first | second))
@@ -130,47 +127,48 @@ class Stored(scores.Scores):
 
 
 def test_the_page_has_the_numbers_and_names_the_yardstick(here):
-    content = report.collect(section("report", Report))
+    content = report_study.collected()
     shown = section_of.view(content)
     assert shown is not None
     (family,) = shown["families"]
-    removed = len(here.splits["dedup"]) - len(here.splits["other"])
+    removed = len(here.study.splits["dedup"]) - len(here.study.splits["other"])
     (other,) = [row for row in family["removed"] if row.head.text == "other"]
     assert other.cells[2] == f"{removed:,}"
     assert family["without"] == "other"
     assert "aria-label" in family["panel"].drawing
     drawn = figures.load()["yardsticks"].files(content)
     assert drawn["yardsticks"]["data"]["values"]
-    columns, rows = written.tables(content)["yardsticks"]
-    assert set(rows[0]) == set(columns)
+    rows = content.rows("yardsticks")
+    assert list(rows[0]) == [*tables.load()["yardsticks"].columns, "colour"]
     assert rows[0]["pair"] == "main and broad"
 
 
 def test_one_yardstick_alone_is_nothing_to_compare(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report_study.write_study()
-    content = report.collect(section("report", Report))
+    content = report_study.collected()
     assert section_of.view(content) is None
     assert figures.load()["yardsticks"].files(content) == {}
-    assert written.tables(content)["yardsticks"][1] == []
+    assert content.rows("yardsticks") == []
 
 
 def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
-    found = measured.by(here, here.rules["other"])
-    for name, own in (("hull", here.scores), ("other", found.scores)):
-        for one in pictures.removed(here, name, 5):
+    sources = here.study.sources
+    found = measured.by(sources, sources.rules["other"])
+    for name, own in (("hull", sources.scores), ("other", found.scores)):
+        for one in pictures.removed(sources, name, 5):
             at = own["sketch"].test.row.tolist().index(one.test_row)
             assert one.threshold == own["sketch"].test.reference_sim[at]
             assert one.similarity > one.threshold
 
 
 def test_words_name_the_yardstick(here):
-    assert words.rule(here.rules["other"]).endswith("measured by the yardstick broad")
-    assert "yardstick" not in words.rule(here.rules["hull"])
-    told = splits_section.view(report.collect(section("report", Report)))["splits"]
+    assert words.rule(here.study.rules["other"]).endswith("measured by the yardstick broad")
+    assert "yardstick" not in words.rule(here.study.rules["hull"])
+    told = splits_section.view(report_study.collected())["splits"]
     (other,) = [row for row in told if row.head.text == "other"]
     assert "measured by the yardstick broad" in other.cells[0].text
-    kind = published.counterpart(here, ["sketch"])
+    kind = published.counterpart(here.study, ["sketch"])
     assert kind is not None
     assert kind.split == "hull"
 
@@ -178,7 +176,7 @@ def test_words_name_the_yardstick(here):
 def test_scores_that_were_not_made_are_named_with_their_stage(here, tmp_path):
     (layout.scores("broad") / "sketch" / "card.json").unlink()
     with pytest.raises(FileNotFoundError, match="dvc repro scores@broad"):
-        measured.by(here, here.rules["other"])
+        measured.by(here.study.sources, here.study.rules["other"])
 
 
 def test_the_order_of_tests_and_the_yardstick_make_no_other_family():

@@ -13,11 +13,12 @@ from clipcause.config import layout
 from clipcause.config.report import Report
 from clipcause.evaluate import predictions
 from clipcause.report import study
-from clipcause.report.tables import explained, robustness
-from clipcause.report.tables.explained import Seen
+from clipcause.report.inputs import Inputs
+from clipcause.report.seen import Seen
+from clipcause.report.tables import byfrequency, decomposition, robustness
 from clipcause.search import gap
 from clipcause.stats.statistics import wilson
-from stages.report import collect, main, numbers
+from tests import report_study
 from tests.report_study import REPORT, RUNS, SPLITS, write_study
 
 FREQUENCIES = {"cat": 0, "key": 7, "sun": 64}
@@ -48,7 +49,7 @@ def reported(tmp_path_factory):
         patch.chdir(folder)
         write_study()
         write_classes()
-        main()
+        report_study.reported()
     return folder
 
 
@@ -68,8 +69,8 @@ def settings(**more):
     return Report.model_validate(REPORT | more)
 
 
-def shifts(**more) -> Any:
-    return robustness.load(study.load(), settings(**more))
+def loaded(**more):
+    return Inputs(study.load(), settings(**more))
 
 
 def rows_of(name):
@@ -109,7 +110,7 @@ def test_classes_without_rows_have_a_bin_of_their_own(inside):
 
 def test_bins_of_frequency_begin_at_powers_of_two():
     values = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 7.99, 8, 2**20 - 1, 2**20], dtype=np.float64)
-    assert explained.frequency_bin(values).tolist() == [-1, 0, 0, 0, 1, 1, 2, 2, 3, 19, 20]
+    assert byfrequency.frequency_bin(values).tolist() == [-1, 0, 0, 0, 1, 1, 2, 2, 3, 19, 20]
 
 
 def test_the_grid_has_every_image_once_or_counts_it_as_left_out():
@@ -120,17 +121,18 @@ def test_the_grid_has_every_image_once_or_counts_it_as_left_out():
         (rng.random(200) < 0.5).astype(np.float64),
         np.arange(200),
     )
-    rows, (cells, images) = explained.grid_rows(one, 0.2, 9)
-    assert sum(row["images"] for row in rows) + images == 200
+    rows, (cells, images) = byfrequency.grid(one, 0.2, 9, ("val", "full"))
+    assert sum(row.images for row in rows) + images == 200
     assert cells > 0
     for row in rows:
-        is_in = (one.similarity_Q >= row["similarity_from"] - 1e-12) & (
-            one.similarity_Q < row["similarity_to"]
+        is_in = (one.similarity_Q >= row.similarity_from - 1e-12) & (
+            one.similarity_Q < row.similarity_to
         )
-        low, below = row["frequency_from"], row["frequency_below"]
+        low, below = row.frequency_from, row.frequency_below
+        assert one.frequency_Q is not None
         is_in &= (one.frequency_Q >= low) & (one.frequency_Q < below)
-        assert row["images"] == is_in.sum() >= 9
-        assert row["accuracy"] == pytest.approx(100 * one.correct_Q[is_in].mean(), abs=1e-3)
+        assert row.images == is_in.sum() >= 9
+        assert row.accuracy == pytest.approx(100 * one.correct_Q[is_in].mean(), abs=1e-3)
 
 
 def test_differences_are_those_of_the_table(inside):
@@ -143,7 +145,7 @@ def test_differences_are_those_of_the_table(inside):
     found = {
         (row["split"], row["test"]): float(row["points"])
         for row in rows_of("explained")
-        if row["kind"] == explained.OBSERVED
+        if row["kind"] == decomposition.OBSERVED
     }
     assert found
     for at, value in found.items():
@@ -157,7 +159,7 @@ def test_images_whose_similarity_stayed_are_counted(inside):
     )
     (row,) = (
         row for row in rows_of("explained")
-        if row["kind"] == explained.KEPT and row["test"] == "sketch"
+        if row["kind"] == decomposition.KEPT and row["test"] == "sketch"
     )  # fmt: skip
     assert int(row["images"]) == (np.abs(before - after) <= 1e-9).sum()
 
@@ -205,40 +207,42 @@ def test_metrics_are_few_and_leave_out_what_is_not_defined(inside):
 
 def test_without_frequencies_similarity_is_left(empty):
     write_study()
-    found = collect(settings())
-    assert not found.explained.rows["byfrequency"]
-    assert not found.explained.rows["grid"]
-    assert {row["of"] for row in found.explained.rows["logistic"]} == {"similarity"}
+    found = report_study.collected()
+    assert not found.rows("byfrequency")
+    assert not found.rows("grid")
+    assert {row["of"] for row in found.rows("logistic")} == {"similarity"}
 
 
 def test_one_frequency_for_all_classes_is_no_column(empty):
     write_study()
     write_classes(frequencies=dict.fromkeys(FREQUENCIES, 5))
-    found = explained.load(study.load(), settings())
-    assert {row["of"] for row in found.rows["logistic"]} == {"similarity"}
-    assert found.rows["byfrequency"]
+    found = loaded()
+    assert {row.of for row in decomposition.logistic_rows(found)} == {"similarity"}
+    assert byfrequency.rows(found)
 
 
 def test_the_usual_test_set_is_the_first_or_one_by_name(empty):
     write_study()
-    loaded = study.load()
-    assert robustness.usual_of(loaded, settings()) == "val"
+    found = study.load()
+    assert robustness.usual_of(found, settings()) == "val"
     named = settings(in_distribution="sketch")
-    assert robustness.usual_of(loaded, named) == "sketch"
-    assert set(shifts(in_distribution="sketch").measured) == {"val"}
+    assert robustness.usual_of(found, named) == "sketch"
+    shifts = robustness.shifts(Inputs(found, named))
+    assert shifts is not None
+    assert set(shifts.measured) == {"val"}
     with pytest.raises(ValueError, match=r"report.in_distribution.*'sketch'"):
-        robustness.usual_of(loaded, settings(in_distribution="sketches"))
+        robustness.usual_of(found, settings(in_distribution="sketches"))
 
 
 def test_a_single_test_set_has_no_shift_and_without_supervised_models_no_line(empty):
     write_study(tests=("sketch",))
-    found = collect(settings())
+    found = report_study.collected()
     assert found.shifts is None
-    assert numbers(found)["robustness"] == {}
+    assert json.loads(Path("metrics/report.json").read_text())["robustness"] == {}
     write_study(runs={name: run for name, run in RUNS.items() if name != "supervised"})
-    without = shifts()
-    assert {row["line"] for row in without.rows} == {"none"}
-    assert {row["rho"] for row in without.rows} == {""}
+    without = loaded()
+    assert {row.line for row in robustness.rows(without)} == {"none"}
+    assert {row.rho for row in robustness.rows(without)} == {None}
     assert robustness.numbers(without) == {}
 
 
@@ -252,11 +256,13 @@ def test_three_supervised_models_have_a_fitted_line(empty):
         f"s-{at}": {"split": f"half-{at}", "objective": "supervised", "seed": 0} for at in (1, 5)
     }
     write_study(splits=splits, runs=runs, add_reference=False)
-    found = shifts()
+    inputs = loaded()
+    found = inputs.of(robustness.shifts)
+    assert found is not None
     assert found.supervised == 3
     one = found.measured["sketch"]
-    supervised = [name for name in found.conditions if robustness.is_supervised(study.load(), name)]
-    rows = {row["split"]: row for row in found.rows}
-    x, y = (np.array([rows[name][axis] for name in supervised]) for axis in "xy")
+    supervised = [name for name in found.conditions if robustness.is_supervised(inputs.study, name)]
+    rows = {row.split: row for row in robustness.rows(inputs)}
+    x, y = (np.array([getattr(rows[name], axis) for name in supervised]) for axis in "xy")
     assert one.slope is not None
     assert one.slope.value == pytest.approx(np.polyfit(x, y, 1)[0], rel=1e-3)

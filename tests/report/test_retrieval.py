@@ -13,7 +13,6 @@ from clipcause.config import layout
 from clipcause.data import dataset
 from clipcause.evaluate import ranks as artifact
 from clipcause.evaluate import retrieval
-from stages import report
 from tests import report_study
 
 RUNS = ("full-0", "hull-sketch-0", "random-hull-sketch-0")
@@ -41,7 +40,7 @@ def reported(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         write_study()
-        report.main()
+        report_study.reported()
     return root / "report"
 
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import yaml
 
+from clipcause.__main__ import main as commands
 from clipcause.config import layout
 from clipcause.evaluate import predictions
 from clipcause.report import compare, verdicts
 from clipcause.report.tables import comparisons
 from clipcause.stats.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
 from clipcause.stats.comparison import compare as compared
-from stages.report import main
+from tests import report_study
 from tests.report_study import RUNS, SPLITS, write_study
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +44,7 @@ def reported(written, tmp_path_factory):
     shutil.copytree(written, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        main()
+        report_study.reported()
     return folder
 
 
@@ -126,7 +127,7 @@ def test_a_study_without_random_splits_has_no_family(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     few = {name: entry for name, entry in SPLITS.items() if entry["rule"] != "random"}
     write_study(splits=few, runs={run: one for run, one in RUNS.items() if "random" not in run})
-    main()
+    report_study.reported()
     assert '<section id="comparisons">' not in Path("report/index.html").read_text()
     numbers = json.loads(Path("metrics/summary.json").read_bytes())
     none = {"comparisons": 0, "beyond_noise": 0, "beyond_noise_covering_runs": 0}
@@ -352,7 +353,7 @@ def test_compare_reads_revisions_through_dvc(here, capsys):
 
 def test_another_command_is_an_error_in_one_line(capsys):
     with pytest.raises(SystemExit) as stopped:
-        compare.start(["compar", "a", "b"])
+        commands(["compar", "a", "b"])
     assert stopped.value.code == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 
 from clipcause.config import layout
-from clipcause.config.report import Report
 from clipcause.config.runs import Run
 from clipcause.config.splits import parse_rule
 from clipcause.evaluate import predictions
-from clipcause.prune import split
 from clipcause.report import (
     colours,
     conditions,
@@ -25,13 +23,12 @@ from clipcause.report import (
     study,
 )
 from clipcause.report.sections import summary
-from clipcause.report.statistics import Interval
 from clipcause.report.tables.comparisons import Compared
-from clipcause.stats.comparison import MCNEMAR, Comparison
-from stages.report import collect, main
+from clipcause.stats.comparison import MCNEMAR, Comparison, Interval
+from tests import report_study
 from tests.artifacts_samples import contents
 from tests.report.pages import Page
-from tests.report_study import ENCODER, REPORT, RUNS, SPLITS, write_study
+from tests.report_study import ENCODER, RUNS, SPLITS, write_study
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,7 +40,7 @@ def reported(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_study()
-        main()
+        report_study.reported()
     return folder
 
 
@@ -94,7 +91,7 @@ def test_metrics_are_those_of_the_table(reported):
 
 
 def test_the_same_artifacts_give_the_same_bytes(reported, here):
-    main()
+    report_study.reported()
     assert contents(here / "report") == contents(reported / "report")
 
 
@@ -140,7 +137,7 @@ def test_several_seeds_are_averaged_image_by_image(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     more = {f"{run[:-1]}1": {**entry, "seed": 1} for run, entry in RUNS.items() if run[-1] == "0"}
     write_study(runs={**RUNS, **more})
-    main()
+    report_study.reported()
     rows = {(row["split"], row["test"]): row for row in rows_of(tmp_path)}
     assert len(rows) == 8
     row = rows["hull-sketch", "sketch"]
@@ -157,7 +154,7 @@ def test_several_random_splits_of_one_size_are_averaged(tmp_path, monkeypatch):
     again = {**SPLITS["random-hull-sketch"], "seed": 1}
     run = {"split": "random-again", "objective": "clip", "seed": 0}
     write_study(splits={**SPLITS, "random-again": again}, runs={**RUNS, "random-again-0": run})
-    main()
+    report_study.reported()
     rows = {(row["split"], row["test"]): row for row in rows_of(tmp_path)}
     row = rows["hull-sketch", "val"]
     assert row["random_twin"] == "random-hull-sketch random-again"
@@ -167,11 +164,10 @@ def test_several_random_splits_of_one_size_are_averaged(tmp_path, monkeypatch):
 
 
 def test_what_is_shown_as_removed_has_the_highest_margins(here):
-    found = study.load()
+    found = study.load_sources()
     shown = pictures.removed(found, "hull-sketch", 3)
     margin_N = found.scores["sketch"].pool.margin
-    lost = split.difference(found.base_of("hull-sketch"), found.splits["hull-sketch"])
-    gone = lost.rows
+    gone = found.removed("hull-sketch").rows
     assert (margin_N[gone] > 0).all()
     assert margin_N[shown[0].row] == margin_N[gone].max()
     assert len({one.test_row for one in shown}) == 3
@@ -189,8 +185,8 @@ def test_what_is_shown_as_removed_has_the_highest_margins(here):
 
 @pytest.mark.parametrize("count", [0, 1, 5, 10_000])
 def test_the_highest_margins_are_those_of_a_sort(here, monkeypatch, count):
-    found = study.load()
-    lost = split.difference(found.base_of("hull-sketch"), found.splits["hull-sketch"])
+    found = study.load_sources()
+    lost = found.removed("hull-sketch")
     both = [found.scores[test] for test in ("sketch", "val")]
     margin_N = np.max([one.pool.margin for one in both], axis=0)
     expected = sorted(lost.rows, key=lambda row: (-margin_N[row], row))[:count]
@@ -221,7 +217,7 @@ def test_a_study_of_another_shape(tmp_path, monkeypatch):
         report=dict.fromkeys(shown, 0) | {"least_per_bin": 1000},
         has_duplicates=False,
     )
-    main()
+    report_study.reported()
     (row,) = rows_of(tmp_path)
     assert (row["split"], row["drop"], row["random_twin"]) == ("core", "", "")
     page = Page(Path("report/index.html").read_text())
@@ -248,7 +244,7 @@ def test_a_study_of_another_shape(tmp_path, monkeypatch):
 def test_a_missing_artifact_is_named_with_the_stage_that_makes_it(here, path, stage):
     Path(path).unlink()
     with pytest.raises(FileNotFoundError) as caught:
-        main()
+        report_study.reported()
     assert path in str(caught.value)
     assert f"dvc repro {stage}`" in str(caught.value)
 
@@ -258,28 +254,28 @@ def test_missing_embeddings_are_named_with_their_stage(here):
     with pytest.raises(
         FileNotFoundError, match=r"embeddings/clip/tests/sketch.*embed@tests/sketch"
     ):
-        main()
+        report_study.reported()
 
 
 def test_predictions_of_an_older_test_set_are_an_error(here):
     table = predictions.read(layout.predictions("full-0"), "val")
     predictions.write(layout.predictions("full-0"), "val", table.slice(1))
     with pytest.raises(ValueError, match=r"full-0/val.parquet: its 29 rows are not the 30 test im"):
-        main()
+        report_study.reported()
 
 
 def test_a_split_of_another_pool_is_an_error(here):
     card = json.loads(Path("splits/full/pool/card.json").read_bytes()) | {"pool": "0" * 64}
     Path("splits/full/pool/card.json").write_text(json.dumps(card))
     with pytest.raises(ValueError, match="splits/full/pool: made from another pool"):
-        main()
+        report_study.reported()
 
 
 def test_a_failure_leaves_the_old_page(here):
     before = contents(here / "report")
     Path("data/pool/00000.tar").write_bytes(b"")
     with pytest.raises(ValueError, match=r"data/pool/00000.tar"):
-        main()
+        report_study.reported()
     assert contents(here / "report") == before
 
 
@@ -303,8 +299,8 @@ def test_runs_are_grouped_by_all_but_their_seed():
     ]
     assert found["hull-sketch"].runs == ("b", "a", "told")
     assert found["hull-sketch"].seeds == (1, 0, 2)
-    assert found["hull-sketch"].twins == ("random-hull-sketch",)
-    assert found["hull-sketch without the reference"].twins == ()
+    assert found["hull-sketch"].controls == ("random-hull-sketch",)
+    assert found["hull-sketch without the reference"].controls == ()
     run = Run(split="hull-sketsch", objective="clip", seed=0)
     with pytest.raises(ValueError, match="did you mean 'hull-sketch'"):
         conditions.group({"x": run}, rules, sizes, ())
@@ -325,11 +321,11 @@ def test_a_random_split_is_that_of_all_splits_of_its_base_and_size():
     }
     rules = {name: parse_rule(entry, name) for name, entry in entries.items()}
     sizes = dict.fromkeys(entries, 50) | {"full": 100, "less": 25, "alone": 3}
-    assert conditions.twins(rules, sizes) == {"half": ("near", "far"), "of-far": ("far", "near")}
+    assert conditions.controls(rules, sizes) == {"half": ("near", "far"), "of-far": ("far", "near")}
     runs = {name: Run(split=name, objective="clip", seed=0) for name in entries}
     found = conditions.group(runs, rules, sizes, ())
-    assert found["near"].twins == found["far"].twins == ("half", "of-far")
-    assert not any(found[name].twins for name in ("full", "other", "less", "half", "alone"))
+    assert found["near"].controls == found["far"].controls == ("half", "of-far")
+    assert not any(found[name].controls for name in ("full", "other", "less", "half", "alone"))
 
 
 def test_a_shared_random_split_stands_beside_every_split_of_its_size(tmp_path, monkeypatch):
@@ -343,7 +339,7 @@ def test_a_shared_random_split_stands_beside_every_split_of_its_size(tmp_path, m
     }
     runs = {name: {"split": name, "objective": "clip", "seed": 0} for name in splits}
     write_study(splits=splits, runs=runs)
-    main()
+    report_study.reported()
     twins = {row["split"]: row["random_twin"] for row in rows_of(tmp_path)}
     assert twins == {"near": "random-59", "far": "random-59", "random-59": ""}
     with Path("report/plots/accuracy.csv").open(newline="") as stream:
@@ -360,7 +356,7 @@ def test_the_checkpoint_says_whether_the_reference_was_added(tmp_path, monkeypat
     # as with `train.add_reference: false`: no run says anything, but for one
     told = {"split": "hull-sketch", "objective": "clip", "seed": 0, "add_reference": True}
     write_study(runs={**RUNS, "told": told}, add_reference=False)
-    main()
+    report_study.reported()
     found = study.load()
     assert list(found.conditions) == [
         "full without the reference",
@@ -376,8 +372,8 @@ def test_the_checkpoint_says_whether_the_reference_was_added(tmp_path, monkeypat
     alone_Q = found.gaps["hull-sketch", "sketch"].alone_Q
     assert (found.similarity(bare, "sketch") == alone_Q).all()
     assert (found.similarity(told, "sketch") > alone_Q).any()
-    assert bare.twins == ("random-hull-sketch without the reference",)
-    assert told.twins == ()  # its random twin saw no reference
+    assert bare.controls == ("random-hull-sketch without the reference",)
+    assert told.controls == ()  # its random twin saw no reference
     numbers = json.loads(Path("metrics/report.json").read_bytes())
     assert list(numbers["drop"]) == ["hull-sketch-without-the-reference"]
 
@@ -387,7 +383,7 @@ def test_a_full_pool_of_another_base_is_not_to_be_compared(tmp_path, monkeypatch
     write_study(splits={**SPLITS, "full": {**SPLITS["full"], "base": "all"}})
     card = json.loads(Path("models/full-0/card.json").read_bytes()) | {"fingerprint": ENCODER}
     Path("models/full-0/card.json").write_text(json.dumps(card))
-    main()
+    report_study.reported()
     said = "“full” is also the encoder, trained on the pool before de-duplication"
     assert said in Path("report/table.md").read_text()
     assert said in Path("report/index.html").read_text()
@@ -430,7 +426,7 @@ def test_several_differences_are_told_by_how_sure_they_are():
 
 
 def test_the_question_is_answered_where_the_study_has_what_it_needs(here):
-    content = collect(Report.model_validate(REPORT))
+    content = report_study.collected()
     shown = summary.view(content)
     (answer,) = shown["answers"]
     assert (answer["usual"], answer["test"]) == ("val", "sketch")
@@ -441,8 +437,6 @@ def test_the_question_is_answered_where_the_study_has_what_it_needs(here):
     question = "Does CLIP do well on other images because its training data look like them?"
     text = " ".join(Path("report/index.html").read_text().split())
     assert f"{question} From val, the usual test set, to sketch, accuracy goes from " in text
-
-
 
 
 def test_the_stage_starts_without_torch():

@@ -13,14 +13,8 @@ from scipy import stats
 from clipcause.report import pictures
 from clipcause.report.album import picture
 from clipcause.report.pictures import spread, strongest
-from clipcause.report.statistics import (
-    Bins,
-    bin_index,
-    binned_accuracy,
-    histogram,
-    paired_bootstrap,
-    spearman,
-)
+from clipcause.stats.bins import Bins, bin_index, binned_accuracy, histogram, spearman
+from clipcause.stats.comparison import paired_bootstrap
 
 hits = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60)
 similarities = st.lists(st.floats(-1.0, 1.001), min_size=1, max_size=60)

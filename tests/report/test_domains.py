@@ -1,25 +1,20 @@
 """The report on splits of whole domains: a small study with mixes of two, and one without."""
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from clipcause.config import section
-from clipcause.config.report import Report
 from clipcause.prune import domain_rules
-from clipcause.report import colours, figures, written
+from clipcause.report import colours, figures, tables
 from clipcause.report.figures import drawing
 from clipcause.report.sections import domains as domains_section
 from clipcause.report.sections.elements import ranged
-from clipcause.report.tables import domains, tabular
-from stages.report import collect
+from tests import report_study
 from tests.report_study import CLASSES, RUNS, SPLITS, write_study
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SLOTS = {"rule": "domain", "base": "dedup", "of": "none", "with": "none", "domain": "style"}
 MIXES = {
     "only": {"keep": "glyphs"},
@@ -82,11 +77,11 @@ def content(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("domains"))
         write_domains()
-        return collect(section("report", Report))
+        return report_study.collected()
 
 
 def test_a_row_for_every_condition_and_test_set(content):
-    rows = domains.rows(content.study, content.lines)
+    rows = content.rows("domains")
     share = {row["split"]: row["share"] for row in rows}
     assert share == {"only": 0.0, "even": 50.0, "mostly": 25.0}
     assert len(rows) == 3 * len(content.study.tests)
@@ -98,8 +93,7 @@ def test_a_row_for_every_condition_and_test_set(content):
         assert row["low"] <= row["top1"] <= row["high"]
         assert row["colour"] == colour[row["split"]]
         assert row["ambiguous"] == 0
-    text = tabular.table(*written.tables(content)["domains"])
-    assert next(csv.DictReader(io.StringIO(text)))["split"] == rows[0]["split"]
+    assert list(rows[0]) == [*tables.load()["domains"].columns, "colour"]
 
 
 def test_the_section_says_what_was_kept_and_how_sure_that_is(content):
@@ -124,7 +118,7 @@ def test_the_figure_names_the_second_domain(content):
 def test_a_study_without_such_splits_has_no_section(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_study()
-    found = collect(section("report", Report))
+    found = report_study.collected()
     assert domains_section.view(found) is None
     assert figures.load()["domains"].files(found) == {}
-    assert written.tables(found)["domains"][1] == []
+    assert found.rows("domains") == []

@@ -2,7 +2,6 @@
 
 import pytest
 
-from stages import report
 from tests import report_study
 
 SPLITS = {
@@ -28,4 +27,4 @@ def test_a_split_of_a_few_rows_and_a_test_set_of_a_few_images(tmp_path, monkeypa
     sizes = {"pool": 30, "reference": 4, "val": images, "sketch": images}
     monkeypatch.setattr(report_study, "SIZES", sizes)
     report_study.write_study(splits=SPLITS, runs=RUNS, chosen=lambda entry, base, _: base[:keep])
-    assert report.main().startswith("3 rows x 2 test sets")
+    assert report_study.reported().startswith("3 rows x 2 test sets")

@@ -12,33 +12,34 @@ import pytest
 from scipy import stats
 
 from clipcause.captions.frequency import Frequency
-from clipcause.config import layout, section
-from clipcause.config.report import Report
+from clipcause.config import layout
 from clipcause.config.runs import Run
 from clipcause.config.splits import MODELS, parse_rule
 from clipcause.evaluate import predictions
 from clipcause.report import (
     colours,
     conditions,
+    corpora,
     factors,
     figures,
-    kinds,
     study,
+    tables,
     words,
 )
 from clipcause.report.colours import GREY
 from clipcause.report.figures.bias import caption, numbered
 from clipcause.report.kinds import kinds_of
 from clipcause.report.sections import bias as bias_section
-from clipcause.report.tables import bias, corpora, imbalance, locked_text
+from clipcause.report.tables import frequency, locked_text, parts
 from clipcause.report.tables import runs as tidy
-from clipcause.report.tables.frequencies import CORPORA
+from clipcause.report.tables.frequency import CORPORA
 from clipcause.runtime import atomic, metrics
-from stages.report import collect, main
 from tests import report_imbalance as made
+from tests import report_study
 from tests.artifacts_samples import contents
 from tests.report.pages import Page
 
+TOP1 = "top-1 accuracy / %"
 FIGURES = {"accuracy", "bias", "frequency", "perclass", "probes", "scale", "sources", "tail"}
 
 
@@ -49,7 +50,7 @@ def reported(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         made.write()
-        main()
+        report_study.reported()
     return folder
 
 
@@ -98,7 +99,7 @@ def test_without_metrics_the_accuracies_are_those_of_the_predictions(tmp_path, m
     runs = {"one": {"split": "full", "objective": "clip", "seed": 0}}
     made.write(runs=runs, splits={"full": made.SPLITS["full"]}, measured=False)
     shutil.rmtree("frequency")
-    main()
+    report_study.reported()
     (row,) = table(tmp_path, "runs")
     ranks = predictions.read(layout.predictions("one"), "balanced")["rank"].to_numpy()
     assert float(row["top1"]) == pytest.approx((ranks == 1).mean(), abs=1e-6)
@@ -109,7 +110,8 @@ def test_without_metrics_the_accuracies_are_those_of_the_predictions(tmp_path, m
     for anchor in ("frequency", "bias", "scale", "tail", "perclass", "probes"):
         assert f'id="{anchor}"' not in text
         head = Path(f"report/plots/{anchor}.csv").read_text()
-        assert head == ",".join(bias.COLUMNS[anchor]) + "\n"
+        one = tables.load()[anchor]
+        assert head == ",".join([*one.columns, *one.looks]) + "\n"
 
 
 def test_runs_that_differ_by_more_than_their_seed_are_conditions_of_their_own(inside):
@@ -120,7 +122,7 @@ def test_runs_that_differ_by_more_than_their_seed_are_conditions_of_their_own(in
     assert "supervised on half, frozen head of clip-0, vocabulary 8" in found.conditions
     assert list(found.unnamed) == ["DINO on labelled", "DINO on labelled, 16 prototypes"]
     # several factors, one condition: names are different, and all of the runs are in one
-    runs = [run for one in kinds.every(found).values() for run in one.runs]
+    runs = [run for one in found.every.values() for run in one.runs]
     assert sorted(runs) == sorted(made.RUNS)
 
 
@@ -197,21 +199,22 @@ def test_curves_are_the_counts_in_falling_order(inside):
 def test_counts_of_splits_against_a_loop(inside):
     found = study.load()
     known = Frequency(made.CLASSES, made.CLASSES, np.zeros(len(made.CLASSES), np.int64))
-    splits = {name: found.splits[name] for name in ("half", "similar")}
-    label, unlisted = corpora.by_label(found.pool, known, splits)
+    pool = found.sources.pool
+    splits = {name: found.sources.splits[name] for name in ("half", "similar")}
+    label, unlisted = corpora.by_label(pool, known, splits)
     mention = corpora.by_mention(layout.frequency("c"), known, splits)
     assert unlisted == 0
     for name, one in splits.items():
         for at, key in enumerate(made.CLASSES):
             rows = one.rows.tolist()
-            assert label[name].count_C[at] == sum(found.pool.labels[row] == key for row in rows)
-            assert mention[name].count_C[at] == sum(key in found.pool.captions[r] for r in rows)
+            assert label[name].count_C[at] == sum(pool.labels[row] == key for row in rows)
+            assert mention[name].count_C[at] == sum(key in pool.captions[r] for r in rows)
 
 
 def test_labels_that_are_not_listed_are_counted(inside):
     found = study.load()
     some = Frequency(("c00", "c03"), ("a", "b"), np.zeros(2, np.int64))
-    count, unlisted = corpora.by_label(found.pool, some, {})
+    count, unlisted = corpora.by_label(found.sources.pool, some, {})
     natural = made.natural_counts()
     assert count[""].count_C.tolist() == [natural[0], natural[3]]
     assert unlisted == sum(natural) - natural[0] - natural[3]
@@ -221,14 +224,14 @@ def test_sources_are_joined_by_class_id_and_never_by_position():
     one = Frequency(("a", "b", "c", "d"), ("a", "b", "c", "d"), np.array([1, 2, 3, 4]))
     turned = Frequency(("d", "c", "b", "a"), ("d", "c", "b", "a"), np.array([9, 8, 7, 6]))
     flat = Frequency(one.classes, one.names, np.array([5, 5, 5, 5]))
-    rows = corpora.agreement({"one": one, "turned": turned, "flat": flat})
-    assert {(row["first"], row["second"]): row["spearman"] for row in rows} == {
+    rows = frequency.agreement({"one": one, "turned": turned, "flat": flat})
+    assert {(row.first, row.second): row.spearman for row in rows} == {
         ("one", "one"): 1.0, ("one", "turned"): 1.0,
         ("turned", "one"): 1.0, ("turned", "turned"): 1.0,
     }  # fmt: skip
     other = Frequency(("a", "b", "c"), ("a", "b", "c"), np.array([1, 2, 3]))
     with pytest.raises(ValueError, match=r"1 have no count .first .*d"):
-        corpora.agreement({"one": one, "other": other})
+        frequency.agreement({"one": one, "other": other})
 
 
 def test_the_matrix_is_that_of_scipy(inside):
@@ -247,7 +250,7 @@ def test_the_matrix_is_that_of_scipy(inside):
 
 def test_scale_curves_end_with_the_whole_set(inside):
     rows = table(inside, "plots/scale")
-    line = [row for row in rows if (row["kind"], row["measure"]) == ("CLIP", imbalance.TOP1)]
+    line = [row for row in rows if (row["kind"], row["measure"]) == ("CLIP", TOP1)]
     assert {row["split"]: float(row["share"]) for row in line} == {
         "half": 0.5, "quarter": 0.25, "labelled": 1.0,
     }  # fmt: skip
@@ -292,23 +295,22 @@ def mixed_runs():
 def test_runs_with_the_reference_are_on_lines_of_their_own_and_on_no_tail(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made.write(runs=mixed_runs())
-    found = study.load()
-    one = bias.load(found)
-    lines: dict[str, dict[str, Any]] = {}
-    for row in one.rows["scale"]:
-        if row["measure"] == imbalance.TOP1:
-            lines.setdefault(row["kind"], {})[row["split"]] = row
+    inputs = report_study.inputs()
+    lines: dict[str, dict[str, parts.Scaled]] = {}
+    for row in parts.scaled(inputs):
+        if row.measure == TOP1:
+            lines.setdefault(row.kind, {})[row.split] = row
     kinds = ("CLIP", "CLIP, with the reference")
     assert set(lines) == set(kinds)
     assert all(set(line) == {"half", "quarter", "labelled"} for line in lines.values())
-    own = {name: len(rows) for name, rows in found.splits.items()}
+    own = {name: len(rows) for name, rows in inputs.study.splits.items()}
     for added, kind in enumerate(kinds):
         for split, row in lines[kind].items():
-            assert row["rows"] == own[split] + added * 2 * len(made.CLASSES)
+            assert row.rows == own[split] + added * 2 * len(made.CLASSES)
             numbers = metrics.read(layout.metrics("evaluate", f"{split}-{added}"))["balanced"]
-            assert row["value"] == pytest.approx(100 * numbers["top1"], abs=1e-3)
-    assert {row["kind"] for row in one.rows["tail"]} == {"CLIP"}
-    shown = bias_section.tail(collect(section("report", Report)))
+            assert row.value == pytest.approx(100 * numbers["top1"], abs=1e-3)
+    assert {row.kind for row in parts.trimmed(inputs)} == {"CLIP"}
+    shown = bias_section.tail(report_study.collected())
     assert shown is not None
     assert shown["left_out"] == ["trim-4-0"]
 
@@ -317,10 +319,8 @@ def test_a_tail_of_runs_with_the_reference_alone_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs = {"one": {"split": "trim-4-0", "objective": "clip", "seed": 0, "add_reference": True}}
     made.write(runs=runs)
-    found = study.load()
-    one = bias.load(found)
-    assert one.rows["tail"] == []
-    shown = bias_section.tail(collect(section("report", Report)))
+    assert parts.trimmed(report_study.inputs()) == []
+    shown = bias_section.tail(report_study.collected())
     assert shown is not None
     assert (shown["panels"], shown["left_out"]) == ([], ["trim-4-0"])
 
@@ -337,23 +337,25 @@ def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
         runs[f"from-{donor}"] = {"split": "trim-4-0", "text_from": donor, **taken}
     runs["whole"] = {"split": "labelled", "text_from": "half", **taken}  # nothing is trimmed
     made.write(runs=runs)
-    found = study.load()
-    trimmed = found.splits["trim-4-0"].card["trimmed"]
+    inputs = report_study.inputs()
+    sources = inputs.study.sources
+    trimmed = sources.splits["trim-4-0"].card["trimmed"]
     assert len(trimmed) == 4
-    labels = found.pool.labels
+    labels = sources.pool.labels
     expected = {
-        f"from-{name}": sum(labels[row] in trimmed for row in found.splits[name].rows.tolist())
+        f"from-{name}": sum(labels[row] in trimmed for row in sources.splits[name].rows.tolist())
         for name in names
     }
     assert expected["from-labelled"] == 3 + 2 + 2 + 2 > expected["from-trim-4-1"] > 0
     expected["from-added"] = 2 * 4  # the reference's rows
     expected["from-everything"] = sum(label in trimmed for label in labels)
-    seen = locked_text.seen(found)
+    seen = locked_text.seen(inputs)
     # what a published model saw is not known, which is no zero
     assert {run: n for (run, _), n in seen.items()} == expected | {"from-theirs": None}
-    rows = {one["run"]: one.get("donor_rows_of_trimmed") for one, _ in tidy.lines(found, {}, seen)}
+    every = [line.factors for line in tidy.lines(inputs)]
+    rows = {one["run"]: one.get("donor_rows_of_trimmed") for one in every}
     assert {run: int(count) for run, count in rows.items() if count} == expected
-    content = collect(section("report", Report))
+    content = report_study.collected()
     shown = bias_section.tail(content)
     assert shown is not None
     assert [row.cells[0] for row in shown["donors"]] == [*expected, "from-theirs"]
@@ -373,14 +375,14 @@ def test_an_encoder_that_is_in_no_table_has_seen_the_whole_pool(tmp_path, monkey
                 "text_from": "whole-0"},
     }  # fmt: skip
     made.write(runs=runs, splits=splits, encoder="whole-0")
-    found = study.load()
-    assert "whole-0" not in found.runs
-    trimmed = found.splits["trim-4-0"].card["trimmed"]
-    count = sum(label in trimmed for label in found.pool.labels)
-    assert locked_text.seen(found) == {("one", "whole-0"): count}
+    inputs = report_study.inputs()
+    assert "whole-0" not in inputs.study.runs
+    trimmed = inputs.study.splits["trim-4-0"].card["trimmed"]
+    count = sum(label in trimmed for label in inputs.study.sources.pool.labels)
+    assert locked_text.seen(inputs) == {("one", "whole-0"): count}
     (layout.model("whole-0") / "card.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"whole-0/card.json: .*dvc repro train@whole-0"):
-        locked_text.seen(found)
+        locked_text.seen(inputs)
 
 
 def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
@@ -396,11 +398,11 @@ def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
                 "text_from": "donor"},
     }  # fmt: skip
     made.write(runs=runs, splits=splits)
-    found = study.load()
-    trimmed = found.splits["trim"].card["trimmed"]
-    count = sum(any(key in caption for key in trimmed) for caption in found.pool.captions)
-    assert count > sum(label in trimmed for label in found.pool.labels)
-    assert locked_text.seen(found) == {("one", "donor"): count}
+    inputs = report_study.inputs()
+    trimmed, pool = inputs.study.splits["trim"].card["trimmed"], inputs.study.sources.pool
+    count = sum(any(key in caption for key in trimmed) for caption in pool.captions)
+    assert count > sum(label in trimmed for label in pool.labels)
+    assert locked_text.seen(inputs) == {("one", "donor"): count}
 
 
 def test_a_donor_of_another_split_is_an_error(tmp_path, monkeypatch):
@@ -414,7 +416,7 @@ def test_a_donor_of_another_split_is_an_error(tmp_path, monkeypatch):
     path = layout.model("donor") / "card.json"
     atomic.write_json(path, atomic.read_json(path) | {"split": {"pool": "another"}})
     with pytest.raises(ValueError, match="donor: trained on another split than labelled"):
-        locked_text.seen(study.load())
+        locked_text.seen(report_study.inputs())
 
 
 def test_bars_of_the_plot_of_bias_are_explained(inside):
@@ -484,7 +486,7 @@ def test_the_same_study_gives_the_same_bytes(reported, tmp_path, monkeypatch):
     folder = tmp_path / "again"
     shutil.copytree(reported, folder)
     monkeypatch.chdir(folder)
-    main()
+    report_study.reported()
     assert contents(folder / "report") == contents(reported / "report")
 
 
@@ -528,7 +530,7 @@ def test_seventy_runs_on_many_splits_stay_readable(tmp_path, monkeypatch):
     assert len(runs) > 70
     made.write(runs=runs, splits=splits)
     Path("report").mkdir()
-    main()
+    report_study.reported()
     text = Path("report/index.html").read_text()
     assert len(text) < 2_000_000
     shown = "".join(Page(text).text)
@@ -538,7 +540,7 @@ def test_seventy_runs_on_many_splits_stay_readable(tmp_path, monkeypatch):
 
 
 def test_points_of_the_plot_of_bias_have_a_key(inside):
-    content = collect(section("report", Report))
+    content = report_study.collected()
     (figure,) = figures.load()["bias"].files(content).values()
     below = " ".join(figure["title"]["subtitle"])
     page = Path("report/index.html").read_text()

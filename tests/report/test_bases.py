@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-from clipcause.config import section
-from clipcause.config.report import Report
 from clipcause.report import compare, page, study
 from clipcause.report.conditions import same_rows
-from stages import report
 from tests import report_study
 
 WHOLE = {"rule": "none", "base": "all", "of": "none", "with": "none"}
@@ -24,7 +21,7 @@ def here(tmp_path_factory):
         patch.chdir(tmp_path_factory.mktemp("study"))
         splits = report_study.SPLITS | {"everything": WHOLE}
         report_study.write_study(splits=splits, runs=RUNS)
-        report.main()
+        report_study.reported()
         yield study.load()
 
 
@@ -43,7 +40,7 @@ def test_a_published_model_is_in_no_comparison(here):
 
 
 def test_the_page_and_the_comparison_have_it(here, capsys):
-    assert "everything" in page.render(report.collect(section("report", Report)))
+    assert "everything" in page.render(report_study.collected())
     compare.main(["everything", "hull-sketch"])
     told = capsys.readouterr().out
     assert "everything" in told

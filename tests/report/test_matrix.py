@@ -12,9 +12,9 @@ from clipcause.config.splits import parse_rule
 from clipcause.prune.split import from_rows
 from clipcause.report import decimals, study
 from clipcause.report.figures import lines, overlap
-from clipcause.report.study import Study
+from clipcause.report.study import Sources
 from clipcause.report.tables import matrix
-from stages.report import main
+from tests import report_study
 from tests.report_study import RUNS, SPLITS, write_study
 
 RANDOM = {"rule": "random", "base": "dedup", "of": "none", "with": "none", "keep": 40}
@@ -25,12 +25,12 @@ def read(path):
 
 
 def removing(base, of, total=100):
-    """A study's part that the overlaps are of: splits by the rows that they removed."""
+    """What overlaps are of: splits by the rows that they removed."""
     rules = {name: parse_rule({**RANDOM, "base": base[name], "seed": 0}, name) for name in of}
-    made = object.__new__(Study)
     splits = {name: from_rows(np.arange(total)) for name in set(base.values())}
     for name, gone in of.items():
         splits[name] = from_rows(np.setdiff1d(np.arange(total), gone))
+    made = object.__new__(Sources)
     made.__dict__.update(rules=rules, splits=splits)
     return made
 
@@ -38,17 +38,17 @@ def removing(base, of, total=100):
 def test_overlaps_by_hand():
     base = {"a": "dedup", "b": "dedup", "c": "dedup", "d": "all", "same": "dedup"}
     gone = {"a": range(10), "b": range(5, 15), "c": range(50, 52), "d": range(3), "same": []}
-    rows = matrix.overlap_rows(removing(base, {name: list(rows) for name, rows in gone.items()}))
+    rows = matrix.of_sources(removing(base, {name: list(rows) for name, rows in gone.items()}))
     # of "all" there is one split alone, and "same" removed nothing
-    assert {row["base"] for row in rows} == {"dedup"}
-    found = {(row["first"], row["second"]): row for row in rows}
+    assert {row.base for row in rows} == {"dedup"}
+    found = {(row.first, row.second): row for row in rows}
     assert len(found) == 9
-    assert found["a", "b"]["jaccard"] == found["b", "a"]["jaccard"] == round(5 / 15, 4)
-    assert found["a", "c"]["jaccard"] == 0
-    assert found["b", "b"]["jaccard"] == found["b", "b"]["chance"] == 1
+    assert found["a", "b"].jaccard == found["b", "a"].jaccard == round(5 / 15, 4)
+    assert found["a", "c"].jaccard == 0
+    assert found["b", "b"].jaccard == found["b", "b"].chance == 1
     # 10 and 10 of 100 have one in common by chance
-    assert found["a", "b"]["chance"] == round(1 / 19, 4)
-    assert (found["a", "c"]["removed_first"], found["a", "c"]["removed_second"]) == (10, 2)
+    assert found["a", "b"].chance == round(1 / 19, 4)
+    assert (found["a", "c"].removed_first, found["a", "c"].removed_second) == (10, 2)
 
 
 def test_a_split_that_is_no_part_of_its_base_is_left_out():
@@ -71,7 +71,7 @@ def written(tmp_path_factory):
         patch.setattr(overlap, "MOST", 5)
         patch.setattr(lines, "MOST", 5)
         write_study(splits=splits, runs=runs, report={"resamples": 100, "neighbours": 0})
-        main()
+        report_study.reported()
     return folder
 
 
