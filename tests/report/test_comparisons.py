@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from clipcause.__main__ import main as commands
 from clipcause.config import layout
 from clipcause.evaluate import predictions
 from clipcause.report import compare, verdicts
@@ -21,7 +22,7 @@ from clipcause.stats.comparison import compare as compared
 from tests import report_study
 from tests.report_study import RUNS, SPLITS, write_study
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parent.parent
 DINO = {"split": "full", "objective": "dino", "seed": 0}
 MORE = {f"{run[:-1]}1": {**entry, "seed": 1} for run, entry in RUNS.items() if run[-1] == "0"}
 
@@ -348,3 +349,12 @@ def test_compare_reads_revisions_through_dvc(here, capsys):
             path.unlink()
     with pytest.raises(FileNotFoundError, match="not in the DVC cache"):
         compare.main(["full-0", "HEAD:full-0", "--test", "sketch"])
+
+
+def test_another_command_is_an_error_in_one_line(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        commands(["compar", "a", "b"])
+    assert stopped.value.code == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "did you mean 'compare'?" in error

@@ -118,7 +118,7 @@ def test_dvc_shows_and_compares_without_a_run(repository, folder):
 
 def test_pages_can_do_without_a_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "--html-template .dvc/tmp/plots.html" in main()  # no DVC here
+    assert "--html-template .dvc/tmp/plots.html" in main()  # no DVC repository here
     text = Path(".dvc/tmp/plots.html").read_text()
     assert text == offline.frame()
     assert text.count("{plot_divs}") == 1

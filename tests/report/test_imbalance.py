@@ -14,9 +14,8 @@ from scipy import stats
 from clipcause.captions.frequency import Frequency
 from clipcause.config import layout
 from clipcause.config.runs import Run
+from clipcause.config.splits import MODELS, parse_rule
 from clipcause.evaluate import predictions
-from clipcause.prune.rules import RULES
-from clipcause.prune.rules import parse as parse_rule
 from clipcause.report import (
     colours,
     conditions,
@@ -25,6 +24,7 @@ from clipcause.report import (
     figures,
     study,
     tables,
+    words,
 )
 from clipcause.report.colours import GREY
 from clipcause.report.figures.bias import caption, numbered
@@ -507,9 +507,9 @@ def test_every_rule_has_words():
         "domain": {"domain": "style", "drop": "second"},
     }
     said = {}
-    for rule in RULES.models:
+    for rule in MODELS:
         entry = {"rule": rule, "base": "labelled", **made.NONE, **more.get(rule, {})}
-        said[rule] = parse_rule(entry, rule).sentence()
+        said[rule] = words.rule(parse_rule(entry, rule))
     assert len(set(said.values())) == len(said)
     assert said["trim_tail"] == ("the 3 rarest classes by label cut to at most 0 rows each, seed 0")
 

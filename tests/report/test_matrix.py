@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipcause.prune.rules import parse
+from clipcause.config.splits import parse_rule
 from clipcause.prune.split import from_rows
 from clipcause.report import decimals, study
 from clipcause.report.figures import lines, overlap
@@ -26,7 +26,7 @@ def read(path):
 
 def removing(base, of, total=100):
     """What overlaps are of: splits by the rows that they removed."""
-    rules = {name: parse({**RANDOM, "base": base[name], "seed": 0}, name) for name in of}
+    rules = {name: parse_rule({**RANDOM, "base": base[name], "seed": 0}, name) for name in of}
     splits = {name: from_rows(np.arange(total)) for name in set(base.values())}
     for name, gone in of.items():
         splits[name] = from_rows(np.setdiff1d(np.arange(total), gone))

@@ -13,8 +13,8 @@ import pytest
 
 from clipcause.config import layout
 from clipcause.config.runs import Run
+from clipcause.config.splits import parse_rule
 from clipcause.evaluate import predictions
-from clipcause.prune.rules import parse as parse_rule
 from clipcause.report import (
     colours,
     conditions,
@@ -30,7 +30,7 @@ from tests.artifacts_samples import contents
 from tests.report.pages import Page
 from tests.report_study import ENCODER, RUNS, SPLITS, write_study
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ class Class:
     role: Annotated[str, "`class`, or `mean` of a tenth of the classes by frequency"]
     class_: Annotated[str, "the class id"]
     name: Annotated[str, "its name"]
-    frequency: Annotated[float, "training rows of the class, mean over seeds"]
+    frequency: Annotated[int | float, "training rows of the class, mean over seeds"]
     shown: Annotated[float, "where it stands on a logarithmic axis: no row at one half"]
     n: Annotated[int, "test images of the class"]
     accuracy: Annotated[float, "accuracy on them in %, mean over seeds"]
@@ -116,10 +116,16 @@ def means(points: Iterable[Class]) -> list[Class]:
 
 
 def point(
-    facts: tuple[str, str, str], key: str, name: str, frequency: float, n: int, accuracy: float
+    facts: tuple[str, str, str],
+    key: str,
+    name: str,
+    frequency: int | float,
+    n: int,
+    accuracy: float,
 ) -> Class:
     """A class; ``facts`` are test set, condition and kind, the accuracy is in %."""
-    return Class(*facts, "class", key, name, frequency, max(frequency, LEFT_EDGE), n, accuracy)
+    shown = max(float(frequency), LEFT_EDGE)
+    return Class(*facts, "class", key, name, frequency, shown, n, accuracy)
 
 
 TABLES = (
