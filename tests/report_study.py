@@ -13,7 +13,9 @@ from clipcause.config.report import Report
 from clipcause.data import dataset, duplicates, manifest
 from clipcause.embed import checkpoint, embeddings
 from clipcause.evaluate import predictions
-from clipcause.prune import rules, split
+from clipcause.prune import split
+from clipcause.prune.rules.hull import hull
+from clipcause.prune.sampling import sample
 from clipcause.report import content, study
 from clipcause.report.inputs import Inputs
 from clipcause.runtime import atomic
@@ -201,11 +203,11 @@ def _splits(entries, pool, has_duplicates, chosen, facts):
             root = layout.similarities("clip", "reference")
             found = scores.read_all(root, entry["tests"])
             margins = {test: [(0, one.pool.margin)] for test, one in found.items()}
-            kept_N, _ = rules.hull(np.isin(everything, base), margins, entry.get("delta", 0.0))
+            kept_N, _ = hull(np.isin(everything, base), margins, entry.get("delta", 0.0))
             rows[name] = np.flatnonzero(kept_N)
         elif entry["rule"] == "random":
             keep = len(rows[entry["of"]]) if "keep" not in entry else entry["keep"]
-            chosen_N = rules.random(np.isin(everything, base), keep, entry["seed"])
+            chosen_N = sample(np.isin(everything, base), keep, entry["seed"])
             rows[name] = np.flatnonzero(chosen_N)
         elif entry["rule"] != "none":
             # of any other rule, all that matters is the size

@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcause.config import layout
-from clipcause.config.splits import Hull
 from clipcause.prune import selection, split
+from clipcause.prune.rules.hull import Hull
 from clipcause.report import (
     figures,
     measured,
     pictures,
     published,
     tables,
-    words,
 )
 from clipcause.report.sections import splits as splits_section
 from clipcause.report.sections import yardsticks as section_of
@@ -163,8 +162,8 @@ def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
 
 
 def test_words_name_the_yardstick(here):
-    assert words.rule(here.study.rules["other"]).endswith("measured by the yardstick broad")
-    assert "yardstick" not in words.rule(here.study.rules["hull"])
+    assert here.study.rules["other"].sentence().endswith("measured by the yardstick broad")
+    assert "yardstick" not in here.study.rules["hull"].sentence()
     told = splits_section.view(report_study.collected())["splits"]
     (other,) = [row for row in told if row.head.text == "other"]
     assert "measured by the yardstick broad" in other.cells[0].text

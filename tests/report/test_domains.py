@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from clipcause.prune import domain_rules
+from clipcause.prune.rules import domain as domain_rule
 from clipcause.report import colours, figures, tables
 from clipcause.report.figures import drawing
 from clipcause.report.sections import domains as domains_section
@@ -38,9 +38,9 @@ def chosen(entry, base, labels):
     base_N = np.isin(np.arange(len(answer_N)), np.asarray(base))
     if "mix" in entry:
         ratio = dict(enumerate(entry["mix"].values()))
-        kept_N = domain_rules.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
+        kept_N = domain_rule.mix(base_N, answer_N, ratio, entry["size"], entry["seed"], NAMES)
     else:
-        kept_N = domain_rules.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
+        kept_N = domain_rule.keep(base_N, answer_N, {0} if "keep" in entry else {0, 2})
     return np.flatnonzero(kept_N)
 
 
@@ -49,7 +49,7 @@ def facts(entry, base, labels):
     base_N = np.isin(np.arange(len(labels)), np.asarray(base))
     kept_N = np.isin(np.arange(len(labels)), chosen(entry, base, labels))
     count = {
-        moment: domain_rules.counts(of_N, answers(labels), NAMES)
+        moment: domain_rule.counts(of_N, answers(labels), NAMES)
         for moment, of_N in (("before", base_N), ("after", kept_N))
     }
     return {

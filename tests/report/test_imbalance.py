@@ -14,8 +14,9 @@ from scipy import stats
 from clipcause.captions.frequency import Frequency
 from clipcause.config import layout
 from clipcause.config.runs import Run
-from clipcause.config.splits import MODELS, parse_rule
 from clipcause.evaluate import predictions
+from clipcause.prune.rules import RULES
+from clipcause.prune.rules import parse as parse_rule
 from clipcause.report import (
     colours,
     conditions,
@@ -24,7 +25,6 @@ from clipcause.report import (
     figures,
     study,
     tables,
-    words,
 )
 from clipcause.report.colours import GREY
 from clipcause.report.figures.bias import caption, numbered
@@ -507,9 +507,9 @@ def test_every_rule_has_words():
         "domain": {"domain": "style", "drop": "second"},
     }
     said = {}
-    for rule in MODELS:
+    for rule in RULES.models:
         entry = {"rule": rule, "base": "labelled", **made.NONE, **more.get(rule, {})}
-        said[rule] = words.rule(parse_rule(entry, rule))
+        said[rule] = parse_rule(entry, rule).sentence()
     assert len(set(said.values())) == len(said)
     assert said["trim_tail"] == ("the 3 rarest classes by label cut to at most 0 rows each, seed 0")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipcause.config.splits import parse_rule
+from clipcause.prune.rules import parse as parse_rule
 from clipcause.prune.split import from_rows
 from clipcause.report import decimals, study
 from clipcause.report.figures import lines, overlap

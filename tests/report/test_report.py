@@ -13,8 +13,8 @@ import pytest
 
 from clipcause.config import layout
 from clipcause.config.runs import Run
-from clipcause.config.splits import parse_rule
 from clipcause.evaluate import predictions
+from clipcause.prune.rules import parse as parse_rule
 from clipcause.report import (
     colours,
     conditions,
