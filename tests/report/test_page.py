@@ -164,7 +164,11 @@ def test_names_captions_and_labels_are_text_from_end_to_end(tmp_path, monkeypatc
     splits = {
         names[name]: entry
         | {"of": names.get(entry["of"], "none")}
-        | ({"tests": [tests[test] for test in listed]} if (listed := entry.get("tests")) else {})
+        | (
+            {"tests": [tests[test] for test in listed]}
+            if isinstance(listed := entry.get("tests"), list)
+            else {}
+        )
         for name, entry in report_study.SPLITS.items()
     }
     runs = {
