@@ -70,7 +70,8 @@ def evil(value: Any, *, named: bool = True) -> Any:
             for key, one in value.items()
         }
     if isinstance(value, list | tuple):
-        return type(value)(evil(one) for one in value)
+        found = [evil(one) for one in value]
+        return type(value)(*found) if hasattr(value, "_fields") else type(value)(found)
     if is_dataclass(value) and not isinstance(value, type):
         # a mark's shape is a choice, no text
         names = [one.name for one in fields(value) if one.name != "shape"]
@@ -165,8 +166,8 @@ def test_names_captions_and_labels_are_text_from_end_to_end(tmp_path, monkeypatc
         names[name]: entry
         | {"of": names.get(entry["of"], "none")}
         | (
-            {"tests": [tests[test] for test in listed]}
-            if isinstance(listed := entry.get("tests"), list)
+            {"tests": [tests[test] for test in asked]}
+            if isinstance(asked := entry.get("tests"), list)
             else {}
         )
         for name, entry in report_study.SPLITS.items()
