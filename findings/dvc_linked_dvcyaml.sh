@@ -43,4 +43,5 @@ for command in "metrics diff" "params diff"; do
 done
 echo "--- the link committed: dvc exp show (commits without their metrics)"
 dvc exp show --csv --num 2 2>&1 | tee "$t/after"
-[ "$(grep -c ',baseline,[^,]*,,,,,$' "$t/after")" = 2 ] || { echo "the behaviour has changed"; exit 1; }
+# its last columns, metrics and parameters, are empty
+[ "$(grep -c ',baseline,,*$' "$t/after")" = 2 ] || { echo "the behaviour has changed"; exit 1; }
