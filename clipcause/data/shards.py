@@ -49,7 +49,7 @@ class ShardWriter:
         self._writer = TarWriter(
             self._file, user="", group="", mode=0o644, mtime=0, encoder=False, compress=False
         )
-        # its own argument for this does nothing (webdataset 1.0.2, findings/webdataset_format.sh)
+        # its own argument for this does nothing (webdataset 1.0.2)
         self._tar.format = tarfile.GNU_FORMAT
 
     @property
