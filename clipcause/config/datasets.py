@@ -112,11 +112,6 @@ def check_tests(content: Mapping[str, Any], where: str) -> None:
                 f"which source {source} does not have; sources that have: {', '.join(CAPTIONED)}"
             )
     for name in datasets:
-        if "/" in name.removeprefix(layout.test("")):
-            raise ValueError(
-                f"{where}: datasets.{name}: only the names of test sets have a slash, one: "
-                f"{layout.test('NAME')}"
-            )
         if layout.is_test(name) and name not in named:
             raise ValueError(
                 f"{where}: datasets.{name}: no entry of tests says what models are asked about it; "
