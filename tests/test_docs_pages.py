@@ -10,7 +10,7 @@ import pytest
 from tests.documents import FENCE, ROOT, exists, pages
 
 ARTIFACTS = (ROOT / "docs/artifacts.md").read_text()
-LINES = 300
+LINES = 330
 # `clipcause.prune.rules.hull`: a module, and perhaps something in it
 NAMED = re.compile(r"`((?:stages|clipcause)(?:\.\w+)+)`")
 
@@ -53,7 +53,7 @@ def test_keys_are_the_models(name):
 
 def test_every_schema_of_an_artifact_is_on_the_page():
     """A new format that is not described is found here."""
-    written = re.compile(r"^(\w*SCHEMA) = ", re.MULTILINE)
+    written = re.compile(r"^(\w*SCHEMA) = (?!\")", re.MULTILINE)  # no address is one
     named = {
         f"{'.'.join(path.relative_to(ROOT).with_suffix('').parts)}.{schema}"
         for path in sorted((ROOT / "clipcause").rglob("*.py"))
