@@ -22,7 +22,7 @@ from clipcause.stats.comparison import compare as compared
 from tests import report_study
 from tests.report_study import RUNS, SPLITS, write_study
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DINO = {"split": "full", "objective": "dino", "seed": 0}
 MORE = {f"{run[:-1]}1": {**entry, "seed": 1} for run, entry in RUNS.items() if run[-1] == "0"}
 

@@ -30,7 +30,7 @@ from tests.artifacts_samples import contents
 from tests.report.pages import Page
 from tests.report_study import ENCODER, RUNS, SPLITS, write_study
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
