@@ -2,12 +2,13 @@
 
 So does the split `all` of the data set: the pool's is what the encoder learns from and what other
 splits are made of. Reading the source is the audit of the data, before any work is spent on them: a
-bad sample costs a line of the ledger, too many fail the stage (``clipcause.data.prepare``).
+bad sample costs a line of the ledger, too many fail the stage (``clipcause.data.sources``).
 """
 
 from clipcause.config import layout, section, study
-from clipcause.config.datasets import Prepare, entry
+from clipcause.config.datasets import Prepare
 from clipcause.data import dataset, prepare
+from clipcause.data.sources import union
 from clipcause.prune import bases, split
 from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
@@ -15,13 +16,13 @@ from clipcause.runtime.entry import run
 
 def main(name: str) -> str:
     """Prepare the data set ``name`` of the section `datasets`."""
-    source = entry(name)
-    counts, lost = prepare.write(source, section("prepare", Prepare), name)
+    source = union.load(name)
+    counts, lost = source.write(section("prepare", Prepare), name)
     made = dataset.read(layout.dataset(name), shards=False)
     # no byte of the data depends on the task: it says what is looked for in them, and is not
     # tracked; `evaluate` looks again
     if layout.is_test(name) and study.task(name.partition("/")[2]) == "classify":
-        prepare.check_labels(made, prepare.find(source, name))
+        prepare.check_labels(made, source.found(name))
     card = bases.card(made.sha256, len(made), len(made), "all", {})
     split.write(layout.split("all", name), split.everything(len(made)), card=card)
     numbers = {"samples": counts.samples, "dropped": counts.dropped, "shards": counts.shards}

@@ -140,7 +140,7 @@ def test_python_is_whole_and_what_it_imports_exists(block):
 def groups(content: dict[str, Any], where: str) -> None:
     """Validate what a piece of a parameter file holds against the models of its sections."""
     models = {**parameters.SECTIONS, **parameters.OPTIONAL}
-    items = {**parameters.ITEMS, **parameters.FREE}
+    items = {**parameters.ITEMS, **parameters.KINDS, **parameters.FREE}
     for name, values in content.items():
         assert name in parameters.KNOWN, f"{where}: {name}"
         if name == rules.SECTION:
@@ -149,7 +149,7 @@ def groups(content: dict[str, Any], where: str) -> None:
                     rules.parse(rule, f"{where}: {key}")
         elif name in items:
             for key, item in values.items():
-                parse(item, items[name], f"{where}: {name}.{key}")
+                parameters.item(item, items[name], f"{where}: {name}.{key}")
         elif name in models:
             whole = read_parameters(ROOT / "params.yaml").get(name, {})
             parse({**whole, **values}, models[name], f"{where}: {name}")

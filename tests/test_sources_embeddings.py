@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from clipcause.config.sources import Embeddings
 from clipcause.data import dataset, in_place, manifest
-from clipcause.data.sources.published_embeddings import adopt, read_embeddings, rescaled
+from clipcause.data.sources.published_embeddings import Embeddings, adopt, read_embeddings, rescaled
 from clipcause.embed import embeddings as stored
 from clipcause.prune import split
 from stages import prepare
@@ -49,7 +48,9 @@ def published(folder: Path, sizes=(5, 3), *, padded: int = 1, dim: int = 8, **ch
 
 
 def prepared(tmp_path: Path, folder: Path, **options) -> manifest.Manifest:
-    parts = read_embeddings(str(folder), Embeddings(**options))
+    parts = read_embeddings(
+        str(folder), Embeddings(source="embeddings", raw="data/none", **options)
+    )
     in_place.write(tmp_path / "made", str(folder), parts, max_drop_fraction=0.0)
     return manifest.read(tmp_path / "made")
 
@@ -255,7 +256,10 @@ def test_a_folder_behind_a_url(tmp_path):
     memory.put(str(folder), "/laion", recursive=True)
     try:
         local, remote = (
-            [part.rows for part in read_embeddings(where, Embeddings())]
+            [
+                part.rows
+                for part in read_embeddings(where, Embeddings(source="embeddings", raw="data/none"))
+            ]
             for where in (str(folder), "memory://laion")
         )
     finally:

@@ -11,10 +11,9 @@ from PIL import Image
 
 from clipcause.captions import classes
 from clipcause.config.datasets import Limits
-from clipcause.config.sources import ImageFolder
 from clipcause.data import dataset
 from clipcause.data.dataset import Drop, Sample
-from clipcause.data.sources.imagefolder import read_imagefolder
+from clipcause.data.sources.imagefolder import ImageFolder, read_imagefolder
 from stages import prepare
 from tests.real_images import SIDE, decoded, drawings, encoded
 
@@ -31,7 +30,11 @@ def put(path: Path, index: int = 0, kind: str = "JPEG", mode: str = "RGB") -> by
 
 
 def read(root: Path, **options):
-    found = list(read_imagefolder(root, KNOWN, ImageFolder(**options), Limits()))
+    found = list(
+        read_imagefolder(
+            root, KNOWN, ImageFolder(source="imagefolder", raw="data/none", **options), Limits()
+        )
+    )
     samples = [item for item in found if isinstance(item, Sample)]
     return samples, [item for item in found if isinstance(item, Drop)]
 

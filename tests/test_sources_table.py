@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from clipcause.config.sources import Table
 from clipcause.data import dataset, in_place, manifest
-from clipcause.data.sources.table import read_table
+from clipcause.data.sources.table import Table, read_table
 from stages import prepare
 from tests.real_images import drawings
 
@@ -38,7 +37,7 @@ def laion(path: Path, count: int = 10, start: int = 0) -> None:
 
 
 def prepared(tmp_path: Path, where: Path, *, rows: int = 4, most: float = 0.5, **options):
-    base, parts = read_table(str(where), Table(**options), rows)
+    base, parts = read_table(str(where), Table(source="table", raw="data/none", **options), rows)
     counts, _ = in_place.write(tmp_path / "made", base, parts, max_drop_fraction=most)
     return manifest.read(tmp_path / "made"), counts
 
@@ -199,10 +198,10 @@ def test_tables_behind_a_url(tmp_path):
     memory.put(str(tmp_path / "raw"), "/tables", recursive=True)
     try:
         found = [
-            [part.rows for part in read_table(where, Table())[1]]
+            [part.rows for part in read_table(where, Table(source="table", raw="data/none"))[1]]
             for where in (str(tmp_path / "raw"), "memory://tables")
         ]
-        (one,) = read_table("memory://tables/b.tsv.gz", Table())[1]
+        (one,) = read_table("memory://tables/b.tsv.gz", Table(source="table", raw="data/none"))[1]
     finally:
         memory.rm("/tables", recursive=True)
     assert len(found[0]) == len(found[1]) == 2

@@ -16,7 +16,7 @@ from clipcause.config import (
     read,
     unknown,
 )
-from clipcause.config.datasets import Dataset, Prepare, Test, check_tests
+from clipcause.config.datasets import Prepare, Test, check_tests
 from clipcause.config.deduplicate import Deduplicate
 from clipcause.config.density import Density
 from clipcause.config.domains import Domain
@@ -28,6 +28,7 @@ from clipcause.config.fetch import Fetch
 from clipcause.config.frequency import Frequency
 from clipcause.config.icons import Icons
 from clipcause.config.intraclass import Intraclass
+from clipcause.config.kinds import Kinds
 from clipcause.config.other_scores import OtherScores
 from clipcause.config.probes import Probe
 from clipcause.config.relevance import Relevance
@@ -36,6 +37,7 @@ from clipcause.config.runs import Run
 from clipcause.config.similarity import Similarity
 from clipcause.config.train import Train, divided
 from clipcause.config.versions import Versions
+from clipcause.data.sources import union
 from clipcause.prune import rules
 
 SECTIONS: dict[str, type[Strict]] = {
@@ -55,10 +57,11 @@ SECTIONS: dict[str, type[Strict]] = {
 }
 ITEMS: dict[str, type[Strict]] = {
     "fetch": Fetch,
-    "datasets": Dataset,
     "tests": Test,
     "runs": Run,
 }
+# items that come in kinds, which packages of theirs know
+KINDS: dict[str, Kinds[Any]] = {union.SECTION: union.SOURCES}
 # items of which a study may have none
 FREE: dict[str, type[Strict]] = {
     "probes": Probe,
@@ -69,7 +72,7 @@ FREE: dict[str, type[Strict]] = {
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
-NEEDED = (*SECTIONS, *ITEMS, *FREE, *NAMES, rules.SECTION)
+NEEDED = (*SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION)
 KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 # names that sections had, and what takes their place
 RENAMED = {"yardsticks": "this section is called scores now"}
@@ -89,18 +92,18 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
-    named = (*ITEMS, *FREE, rules.SECTION, exports.SECTION)
+    named = (*ITEMS, *KINDS, *FREE, rules.SECTION, exports.SECTION)
     item_names.check({name: content.get(name) for name in named}, path)
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
             parse(content[name], model, f"{path}: {name}")
-    for name, model in {**ITEMS, **FREE}.items():
+    for name, model in {**ITEMS, **KINDS, **FREE}.items():
         items = content.get(name, {})
         if not isinstance(items, dict) or not (items or name in FREE):
             raise ValueError(f"{path}: {name}: expected a mapping of named items")
         for key, values in items.items():
-            parse(values, model, f"{path}: {name}.{key}")
-    check_tests(content, str(path))
+            item(values, model, f"{path}: {name}.{key}")
+    check_tests(content, str(path), union.CAPTIONED)
     check_loaders(content, path)
     rules.load_all(path)
     exports.load_all(path)
@@ -109,6 +112,11 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     names.check(content, path)
     paths.check_inside(content, path, repository())
     return content
+
+
+def item(values: Any, model: type[Strict] | Kinds[Any], where: str) -> Strict:
+    """One item of a section, of the one model that all have or of its kind's."""
+    return model.parse(values, where) if isinstance(model, Kinds) else parse(values, model, where)
 
 
 def check_loaders(content: Mapping[str, Any], path: Path) -> None:

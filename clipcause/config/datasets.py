@@ -4,13 +4,12 @@ A test set is a data set too: its images are those of the data set ``tests/NAME`
 ``NAME`` of `tests` says what models are asked about them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
-from clipcause.config import Strict, item, layout, nearest, parse
-from clipcause.config.sources import Embeddings, ImageFolder, Table, WebDataset
+from clipcause.config import Strict, item, layout, nearest
 
 NONE = "none"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -38,38 +37,15 @@ class Prepare(Limits):
 
 
 class Dataset(Strict):
-    """One data set: where it comes from. Further keys are those of its source."""
+    """One data set: where it comes from. Further keys are those of its source, which
+    ``clipcause.data.sources`` knows."""
 
     model_config = ConfigDict(extra="allow")
 
-    # icons: a file of the catalogue. folder: images with a .txt beside each, or a folder a class.
-    # The others: clipcause/config/sources.py
-    source: Literal["icons", "folder", "webdataset", "imagefolder", "embeddings", "table"]
-    raw: str  # what DVC tracks; data/none, an empty file, for data that are read in place
+    source: str
+    raw: str = Field(description="the file or folder that DVC tracks, or data/none, an empty file")
     place: str = NONE  # a folder or URL that is read in place
     embeddings: str = NONE  # a clip-retrieval folder, which `embed` takes instead of computing
-
-    @model_validator(mode="after")
-    def _of_its_source(self) -> "Dataset":
-        self.options()
-        if self.source == "webdataset" and self.place == NONE:
-            raise ValueError("place is missing: the folder or URL of the tars")
-        return self
-
-    def options(self) -> Strict:
-        """The keys that this source alone has: a group of `clipcause.config.sources`."""
-        values: dict[str, Any] = self.model_extra or {}
-        return parse(values, OPTIONS.get(self.source, Strict), f"source {self.source}")
-
-
-CAPTIONED = ("icons", "folder", "webdataset")
-OPTIONS: dict[str, type[Strict]] = {
-    "webdataset": WebDataset,
-    "imagefolder": ImageFolder,
-    "embeddings": Embeddings,
-    "table": Table,
-}
-OF_A_SOURCE = [name for options in OPTIONS.values() for name in options.model_fields]
 
 
 class Test(Strict):
@@ -82,7 +58,7 @@ class Test(Strict):
     task: Literal["classify", "retrieval"] = "classify"  # as `clipcause.config.study.TASKS`
 
     renamed: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("source", "raw", "place", "embeddings", *OF_A_SOURCE),
+        ("source", "raw", "place", "embeddings"),
         "a test set is a data set now: say in datasets, under tests/NAME, where it comes from, and "
         "leave its task here",
     )
@@ -93,9 +69,9 @@ def entry(name: str) -> Dataset:
     return item("datasets", name, Dataset)
 
 
-def check_tests(content: Mapping[str, Any], where: str) -> None:
+def check_tests(content: Mapping[str, Any], where: str, captioned: Collection[str]) -> None:
     """Raise ``ValueError`` for a test set without a data set, for one of those that is no test
-    set, and for a task that its source has nothing for."""
+    set, and for a task that its source has nothing for; ``captioned`` are those with captions."""
     datasets, tests = content["datasets"], content["tests"]
     named = {layout.test(test): test for test in tests}
     for name, test in named.items():
@@ -106,10 +82,10 @@ def check_tests(content: Mapping[str, Any], where: str) -> None:
                 f"datasets does not have; {nearest(name, known)}"
             )
         source = datasets[name]["source"]
-        if tests[test].get("task") == "retrieval" and source not in CAPTIONED:
+        if tests[test].get("task") == "retrieval" and source not in captioned:
             raise ValueError(
                 f"{where}: tests.{test}: task retrieval needs images with captions of their own, "
-                f"which source {source} does not have; sources that have: {', '.join(CAPTIONED)}"
+                f"which source {source} does not have; sources that have: {', '.join(captioned)}"
             )
     for name in datasets:
         if layout.is_test(name) and name not in named:

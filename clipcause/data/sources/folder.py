@@ -10,17 +10,32 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 from PIL import Image
 
-from clipcause.config.datasets import Limits
+from clipcause.config import versions
+from clipcause.config.datasets import Limits, Prepare
 from clipcause.data.dataset import Drop, Sample
+from clipcause.data.source import Copied
 from clipcause.data.sources import audit
 from clipcause.data.sources.audit import Fault
 from clipcause.icons.raster import png
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+
+
+class Folder(Copied):
+    """Images with a .txt beside each, or a sub-folder a class."""
+
+    source: Literal["folder"]
+    captioned: ClassVar = True
+
+    def samples(self, raw: Path, settings: Prepare, name: str) -> Iterator[Sample | Drop]:  # noqa: ARG002
+        """Images in order of their path, as squares of one size."""
+        versions.check("pillow")
+        return read_folder(raw, settings.image_size, settings)
 
 
 def read_folder(folder: Path, size: int, limits: Limits) -> Iterator[Sample | Drop]:

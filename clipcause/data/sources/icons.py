@@ -1,13 +1,28 @@
-"""`icons`: a file of the catalogue, drawn here."""
+"""`icons`: a file of the catalogue, drawn here: the embedded world of the default study."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
+from clipcause.config import versions
+from clipcause.config.datasets import Prepare
 from clipcause.data.dataset import Drop, Sample
+from clipcause.data.source import Copied
 from clipcause.icons import catalogue, raster
 from clipcause.runtime.parallel import ordered_map
 from clipcause.runtime.progress import progress
+
+
+class Icons(Copied):
+    """A file of the catalogue."""
+
+    source: Literal["icons"]
+    captioned: ClassVar = True
+
+    def samples(self, raw: Path, settings: Prepare, name: str) -> Iterator[Sample | Drop]:
+        """Icons in the catalogue's order."""
+        versions.check("resvg-py", "pillow")
+        return read_icons(raw, settings.image_size, name)
 
 
 def draw(work: tuple[str, int]) -> bytes | str:

@@ -23,19 +23,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from PIL import Image
+from pydantic import Field
 
 from clipcause.captions import classes
 from clipcause.captions.classes import ClassNames
-from clipcause.config import nearest
-from clipcause.config.datasets import Limits
-from clipcause.config.sources import ImageFolder
+from clipcause.config import layout, nearest, study, versions
+from clipcause.config.datasets import Limits, Prepare
 from clipcause.data.dataset import OUTSIDE, Drop, Sample
+from clipcause.data.source import Copied
 from clipcause.data.sources import audit
 from clipcause.runtime.parallel import cores
+from clipcause.runtime.progress import progress
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 NO_IMAGE = "not an image"
@@ -62,6 +64,29 @@ class Picture(NamedTuple):
     extension: str
     width: int
     height: int
+
+
+class ImageFolder(Copied):
+    """A folder a class, as ImageNet and its test sets are distributed."""
+
+    source: Literal["imagefolder"]
+    # what the folders are named by: the class's id, its position in the class list (ImageNet-V2),
+    # or ObjectNet's own names, with its `mappings` beside `images`
+    layout: Literal["wnid", "index", "objectnet"] = "wnid"
+    # pixels that are cut off on every side; null: the red line around ObjectNet's images, else none
+    border: Annotated[int, Field(ge=0, le=16)] | None = None
+    # the shorter side where the image is larger, stored as JPEG; 0: the original bytes
+    resize: Annotated[int, Field(ge=0, le=4096)] = 0
+    # what must be there, for a class that is missing would go unnoticed; 0: not checked
+    classes: Annotated[int, Field(ge=0)] = 0
+    images: Annotated[int, Field(ge=0)] = 0
+
+    def samples(self, raw: Path, settings: Prepare, name: str) -> Iterator[Sample | Drop]:
+        """Images class by class in the order of the study's list, then by file name."""
+        versions.check("pillow")
+        known = classes.read(layout.classes(study.name("classes")))
+        found = read_imagefolder(raw, known, self, settings)
+        return progress(found, label=f"prepare {name}", unit="images")
 
 
 def read_imagefolder(

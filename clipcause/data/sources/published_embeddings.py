@@ -15,22 +15,25 @@ Shapes: N rows of a part or of a block, D dimensions.
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float16
 
-from clipcause.config.sources import Embeddings
+from clipcause.config import versions
+from clipcause.config.datasets import Prepare
 from clipcause.data import place
 from clipcause.data.dataset import Drop
 from clipcause.data.in_place import Part
 from clipcause.data.manifest import Manifest
 from clipcause.data.shards import Shard
+from clipcause.data.source import InPlace
 from clipcause.data.sources import clip_retrieval, columns, hashing
 from clipcause.data.sources.clip_retrieval import Vectors
 from clipcause.embed.embeddings import NORM_TOLERANCE
+from clipcause.runtime.progress import progress
 
 
 class PartFacts(NamedTuple):
@@ -43,6 +46,27 @@ class PartFacts(NamedTuple):
     bytes: int
     sha256: str
     unit: bool  # float16 of length one, so that it can be taken in place
+
+
+class Embeddings(InPlace):
+    """A clip-retrieval folder below ``place``.
+
+    The columns of its metadata; `none` for one that they do not have. The defaults are those of
+    LAION's published folders.
+    """
+
+    source: Literal["embeddings"]
+    caption: str = "caption"
+    url: str = "url"
+    key: str = "image_path"  # none: numbers in the order of the file
+    width: str = "none"
+    height: str = "none"
+
+    def parts(self, where: str, settings: Prepare, name: str) -> tuple[str, Iterator[Part]]:  # noqa: ARG002
+        """The parts by number."""
+        versions.check("pillow")
+        found = read_embeddings(where, self)
+        return where, progress(found, label=f"prepare {name}", unit="parts")
 
 
 def read_embeddings(where: str, options: Embeddings) -> Iterator[Part]:

@@ -10,24 +10,52 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from pydantic import Field
 
-from clipcause.config.sources import Table
+from clipcause.config import versions
+from clipcause.config.datasets import Prepare
 from clipcause.data import place
 from clipcause.data.dataset import Drop
 from clipcause.data.in_place import Part
 from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
+from clipcause.data.source import InPlace
 from clipcause.data.sources import columns, hashing
+from clipcause.runtime.progress import progress
 
 PARQUET, TSV, CSV = (".parquet",), (".tsv", ".tsv.gz"), (".csv", ".csv.gz")
 ROWS = 1 << 18  # of a shard
 BLOCK = 1 << 24  # bytes of a CSV file that are parsed at once; a line is no longer
 SHOWN = 80  # characters of a bad line
+
+
+class Table(InPlace):
+    """Captions and labels without images, in Parquet, TSV or CSV (.gz) files.
+
+    The columns; `none` for one that the files do not have. The defaults are those of LAION's
+    metadata.
+    """
+
+    source: Literal["table"]
+    caption: str = "TEXT"
+    url: str = "URL"
+    label: str = "none"
+    key: str = "none"  # none: numbers in the order of the file
+    width: str = "WIDTH"
+    height: str = "HEIGHT"
+    # the columns of TSV and CSV files whose first line does not name them, in order
+    header: list[str] = Field(default_factory=list)
+
+    def parts(self, where: str, settings: Prepare, name: str) -> tuple[str, Iterator[Part]]:  # noqa: ARG002
+        """The tables in the order of their names, cut."""
+        versions.check("pillow")
+        base, found = read_table(where, self)
+        return base, progress(found, label=f"prepare {name}", unit="parts")
 
 
 def read_table(where: str, options: Table, rows: int = ROWS) -> tuple[str, Iterator[Part]]:

@@ -10,20 +10,22 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import braceexpand
 import pyarrow as pa
 from fsspec.utils import glob_translate
+from pydantic import model_validator
 
-from clipcause.config import nearest, versions
-from clipcause.config.datasets import Limits
+from clipcause.config import engine, nearest, versions
+from clipcause.config.datasets import NONE, Limits, Prepare
 from clipcause.config.engine import Engine
 from clipcause.data import member_index, place, tar
 from clipcause.data.dataset import Drop
 from clipcause.data.in_place import PART, Part, rows_digest
 from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
+from clipcause.data.source import InPlace
 from clipcause.data.sources.members import Reading, Row
 from clipcause.data.stream import Reader
 from clipcause.runtime import shard_cache as cache
@@ -42,6 +44,31 @@ MORE = "data after the end of the tar"
 COUNTS = "counts differ from the statistics"
 NO_STATS = "no statistics"
 UNREADABLE_STATS = "unreadable statistics"
+
+
+class WebDataset(InPlace):
+    """The tars of img2dataset below ``place``, read where they lie."""
+
+    source: Literal["webdataset"]
+    captioned: ClassVar = True
+    # their names: one or several, with {00000..00099} and, for what a folder happens to hold, *
+    shards: str | list[str] = "*.tar"
+    # the key of a sample's JSON that has its class, where it has no cls; none: no classes
+    label: str = "none"
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "WebDataset":
+        if self.place == NONE:
+            raise ValueError("place is missing: the folder or URL of the tars")
+        return self
+
+    def parts(self, where: str, settings: Prepare, name: str) -> tuple[str, Iterator[Part]]:
+        """The tars in their order, by workers that show their own progress."""
+        versions.check("pillow")
+        # of all of `prepare`, what decides a tar's part
+        limits = Limits(**settings.model_dump(include=set(Limits.model_fields)))
+        workers = engine.current().without_gpu()
+        return where, parts(where, self.shards, self.label, limits, workers, name)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+"""All kinds of sources: those of the modules beside this one, told apart by ``source``.
+
+They are not named by the package itself, so that what reads one source needs no other.
+"""
+
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+from clipcause.config import FILE, kinds, read, unknown
+from clipcause.data.source import Source
+
+SECTION = "datasets"
+SOURCES = kinds.find(
+    "clipcause.data.sources", iter_modules([str(Path(__file__).parent)]), Source, "source"
+)
+CAPTIONED = sorted(word for word, model in SOURCES.models.items() if model.captioned)
+
+
+def parse(values: Any, where: str) -> Source:
+    """One item of the section as the model of its source."""
+    return SOURCES.parse(values, where)
+
+
+def load(name: str, path: Path = FILE) -> Source:
+    """The source of the data set ``name``; test sets are those whose names begin with ``tests/``.
+
+    Raises ``ValueError`` for an unknown data set, source or key, with the nearest valid one.
+    """
+    items = read(path).get(SECTION)
+    if not isinstance(items, dict) or name not in items:
+        raise unknown("dataset", name, items or (), f"{path}: {SECTION}")
+    return parse(items[name], f"{path}: {SECTION}.{name}")
