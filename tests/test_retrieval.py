@@ -14,6 +14,7 @@ from clipcause.config import layout, parse, study
 from clipcause.config.datasets import Test as Entry
 from clipcause.config.datasets import check_tests
 from clipcause.data import dataset
+from clipcause.data.sources.union import CAPTIONED
 from clipcause.evaluate import ranks as artifact
 from clipcause.evaluate import retrieval
 from clipcause.runtime import atomic, metrics
@@ -157,10 +158,10 @@ def test_an_artifact_that_contradicts_itself_is_an_error(tmp_path, changes, mess
 def test_a_retrieval_set_needs_captions():
     good = {"source": "folder", "raw": "mine"}
     content = {"datasets": {"tests/mine": good}, "tests": {"mine": {"task": "retrieval"}}}
-    check_tests(content, "p.yaml")
+    check_tests(content, "p.yaml", CAPTIONED)
     content["datasets"]["tests/mine"] = good | {"source": "imagefolder"}
     with pytest.raises(ValueError, match="task retrieval needs images with captions"):
-        check_tests(content, "p.yaml")
+        check_tests(content, "p.yaml", CAPTIONED)
     with pytest.raises(ValueError, match=r"tests\.mine\.task: 'retreival' is not valid; did you"):
         parse({"task": "retreival"}, Entry, "tests.mine")
 

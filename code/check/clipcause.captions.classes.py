@@ -1,0 +1,1 @@
+../../clipcause/captions/classes.py

@@ -1,0 +1,1 @@
+../../clipcause/icons/__init__.py

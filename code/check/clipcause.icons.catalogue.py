@@ -1,0 +1,1 @@
+../../clipcause/icons/catalogue.py

@@ -1,0 +1,1 @@
+../../clipcause/icons/raster.py

@@ -1,1 +1,0 @@
-../../clipcause/config/sources.py
