@@ -27,8 +27,9 @@ from clipcause.embed import models
 from clipcause.embed.embedding import part
 from clipcause.embed.models import Clip
 from clipcause.runtime.parallel import cores
-from clipcause.train import loop, objectives
+from clipcause.train import loop
 from clipcause.train.feed import Data
+from clipcause.train.objectives.clip import Contrastive
 
 STORED = 256  # pixels of the shorter side of stored images, as img2dataset leaves them
 
@@ -205,7 +206,7 @@ def training(sizes: Sizes, where: torch.device) -> str:
 
     def ours() -> None:
         run = loop.Run(settings, 0, "bf16", where)
-        loop.train(objectives.Contrastive(clip.model), clip, Data(pixels, target), run)
+        loop.train(Contrastive(clip.model), clip, Data(pixels, target), run)
 
     theirs = open_clip_trainer(sizes, where, clip, pixels, target)
     seconds = in_turns({"ours": ours, "theirs": theirs}, sizes.rounds, where)

@@ -34,8 +34,9 @@ from clipcause.data import dataset
 from clipcause.embed import models, pixels, tokens
 from clipcause.embed.models import Clip
 from clipcause.runtime.parallel import cores
-from clipcause.train import loop, objectives
+from clipcause.train import loop
 from clipcause.train.feed import Data, Feed, Streamed
+from clipcause.train.objectives.clip import Contrastive
 from clipcause.train.reading import Source
 from clipcause.train.streams import Streams
 
@@ -104,7 +105,7 @@ def ours(clip: Clip, data: Feed, train: Train, samples: int) -> None:
     """Our loop, with its moves of images, its order and its curve."""
     settings = train.clip.model_copy(update={"samples_seen": samples})
     run = loop.Run(settings, 0, train.precision, torch.device("cpu"))
-    loop.train(objectives.Contrastive(clip.model), clip, data, run)
+    loop.train(Contrastive(clip.model), clip, data, run)
 
 
 def plain(clip: Clip, data: Data, train: Train, samples: int) -> None:

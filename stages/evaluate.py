@@ -10,9 +10,8 @@ say: another run has no entry for a test set of the task `retrieval`.
 
 from clipcause import lazy
 from clipcause.captions import classes
-from clipcause.config import item, layout, section, study, versions
+from clipcause.config import layout, objectives, section, study, versions
 from clipcause.config.evaluate import Evaluate
-from clipcause.config.runs import Run
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
 from clipcause.evaluate import features, frequency_seen
@@ -28,7 +27,7 @@ __getattr__ = lazy.again(__name__, "clipcause.evaluate", "imbalance", "neural_co
 def main(name: str) -> str:
     """Evaluate the run ``name`` on the test sets of the section `tests`."""
     versions.check(*versions.LEARNING)
-    entry, settings = item("runs", name, Run), section("evaluate", Evaluate)
+    entry, settings = objectives.load(name), section("evaluate", Evaluate)
     frequency_by = "none" if entry.is_published else entry.frequency
     if frequency_by is not None:
         settings = settings.model_copy(update={"frequency": frequency_by})

@@ -10,8 +10,9 @@ Every run sees the same number of samples, whatever the size of its split, unles
 """
 
 from clipcause.captions import classes
-from clipcause.config import engine, item, layout, section, study, versions
-from clipcause.config.runs import NONE, Run
+from clipcause.config import engine, layout, objectives, section, study, versions
+from clipcause.config.objective import Published
+from clipcause.config.runs import NONE
 from clipcause.config.train import Train, divided
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
@@ -23,10 +24,10 @@ from clipcause.train.runs import Sources
 
 def main(name: str) -> str:
     """Train the run ``name`` of the section `runs`."""
-    entry, train, where = item("runs", name, Run), section("train", Train), engine.current()
+    entry, train, where = objectives.load(name), section("train", Train), engine.current()
     versions.check(*runs.packages(entry.objective))
     folder, curve = layout.model(name), layout.curves(name)
-    if entry.is_published:
+    if isinstance(entry, Published):
         with curves.opened(curve):
             fingerprint = published.write(folder, entry)
         return f"{folder}, {entry.objective}, fingerprint {fingerprint[:12]}"

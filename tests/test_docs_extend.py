@@ -1,4 +1,4 @@
-"""docs/extend.md: the worked example is applied to a copy of the repository, and its test run."""
+"""docs/extend.md: worked examples are put into a copy of the repository, and their tests run."""
 
 import os
 import re
@@ -51,19 +51,26 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_the_example_has_every_step():
-    files = [block.text.split("\n", 1)[0] for block in CODE]
-    for part in ("prune/rules/band.py", "prune/test_band.py"):
-        assert any(file.endswith(part) for file in files), part
+@pytest.mark.parametrize(
+    ("test", "passed", "needed"),
+    [
+        ("tests/prune/test_band.py", 4, ["clipcause/prune/rules/band.py"]),
+        ("tests/test_sources_listed.py", 2, ["clipcause/data/sources/listed.py"]),
+        (
+            "tests/test_learning_sigmoid.py",
+            2,
+            ["clipcause/config/objectives/sigmoid.py", "clipcause/train/objectives/sigmoid.py"],
+        ),
+    ],
+)
+def test_the_test_of_an_example_passes(extended, test, passed, needed):
+    assert {test, *needed} <= {block.file for block in CODE}
+    out = run(extended, "pytest", "-p", "no:cacheprovider", test)
+    assert f"{passed} passed" in out
 
 
-def test_its_own_test_passes(extended):
-    out = run(extended, "pytest", "-p", "no:cacheprovider", "tests/prune/test_band.py")
-    assert "4 passed" in out
-
-
-def test_it_is_clean(extended):
-    changed = sorted({block.text.split("\n", 1)[0].removeprefix("# ") for block in CODE})
+def test_the_examples_are_clean(extended):
+    changed = sorted(str(block.file) for block in CODE)
     run(extended, "ruff", "check", *changed)
     run(extended, "ruff", "format", "--check", *changed)
 

@@ -9,10 +9,11 @@ import torch
 from clipcause.config import layout, parse, train
 from clipcause.embed import checkpoint, models, positions
 from clipcause.runtime import shard_cache as cache
-from clipcause.train import dino, loop, step
-from clipcause.train.dino import Dino
+from clipcause.train import loop, step
 from clipcause.train.distributed import ALONE
 from clipcause.train.feed import Views
+from clipcause.train.objectives import dino
+from clipcause.train.objectives.dino import Dino
 from tests import learning_processes, learning_study
 
 CPU = torch.device("cpu")
@@ -237,7 +238,7 @@ def test_a_run_learns_the_image_tower_alone():
 def test_a_run_that_cannot_be(changes, prototypes, message):
     values = {**learning_study.PARAMS["train"], "dino": SETTINGS, **changes}
     with pytest.raises(ValueError, match=message):
-        dino.check(parse(values, train.Train, "train"), prototypes)
+        dino.check_settings(parse(values, train.Train, "train"), prototypes)
 
 
 def test_more_prototypes_than_there_are():

@@ -9,9 +9,12 @@ import torch
 
 from clipcause.config.train import Optimiser
 from clipcause.embed import models, tokens
-from clipcause.train import loop, objectives
+from clipcause.train import loop
 from clipcause.train import state as state_module
 from clipcause.train.distributed import ALONE
+from clipcause.train.objective import limit_scale
+from clipcause.train.objectives.clip import Contrastive
+from clipcause.train.objectives.supervised import Supervised
 from clipcause.train.step import Step
 from tests import learning_study
 
@@ -31,8 +34,8 @@ def make(objective, tmp_path):
     pixels_NSS3 = pixels_NSS3.clip(0, 255).astype(np.uint8)
     if objective == "clip":
         target = tokens.encode(clip.tokenizer, [CAPTIONS[label] for label in label_N])
-        return objectives.Contrastive(clip.model), clip, loop.Data(pixels_NSS3, target)
-    supervised = objectives.Supervised(clip.model, 3, CONFIG["embed_dim"])
+        return Contrastive(clip.model), clip, loop.Data(pixels_NSS3, target)
+    supervised = Supervised(clip.model, 3, CONFIG["embed_dim"])
     return supervised, clip, loop.Data(pixels_NSS3, label_N)
 
 
@@ -208,7 +211,7 @@ def test_the_scale_is_limited(tmp_path):
     module, *_ = make("supervised", tmp_path)
     with torch.no_grad():
         module.log_scale.fill_(9.0)
-    objectives.limit_scale(module)
+    limit_scale(module)
     assert module.log_scale.exp().item() == pytest.approx(100.0)
 
 

@@ -7,10 +7,12 @@ import torch
 from clipcause.config import parse
 from clipcause.config.train import Optimiser, Train
 from clipcause.embed import models, tokens
-from clipcause.train import loop, objectives, step
+from clipcause.train import loop, step
 from clipcause.train.distributed import ALONE, World
 from clipcause.train.feed import Data
-from clipcause.train.objectives import Others
+from clipcause.train.objective import Others
+from clipcause.train.objectives.clip import Contrastive
+from clipcause.train.objectives.supervised import Supervised
 from tests import learning_study
 
 CPU = torch.device("cpu")
@@ -23,10 +25,10 @@ def made(config, objective="clip"):
     random = np.random.default_rng(0)
     pixels_NSS3 = random.integers(0, 256, (32, 32, 32, 3), dtype=np.uint8)
     if objective == "supervised":
-        module = objectives.Supervised(clip.model, 4, config["embed_dim"])
+        module = Supervised(clip.model, 4, config["embed_dim"])
         return clip, module, Data(pixels_NSS3, np.arange(32) % 4)
     target_NL = tokens.encode(clip.tokenizer, [CAPTIONS[row % 4] for row in range(32)])
-    return clip, objectives.Contrastive(clip.model), Data(pixels_NSS3, target_NL)
+    return clip, Contrastive(clip.model), Data(pixels_NSS3, target_NL)
 
 
 def trained(objective="clip", config=learning_study.LAYER_NORM, accumulate=1, prepare=None):

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from clipcause.captions.classes import ClassNames
-from clipcause.config import parse
+from clipcause.config import objectives, parse
 from clipcause.config.captions import Captions
-from clipcause.config.runs import Run
 from clipcause.prune import split
 from clipcause.runtime import shard_cache as cache
 from clipcause.train import order, texts
@@ -188,4 +187,4 @@ RUN = {"split": "full", "objective": "clip", "seed": 0}
 )
 def test_runs_that_make_no_sense(values, message):
     with pytest.raises(ValueError, match=message):
-        parse({**RUN, **values}, Run, "params.yaml: runs.x")
+        objectives.parse({**RUN, **values}, "params.yaml: runs.x")

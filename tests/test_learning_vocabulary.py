@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from clipcause.train import order, vocabulary
 from clipcause.train.distributed import World
-from clipcause.train.objectives import Others, Supervised
+from clipcause.train.objective import Others
+from clipcause.train.objectives.supervised import Supervised
 from clipcause.train.vocabulary import Sampled
 
 

@@ -118,8 +118,9 @@ def test_a_run_that_fails_leaves_no_curve(here, monkeypatch):
 def test_all_code_of_training_is_in_a_runs_state(monkeypatch):
     """Of half a run that is kept: what it was made by is named by all that a run imports."""
     assert {
-        "augment", "dino", "distributed", "feed", "locked_text", "loop", "objectives", "order",
-        "reading", "state", "step", "streams", "texts", "training_set", "views", "vocabulary",
+        "augment", "clip", "dino", "distributed", "feed", "locked_text", "loop", "objective",
+        "order", "reading", "state", "step", "streams", "supervised", "texts", "training_set",
+        "views", "vocabulary",
     } <= {path.stem for path in transitive("clipcause.train.runs", ROOT)}  # fmt: skip
 
 
@@ -234,7 +235,7 @@ PUBLISHED: dict[str, Any] = {"split": "none", "objective": "checkpoint", "path":
         ({**PUBLISHED, "objective": "pretrained"}, "path is for runs of checkpoint alone"),
         ({"split": "none", "objective": "pretrained", "model": "ViT-B-32"}, "pretrained is miss"),
         ({**PUBLISHED, "split": "all"}, "split is all, and a checkpoint run learns from no split"),
-        ({**PUBLISHED, "epochs": 2.0}, "epochs is for runs of clip and supervised and dino alone"),
+        ({**PUBLISHED, "epochs": 2.0}, "epochs is for runs of clip and dino and supervised alone"),
         ({"split": "half", "objective": "clip"}, "seed is missing"),
         ({"split": "half", "objective": "clip", "seed": 0, "path": "x"}, "path is for runs of che"),
         ({"split": "half", "objective": "clip", "seed": 0, "donor": "x"}, "called text_from now"),

@@ -8,8 +8,7 @@ import pytest
 import safetensors.numpy
 
 from clipcause.captions import classes
-from clipcause.config import layout, parse
-from clipcause.config.runs import Run
+from clipcause.config import layout, objectives, parse
 from clipcause.config.train import Train
 from clipcause.data import dataset
 from clipcause.embed import checkpoint, models
@@ -91,7 +90,7 @@ def test_labels_are_those_of_the_rows(here):
     few = split.read(layout.split("few"))
     parameters = learning_study.PARAMS["train"]
     plan = plans.plan(
-        parse({"split": "few", "objective": "supervised", "seed": 0}, Run, "runs.x"),
+        objectives.parse({"split": "few", "objective": "supervised", "seed": 0}, "runs.x"),
         few, parse({**parameters, "add_reference": False}, Train, "train"),
     )  # fmt: skip
     sources = runs.Sources(pool, dataset.read(layout.dataset("reference")), {})
@@ -211,7 +210,7 @@ def test_streams_and_memory_have_the_same_captions(here):
     made = {}
     for where in ("memory", "stream"):
         settings = parse({**parameters, **STREAM, "data": where}, Train, "train")
-        plan = plans.plan(parse(entry, Run, "runs.x"), rows, settings)
+        plan = plans.plan(objectives.parse(entry, "runs.x"), rows, settings)
         data = runs.training_set.feed(sources, plan, runs.training_set.model(sources, plan))
         assert isinstance(data, loop.Data) == (where == "memory")
         asked = feed.Asked(plan.optimiser, 0, World(), pinned=False)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.config import layout, other_scores, parse, roles, study, unknown
+from clipcause.config import layout, objectives, other_scores, parse, roles, study, unknown
 from clipcause.config.report import FIRST
-from clipcause.config.runs import ALL, Run, learns_beyond
+from clipcause.config.runs import learns_beyond
 from clipcause.config.train import Train
 
 RESERVED = {
@@ -59,22 +59,14 @@ def check_runs(content: Mapping[str, Any], path: Path) -> None:
     train = parse(content["train"], Train, f"{path}: train")
     for name, values in content["runs"].items():
         where = f"{path}: runs.{name}"
-        entry = parse(values, Run, where)
-        if entry.split == layout.NONE and not (
-            entry.objective == "supervised" or entry.is_published
-        ):
+        entry = objectives.parse(values, where)
+        if entry.split == layout.NONE and entry.needs_split:
             raise unknown("split", entry.split, content["splits"], f"{where}.split")
         split_of(values, content, where)
         if name != content["encoder"].get("run"):  # which may be in no table of the report
             roles.check_split(entry.split, content, where)
         check_text(name, values, content, where)
-        if entry.objective == "dino" and train.dino is None:
-            raise ValueError(f"{where}: train.dino is missing: how runs of objective dino learn")
-        if train.dino and entry.prototypes != ALL and entry.prototypes > train.dino.prototypes:
-            raise ValueError(
-                f"{where}.prototypes: {entry.prototypes} of the {train.dino.prototypes} that "
-                "train.dino.prototypes states"
-            )
+        entry.check(train, where)
 
 
 def check_text(
@@ -90,7 +82,7 @@ def check_text(
         raise ValueError(f"{where}.text_from: a run cannot take its own text tower")
     if given not in content["runs"]:
         raise unknown("run", given, content["runs"], f"{where}.text_from")
-    other = parse(content["runs"][given], Run, f"{where}.text_from: runs.{given}")
+    other = objectives.parse(content["runs"][given], f"{where}.text_from: runs.{given}")
     if not other.has_text:
         raise ValueError(
             f"{where}.text_from: {given} is a {other.objective} run, whose text tower has learnt "

@@ -11,6 +11,7 @@ from clipcause.config import (
     exports,
     layout,
     nearest,
+    objectives,
     other_scores,
     parse,
     read,
@@ -33,7 +34,6 @@ from clipcause.config.other_scores import OtherScores
 from clipcause.config.probes import Probe
 from clipcause.config.relevance import Relevance
 from clipcause.config.report import Report
-from clipcause.config.runs import Run
 from clipcause.config.similarity import Similarity
 from clipcause.config.train import Train, divided
 from clipcause.config.versions import Versions
@@ -58,10 +58,12 @@ SECTIONS: dict[str, type[Strict]] = {
 ITEMS: dict[str, type[Strict]] = {
     "fetch": Fetch,
     "tests": Test,
-    "runs": Run,
 }
 # items that come in kinds, which packages of theirs know
-KINDS: dict[str, Kinds[Any]] = {union.SECTION: union.SOURCES}
+KINDS: dict[str, Kinds[Any]] = {
+    union.SECTION: union.SOURCES,
+    objectives.SECTION: objectives.OBJECTIVES,
+}
 # items of which a study may have none
 FREE: dict[str, type[Strict]] = {
     "probes": Probe,

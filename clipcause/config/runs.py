@@ -32,15 +32,14 @@ class Vocabulary(Strict):
 
 
 class Run(Strict):
-    """One model. A supervised run with split `none` learns from the reference alone.
+    """One model: what every run can be asked, whatever it learns by.
 
-    A published model is a run that learns nothing here, with split `none`. `pretrained`: the
-    open_clip model ``model`` with the weights ``pretrained`` (a tag or a file). `checkpoint`: the
-    folder ``path``, with an `open_clip_config.json` and weights.
+    The objectives, ``clipcause.config.objectives``, are what a run is read as: each says which of
+    these keys mean something to it, and adds its own.
     """
 
     split: str
-    objective: Literal["clip", "supervised", "dino", "pretrained", "checkpoint"]
+    objective: str
     seed: Annotated[int, Field(ge=0)] = 0
     model: str = NONE
     pretrained: str = NONE
@@ -66,12 +65,7 @@ class Run(Strict):
     @property
     def is_published(self) -> bool:
         """Whether others trained it: it is written as it is, and what it saw is not known."""
-        return self.objective in PUBLISHED
-
-    @property
-    def has_text(self) -> bool:
-        """Whether its text tower has learnt what captions say."""
-        return self.objective == "clip" or self.is_published
+        return False
 
     @model_validator(mode="after")
     def _consistent(self) -> "Run":
@@ -86,62 +80,7 @@ class Run(Strict):
                 f"text_from is {self.text_from}, and text is random, which takes nothing from it; "
                 "set text to initialised or frozen"
             )
-        for name, only in ONLY.items():
-            given = getattr(self, name) != type(self).model_fields[name].get_default(
-                call_default_factory=True
-            )
-            if given and self.objective not in only:
-                raise ValueError(f"{name} is for runs of {' and '.join(only)} alone")
-        if self.is_published:
-            self._check_published()
-            return self
-        if "seed" not in self.model_fields_set:
-            raise ValueError("seed is missing")
-        self._check_captions()
         return self
-
-    def _check_published(self) -> None:
-        if self.split != NONE:
-            raise ValueError(
-                f"split is {self.split}, and a {self.objective} run learns from no split; set it "
-                "to none"
-            )
-        for name in PUBLISHED[self.objective]:
-            if getattr(self, name) == NONE:
-                raise ValueError(f"{name} is missing: objective {self.objective} names it")
-
-    def _check_captions(self) -> None:
-        captions, stated = self.captions, self.captions.stated()
-        if self.objective == "supervised":
-            # the prompts of the class prototypes
-            if unused := sorted(stated.keys() - {"kind", "templates", "synonyms"}):
-                raise ValueError(f"captions.{unused[0]}: a supervised run learns no captions")
-            if stated and self.text == "random":
-                raise ValueError(
-                    "captions: a supervised run learns none, and its classifier is random; they "
-                    "are the prompts of class prototypes, where text_from says whose"
-                )
-            return
-        if captions.synonyms and not captions.of_class:
-            raise ValueError("captions.synonyms: natural captions have no class's name")
-        unused = {"natural": ["templates"], "template": ["pieces", "prepend_class"]}[captions.kind]
-        for name in unused:
-            if name in stated:
-                raise ValueError(f"captions.{name}: captions of kind {captions.kind} have none")
-
-
-# models that others trained, and what says which
-PUBLISHED = {"pretrained": ("model", "pretrained"), "checkpoint": ("path",)}
-TRAINED = ("clip", "supervised", "dino")
-# what says something to some objectives only
-ONLY = {
-    **{name: (objective,) for objective, names in PUBLISHED.items() for name in names},
-    **dict.fromkeys(("seed", "add_reference", "epochs", "samples_seen"), TRAINED),
-    "text": ("clip", "supervised"),
-    "captions": ("clip", "supervised"),
-    "vocabulary": ("supervised",),
-    "prototypes": ("dino",),
-}
 
 
 def learns_beyond(

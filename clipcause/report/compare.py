@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import yaml
 from jaxtyping import Bool
 
-from clipcause.config import FILE, layout, nearest, parse, section, study, unknown
+from clipcause.config import FILE, layout, nearest, objectives, section, study, unknown
 from clipcause.config.report import Report
 from clipcause.config.runs import NONE, Run, of_today
 from clipcause.data import manifest
@@ -68,7 +68,7 @@ class Place:
         """The entries of `runs`."""
         entries = self.content["runs"].items()
         return {
-            str(name): parse(of_today(entry), Run, f"{self.where}: runs.{name}")
+            str(name): objectives.parse(of_today(entry), f"{self.where}: runs.{name}")
             for name, entry in entries
         }
 

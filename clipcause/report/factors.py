@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from clipcause.config import objectives
 from clipcause.config.runs import NONE, Run
 
 Values = dict[str, Any]
@@ -18,13 +19,7 @@ NAMED = ("model", "pretrained", "path")  # of models that others trained, which 
 # which data, which draw, and how it is looked at: no factor of a model
 NOT_FACTORS = ("split", "objective", "seed", "add_reference", "frequency", *NAMED)
 LENGTH = ("epochs", "samples_seen")
-OBJECTIVES = {
-    "clip": "CLIP",
-    "supervised": "supervised",
-    "dino": "DINO",
-    "pretrained": "pretrained",
-    "checkpoint": "checkpoint",
-}
+OBJECTIVES = {word: model.title for word, model in objectives.OBJECTIVES.models.items()}
 HEADS = {"clip": "text tower", "supervised": "head"}
 
 

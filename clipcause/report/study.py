@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float64, Int64
 
-from clipcause.config import FILE, layout, parse, read, study
+from clipcause.config import FILE, layout, objectives, read, study
 from clipcause.config.runs import NONE, Run
 from clipcause.data import manifest
 from clipcause.data.manifest import Manifest
@@ -186,7 +186,10 @@ def load_runs(path: Path = FILE) -> dict[str, Run]:
     content = read(path).get("runs")
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path}: section 'runs' is missing or empty")
-    return {str(name): parse(entry, Run, f"{path}: runs.{name}") for name, entry in content.items()}
+    return {
+        str(name): objectives.parse(entry, f"{path}: runs.{name}")
+        for name, entry in content.items()
+    }
 
 
 def _need(path: Path, stage: str) -> Path:

@@ -19,14 +19,15 @@ from open_clip.model import CLIPTextCfg
 from clipcause.captions.classes import ClassNames
 from clipcause.config import nearest
 from clipcause.config.captions import Captions
-from clipcause.config.runs import PUBLISHED
+from clipcause.config.objectives import OBJECTIVES
 from clipcause.embed import models
 from clipcause.embed.checkpoint import Checkpoint
 from clipcause.embed.models import FOREIGN, Clip
 from clipcause.evaluate import zeroshot
 from clipcause.train import texts
 
-TAUGHT = ("clip", *PUBLISHED)  # the objectives whose text towers have learnt
+# the objectives whose text towers have learnt
+TAUGHT = [word for word, model in OBJECTIVES.models.items() if model.has_text]
 PROMPTS = 4096  # texts that are encoded at once
 IMAGE_SIDE = ("visual.", "logit_scale", "logit_bias")  # of an open_clip model's weights
 # what the vocabulary decides, which is taken over

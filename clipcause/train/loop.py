@@ -20,7 +20,7 @@ from clipcause.embed.models import Clip
 from clipcause.runtime.progress import progress
 from clipcause.train.distributed import ALONE, World
 from clipcause.train.feed import Asked, Data, Feed, Piece
-from clipcause.train.objectives import Objective
+from clipcause.train.objective import Objective
 from clipcause.train.state import SAVE_EVERY_S, Line, Progress, States
 from clipcause.train.step import Step
 

@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from clipcause.config.runs import PUBLISHED, Run
+from clipcause.config.objective import Published
 from clipcause.embed import checkpoint, models
 from clipcause.embed.models import Clip
 
 
-def load(entry: Run) -> Clip:
+def load(entry: Published) -> Clip:
     """The model that the entry names: a folder, or a model of open_clip's with its weights."""
     if entry.objective == "checkpoint":
         return models.load(Path(entry.path))
     return models.pretrained(entry.model, entry.pretrained)
 
 
-def write(folder: Path, entry: Run) -> str:
+def write(folder: Path, entry: Published) -> str:
     """Write the model as the checkpoint of a run, which learnt from no split; the fingerprint."""
     clip = load(entry)
-    named = {name: getattr(entry, name) for name in PUBLISHED[entry.objective]}
+    named = {name: getattr(entry, name) for name in entry.named}
     return checkpoint.write(
         folder,
         models.weights(clip.model),

@@ -5,23 +5,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import safetensors.numpy
-import torch
-
 from clipcause.config import versions
+from clipcause.config.objectives import OBJECTIVES
 from clipcause.config.runs import ALL
 from clipcause.embed import checkpoint, models
-from clipcause.embed.models import Clip
 from clipcause.runtime import code, notices, unchanged
 from clipcause.runtime import shard_cache as cache
-from clipcause.train import dino, locked_text, loop, step, texts, training_set, vocabulary
-from clipcause.train.dino import Dino
+from clipcause.train import locked_text, loop, objectives, step, texts, training_set
 from clipcause.train.distributed import ALONE, World
 from clipcause.train.loop import Line
-from clipcause.train.objectives import Contrastive, Objective, Supervised
 from clipcause.train.training_set import Plan, Sources
-from clipcause.train.vocabulary import Sampled
 
 __all__ = ["Plan", "Sources", "check", "fit", "recipe"]
 
@@ -51,7 +44,7 @@ def recipe(sources: Sources, plan: Plan) -> dict[str, Any]:
 
 def packages(objective: str) -> tuple[str, ...]:
     """The packages that decide the weights of runs of an objective."""
-    return versions.LEARNING + (versions.SELF_SUPERVISION if objective == "dino" else ())
+    return (*versions.LEARNING, *getattr(OBJECTIVES.models[objective], "packages", ()))
 
 
 def _own(sources: Sources, plan: Plan) -> dict[str, Any]:
@@ -61,7 +54,7 @@ def _own(sources: Sources, plan: Plan) -> dict[str, Any]:
         own["captions"] = stated
     if plan.text_from is not None:
         own |= {"text": plan.text, "text_from": plan.text_from.fingerprint}
-    if plan.captions.of_class or (plan.text_from is not None and plan.objective == "supervised"):
+    if plan.captions.of_class or (plan.text_from is not None and plan.kind.learns == "labels"):
         own["class_names"] = cache.key(texts.named(plan.captions, sources.classes))
     if stated := plan.vocabulary.stated():
         own["vocabulary"] = stated
@@ -85,34 +78,7 @@ def check(sources: Sources, plan: Plan) -> list[str]:
         )
     if plan.text_from is not None:
         locked_text.check(plan.text_from, plan.objective, plan.train.model.config())
-    if plan.objective == "dino":
-        dino.check(plan.train, plan.prototypes)
-    if plan.objective == "supervised":
-        return _check_classes(sources, plan)
-    if (made := training_set.captions(sources, plan)) is not None:
-        return texts.check(made, sources.pool, plan.rows)
-    return []
-
-
-def _check_classes(sources: Sources, plan: Plan) -> list[str]:
-    """What is to be said of a supervised run's classes."""
-    texts.check_labels(sources.pool, plan.rows)
-    if plan.text_from is not None:
-        locked_text.check_names(training_set.classes(sources, plan), sources.classes)
-    chosen = plan.vocabulary
-    counts = training_set.class_counts(sources, plan)
-    if chosen.size != ALL and chosen.size > len(counts):
-        raise ValueError(
-            f"vocabulary.size is {chosen.size}, and there are {len(counts)} classes; take "
-            f"{len(counts)} at most, or all"
-        )
-    none = int((counts == 0).sum())
-    if not none:
-        return []
-    said = f"classes: {none:,} of {len(counts):,} have no row to learn from"
-    if chosen.size != ALL and chosen.weights != "uniform":
-        said += f", and drawn by {chosen.weights} no vocabulary has them"
-    return [said]
+    return objectives.BY_NAME[plan.objective].check(sources, plan)
 
 
 def fit(
@@ -138,7 +104,7 @@ def fit(
     decided = recipe(sources, plan)
     clip = training_set.model(sources, plan)
     step.prepare(clip, train, world)
-    objective, classes = _objective(sources, plan, clip, world, device)
+    objective = objectives.BY_NAME[plan.objective].make(sources, plan, clip, world, device)
     state = cache.folder() / f"{cache.key('training', decided)}.state"
     curve = loop.train(
         objective,
@@ -168,48 +134,7 @@ def fit(
         training=decided,
         split=split_card,
         log=curve,
-        files={**clip.files, **_classifier(objective, classes)},
+        files={**clip.files, **objective.files()},
     )
     state.unlink(missing_ok=True)
     return fingerprint
-
-
-def _objective(
-    sources: Sources, plan: Plan, clip: Clip, world: World, device: torch.device
-) -> tuple[Objective, list[str]]:
-    """The objective of a run, and its classes where it has any."""
-    dim = clip.config["embed_dim"]
-    if plan.objective == "clip":
-        return Contrastive(clip.model, world), []
-    if plan.objective == "dino":
-        settings = plan.train.dino
-        assert settings is not None  # checked
-        return Dino(clip.model, dim, settings, plan.prototypes, world, seed=plan.seed), []
-    classes = training_set.classes(sources, plan)
-    weight_CD = None
-    if plan.text_from is not None:
-        found_CD = locked_text.prototypes(
-            plan.text_from, classes, sources.classes, plan.captions, device
-        )
-        weight_CD = torch.from_numpy(found_CD.astype(np.float32))
-    chosen = plan.vocabulary
-    sampled = None
-    if chosen.size != ALL:
-        weight_C = vocabulary.weights(training_set.class_counts(sources, plan), chosen.weights)
-        sampled = Sampled(weight_C, chosen.size, plan.seed, chosen.scope, world)
-    frozen = plan.text == "frozen"
-    supervised = Supervised(
-        clip.model, len(classes), dim, weight_CD=weight_CD, frozen=frozen, vocabulary=sampled
-    )
-    return supervised, classes
-
-
-def _classifier(objective: Objective, classes: list[str]) -> dict[str, bytes]:
-    """The further files of a supervised run: class weights, and the classes in their order."""
-    if not isinstance(objective, Supervised):
-        return {}
-    weight = objective.classifier.detach().cpu().numpy()
-    return {
-        models.CLASSIFIER: safetensors.numpy.save({"weight": np.ascontiguousarray(weight)}),
-        models.CLASSES: json.dumps(classes).encode(),
-    }

@@ -25,10 +25,8 @@ from torch.nn.parallel import DistributedDataParallel
 from clipcause.config.train import Train
 from clipcause.embed import models
 from clipcause.embed.models import Clip
-from clipcause.train import objectives
-from clipcause.train.dino import Dino
 from clipcause.train.distributed import World
-from clipcause.train.objectives import Contrastive, Objective, Others
+from clipcause.train.objective import Features, Objective, Others, limit_scale
 
 
 def prepare(clip: Clip, train: Train, world: World) -> None:
@@ -76,10 +74,9 @@ class Step:
         world: World,
         accumulate: int,
     ) -> None:
-        if accumulate > 1 and isinstance(objective, Dino):
+        if accumulate > 1 and objective.whole:
             raise ValueError(
-                f"train.accumulate is {accumulate}, and a dino run learns from whole batches, "
-                "over which its targets are balanced; set it to 1"
+                f"train.accumulate is {accumulate}, and {objective.whole}; set it to 1"
             )
         self.objective = objective
         self.optimiser = optimiser
@@ -102,7 +99,7 @@ class Step:
                 loss = self._in_parts(images, target)
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        objectives.limit_scale(self.objective)
+        limit_scale(self.objective)
         return loss
 
     def _backward(self, images: Tensor, target: Tensor, others: Others | None) -> Tensor:
@@ -114,8 +111,8 @@ class Step:
 
     def _in_parts(self, images: Tensor, target: Tensor) -> Tensor:
         pieces = list(zip(images.chunk(self.parts), target.chunk(self.parts), strict=True))
-        features: list[objectives.Features] = []
-        if isinstance(self.objective, Contrastive):
+        features: list[Features] = []
+        if self.objective.gathers:
             with torch.random.fork_rng(self._random), self._autocast():
                 features = [self.objective.features(*piece) for piece in pieces]
         losses = []

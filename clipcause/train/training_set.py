@@ -23,6 +23,8 @@ from jaxtyping import Int64, UInt8
 from clipcause.captions.classes import ClassNames
 from clipcause.config import nearest
 from clipcause.config.captions import Captions
+from clipcause.config.objective import Learning
+from clipcause.config.objectives import OBJECTIVES
 from clipcause.config.runs import ALL, Text, Vocabulary
 from clipcause.config.train import Optimiser, Train
 from clipcause.data.dataset import Manifest
@@ -41,7 +43,7 @@ from clipcause.train.streams import Streams
 from clipcause.train.texts import Texts
 
 BLOCK = 1 << 22  # rows of a split that are looked at at one time
-CLIP, SUPERVISED, DINO = "clip", "supervised", "dino"
+CAPTIONS, LABELS, IMAGES = "captions", "labels", "images"  # what runs learn from
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,13 @@ class Plan:
     prototypes: Literal["all"] | int = ALL
 
     @property
+    def kind(self) -> type[Learning]:
+        """What the objective says of its runs."""
+        kind = OBJECTIVES.models[self.objective]
+        assert issubclass(kind, Learning)
+        return kind
+
+    @property
     def streamed(self) -> bool:
         """Whether shards are read while the model learns."""
         return self.train.data == "stream"
@@ -95,11 +104,11 @@ class Plan:
     @property
     def optimiser(self) -> Optimiser:
         """The settings of the run's objective. Raises ``ValueError`` where there are none."""
-        settings = getattr(self.train, self.objective)
+        section = self.kind.section
+        settings = getattr(self.train, section)
         if settings is None:
             raise ValueError(
-                f"a {self.objective} run needs the section train.{self.objective}, and it is "
-                "missing"
+                f"a {self.objective} run needs the section train.{section}, and it is missing"
             )
         return settings
 
@@ -115,7 +124,7 @@ def rows_sha256(rows: Split, count: int) -> str:
 
 def reference_captions(sources: Sources, plan: Plan) -> dict[str, str]:
     """The caption of every class of the reference, where it is added to captions."""
-    if not plan.add_reference or plan.objective != CLIP:
+    if not plan.add_reference or plan.kind.learns != CAPTIONS:
         return {}
     for label in sources.reference_classes:
         if label not in sources.classes:
@@ -163,7 +172,7 @@ def class_counts(sources: Sources, plan: Plan) -> Int64[np.ndarray, " C"]:
 
 def captions(sources: Sources, plan: Plan) -> Texts | None:
     """What makes the captions of the pool's rows; None where they are the manifest's own."""
-    if plan.objective != CLIP:
+    if plan.kind.learns != CAPTIONS:
         return None
     return texts.make(plan.captions, plan.seed, sources.classes)
 
@@ -174,14 +183,14 @@ def model(sources: Sources, plan: Plan) -> Clip:
     Where it has another's text tower it has that one's vocabulary too.
     """
     train = plan.train
-    given = plan.text_from if plan.objective == CLIP else None
+    given = plan.text_from if plan.kind.learns == CAPTIONS else None
     with tempfile.TemporaryDirectory() as folder:
         merges = Path(folder, tokens.MERGES)
         if given is not None:
             if tokens.MERGES in given.card["files"]:
                 merges.write_bytes(given.file(tokens.MERGES))
         elif train.merges != "clip":
-            alone = plan.objective == SUPERVISED and not len(plan.rows)
+            alone = plan.kind.learns == LABELS and not len(plan.rows)
             source = sources.reference if alone else sources.pool
             tokens.write(merges, tokens.learn_shardwise(_captions(source), train.merges))
         made = models.create(
@@ -201,9 +210,9 @@ def feed(sources: Sources, plan: Plan, clip: Clip, loaders: int = 0) -> Feed:
     if plan.streamed:
         return _streamed(sources, plan, clip, loaders)
     images = _images(sources, plan, clip.view)
-    if plan.objective == DINO and plan.train.dino is not None:
+    if plan.kind.learns == IMAGES and plan.train.dino is not None:
         return Views(images, plan.train.dino)
-    if plan.objective == SUPERVISED:
+    if plan.kind.learns == LABELS:
         place = {label: index for index, label in enumerate(classes(sources, plan))}
         labels = sources.pool.labels if len(plan.rows) else []
         known = [place[str(labels[row])] for row in plan.rows.rows]
@@ -235,12 +244,12 @@ def _streamed(sources: Sources, plan: Plan, clip: Clip, loaders: int) -> Streame
     place: dict[str, int] = {}
     named: Mapping[str, str] | None = None
     added: Mapping[str, str] = reference_captions(sources, plan)
-    if plan.objective == SUPERVISED:
+    if plan.kind.learns == LABELS:
         names = classes(sources, plan)
         place = {label: index for index, label in enumerate(names)}
         named = dict(zip(names, names, strict=True))
         added = named if plan.add_reference else {}
-    if len(plan.rows) or plan.objective != SUPERVISED:
+    if len(plan.rows) or plan.kind.learns != LABELS:
         made = captions(sources, plan)
         chosen.append(Source(sources.pool, plan.rows, 0, named, made))
     if added:
@@ -248,7 +257,7 @@ def _streamed(sources: Sources, plan: Plan, clip: Clip, loaders: int) -> Streame
         chosen.append(Source(sources.reference, None, first, added))
     parts = [part for number, source in enumerate(chosen) for part in source.parts(number)]
     streams = Streams(parts, train.streams, plan.seed, train.shuffle)
-    tokenizer = None if plan.objective == SUPERVISED else clip.tokenizer
+    tokenizer = None if plan.kind.learns == LABELS else clip.tokenizer
     return Streamed(tuple(chosen), streams, clip.view, tokenizer, place, loaders)
 
 

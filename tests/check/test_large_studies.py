@@ -11,7 +11,7 @@ from clipcause.check import command, graph
 from clipcause.check.paths import MISSING
 from clipcause.config import parse
 from clipcause.config.deduplicate import Deduplicate
-from clipcause.config.runs import Run
+from clipcause.config.objectives.clip import Clip
 from clipcause.config.train import Train
 from clipcause.prune import split
 from clipcause.train import plans
@@ -88,7 +88,7 @@ def test_epochs_are_passes_over_a_runs_own_rows():
     content = yaml.safe_load((ROOT / "studies/laion400m/params.yaml").read_text())
     settings = parse(content["train"], Train, "train")
     rows = split.from_rows(list(range(100_000)))
-    entry = Run(split="x", objective="clip", seed=0, epochs=32.0)
+    entry = Clip(split="x", objective="clip", seed=0, epochs=32.0)
     planned = plans.plan(entry, rows, settings, 5_000)
     # 32 * 105,000 is 100 batches of 33,600
     assert planned.train.clip.samples_seen == 32 * 105_000

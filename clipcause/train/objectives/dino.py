@@ -17,43 +17,27 @@ side; P prototypes, K of them drawn, D dimensions of the image features, H of th
 """
 
 import warnings
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from clipcause.config import train as parameters
+from clipcause.embed.models import Clip
 from clipcause.embed.positions import Tower
 from clipcause.train.distributed import ALONE, World
+from clipcause.train.objective import Objective
+from clipcause.train.training_set import Plan, Sources
 
 ALL = "all"
+WHOLE = "a dino run learns from whole batches, over which its targets are balanced"
 Prototypes = Literal["all"] | int
 
 
-def check(train: parameters.Train, prototypes: Prototypes) -> None:
-    """Raise ``ValueError`` for a run that cannot be: no settings, or such as do not go together."""
-    settings = train.dino
-    if settings is None:
-        raise ValueError("the section train has no dino, which says how a dino run is trained")
-    if train.data == "stream":
-        raise ValueError("train.data is stream, and a dino run has its images in memory")
-    if train.accumulate > 1:
-        raise ValueError(
-            f"train.accumulate is {train.accumulate}, and a dino run learns from whole batches, "
-            "over which its targets are balanced; set it to 1"
-        )
-    if settings.local_size > train.image_size:
-        raise ValueError(
-            f"train.dino.local_size is {settings.local_size}, train.image_size "
-            f"{train.image_size}: a local view is not larger than a global one"
-        )
-    _count(prototypes, settings)
-
-
-class Dino(nn.Module):
+class Dino(Objective):
     """DINO's objective over the image tower of an open_clip model; its text tower stays as is.
 
     ``dim`` is the length of the model's image features, ``prototypes`` the number that is drawn at
@@ -62,6 +46,8 @@ class Dino(nn.Module):
     """
 
     log_scale = None  # logits have a temperature, which is not learnt
+
+    whole: ClassVar = WHOLE
 
     def __init__(
         self,
@@ -172,6 +158,43 @@ class Dino(nn.Module):
         """The student's assignments, as logarithms."""
         logits_NK = _logits(self.student_head, features_ND, drawn_K)
         return functional.log_softmax(logits_NK / self.settings.student_temperature, dim=-1)
+
+
+def check(sources: Sources, plan: Plan) -> list[str]:  # noqa: ARG001 - images are all it needs
+    """Nothing is to be said; raises ``ValueError`` as ``check_settings``."""
+    check_settings(plan.train, plan.prototypes)
+    return []
+
+
+def make(
+    sources: Sources,  # noqa: ARG001
+    plan: Plan,
+    clip: Clip,
+    world: World,
+    device: torch.device,  # noqa: ARG001
+) -> Dino:
+    """The objective of a run over its model."""
+    settings = plan.train.dino
+    assert settings is not None  # checked
+    dim = clip.config["embed_dim"]
+    return Dino(clip.model, dim, settings, plan.prototypes, world, seed=plan.seed)
+
+
+def check_settings(train: parameters.Train, prototypes: Prototypes) -> None:
+    """Raise ``ValueError`` for a run that cannot be: no settings, or such as do not go together."""
+    settings = train.dino
+    if settings is None:
+        raise ValueError("the section train has no dino, which says how a dino run is trained")
+    if train.data == "stream":
+        raise ValueError("train.data is stream, and a dino run has its images in memory")
+    if train.accumulate > 1:
+        raise ValueError(f"train.accumulate is {train.accumulate}, and {WHOLE}; set it to 1")
+    if settings.local_size > train.image_size:
+        raise ValueError(
+            f"train.dino.local_size is {settings.local_size}, train.image_size "
+            f"{train.image_size}: a local view is not larger than a global one"
+        )
+    _count(prototypes, settings)
 
 
 def _logits(

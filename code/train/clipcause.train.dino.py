@@ -1,1 +1,0 @@
-../../clipcause/train/dino.py

@@ -1,1 +1,0 @@
-../../clipcause/train/objectives.py
