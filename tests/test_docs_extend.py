@@ -101,3 +101,14 @@ def test_the_figure_of_the_example_is_one_file_and_one_test(tmp_path):
     tests = [changed[-1], "tests/report/test_figures.py", "tests/report/test_dvc_plots.py"]
     said = run(folder, "pytest", "-p", "no:cacheprovider", *tests, "-k", "every or committed")
     assert "5 passed" in said
+
+
+def test_the_table_of_the_example_is_one_file_and_one_test(extended):
+    files = [str(block.file) for block in CODE if block.file and "seeds" in block.file]
+    assert files == ["clipcause/report/tables/seeds.py", "tests/report/test_seeds.py"]
+    # its own test, and some of those of all tables
+    tests = [files[-1], "tests/report/test_analysis.py"]
+    said = run(
+        extended, "pytest", "-p", "no:cacheprovider", *tests, "-k", "apart or lists or every"
+    )
+    assert "7 passed" in said

@@ -156,7 +156,7 @@ def load(path: Path = FILE) -> Study:
     suite = {name: Sized(len(one), one.sha256) for name, one in sources.suite.items()}
     return Study(
         encoder=sources.encoder,
-        fingerprints=frozenset(one.card["encoder"] for one in scored.values()),
+        fingerprints=sorted({one.card["encoder"] for one in scored.values()}),
         pool=Sized(len(sources.pool), sources.pool.sha256),
         reference=Sized(len(sources.reference), sources.reference.sha256),
         suite=suite,
