@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special
 
-from clipcause.stats import decomposition
-from clipcause.stats import logistic, robustness
+from clipcause.stats import decomposition, logistic, robustness
 from clipcause.stats.decomposition import Explained
 from clipcause.stats.logistic import Fit, Undefined
 
