@@ -1,4 +1,4 @@
-"""docs/extend.md: worked examples are put into a copy of the repository, and their tests run."""
+"""What the documents add: every example is applied to a copy of the repository and tested."""
 
 import os
 import re
@@ -11,8 +11,8 @@ import pytest
 from tests.clones import copy
 from tests.documents import ROOT, Block, blocks
 
-PAGE = ROOT / "docs/extend.md"
-CODE = [block for block in blocks(PAGE) if block.kind in ("diff", "python")]
+PAGES = ROOT / "docs/extend.md", ROOT / "docs/extend_report.md"
+CODE = [block for page in PAGES for block in blocks(page) if block.kind in ("diff", "python")]
 
 
 def apply(block: Block, folder: Path) -> None:
@@ -23,7 +23,7 @@ def apply(block: Block, folder: Path) -> None:
     after = "".join(f"{line[1:]}\n" for line in lines if not line.startswith("-"))
     text = path.read_text()
     found = len(re.findall(f"^{re.escape(before)}", text, re.MULTILINE))
-    assert found == 1, f"docs/extend.md:{block.line}: {found} times in {path.name}:\n{before}"
+    assert found == 1, f"{block.path}:{block.line}: {found} times in {path.name}:\n{before}"
     path.write_text(re.sub(f"^{re.escape(before)}", lambda _: after, text, flags=re.MULTILINE))
 
 
@@ -76,7 +76,7 @@ def test_the_examples_are_clean(extended):
 
 
 def test_the_section_of_the_example_is_drawn(extended):
-    (template,) = [block for block in blocks(PAGE) if block.kind == "html"]
+    (template,) = [block for block in blocks(PAGES[1]) if block.kind == "html"]
     first, text = template.text.split("\n", 1)
     (extended / first.removeprefix("{# ").removesuffix(" #}")).write_text(text)
     code = """
@@ -108,3 +108,14 @@ def test_the_figure_of_the_example_is_one_file_and_one_test(tmp_path):
     tests = [changed[-1], "tests/report/test_figures.py", "tests/report/test_dvc_plots.py"]
     said = run(folder, "pytest", "-p", "no:cacheprovider", *tests, "-k", "every or committed")
     assert "5 passed" in said
+
+
+def test_the_table_of_the_example_is_one_file_and_one_test(extended):
+    files = [str(block.file) for block in CODE if block.file and "seeds" in block.file]
+    assert files == ["clipcause/report/tables/seeds.py", "tests/report/test_seeds.py"]
+    # its own test, and some of those of all tables
+    tests = [files[-1], "tests/report/test_analysis.py"]
+    said = run(
+        extended, "pytest", "-p", "no:cacheprovider", *tests, "-k", "apart or lists or every"
+    )
+    assert "7 passed" in said

@@ -1,15 +1,16 @@
 """The analysis: all tables and results of a study, as stored in ``analysis/``.
 
-``results.json`` has what the page tells beside tables; ``tables/NAME.json`` has the rows of a
-table. Numbers are stored as they are, to the last digit: what is rounded is so where it is told.
+``results.json`` has what the page tells beside tables; ``tables/NAME.json`` has a table: what its
+columns mean, and its rows. Numbers are stored to the last digit: what is rounded is rounded where
+it is told.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from clipcause.report import evaluated, tables
 from clipcause.report.inputs import Inputs
@@ -30,13 +31,13 @@ from clipcause.report.tables import (
     runs,
     similarity,
 )
-from clipcause.report.tables.table import Table
 from clipcause.runtime import atomic
 from clipcause.stats.decomposition import Explained
 from clipcause.stats.logistic import Undefined
 
 FOLDER = Path("analysis")
-RESULTS = "results.json"
+RESULTS, TABLES = "results.json", "tables"
+Row = TypeVar("Row")
 Rows = Mapping[str, list[Any]]  # by table
 
 
@@ -46,6 +47,7 @@ class Results:
 
     study: Outline
     lines: list[accuracy.Line]
+    compared: list[comparisons.Compared]  # with the random splits of their size, as one family
     orders: Pairs[similarity.Order]
     fits: Pairs[decomposition.Fit | Undefined]
     has_frequency: Pairs[bool]  # whether a fit has it
@@ -69,6 +71,7 @@ def results(inputs: Inputs) -> Results:
     return Results(
         study=outline,
         lines=inputs.of(accuracy.lines),
+        compared=inputs.of(comparisons.family),
         orders=inputs.of(similarity.orders),
         fits=inputs.of(decomposition.fits),
         has_frequency=inputs.of(decomposition.has_frequency),
@@ -110,16 +113,24 @@ def numbers(inputs: Inputs) -> dict[str, Any]:
 
 def summary(inputs: Inputs) -> dict[str, Any]:
     """The metrics of how sure differences are."""
-    return comparisons.numbers(comparisons.family(inputs.of(accuracy.lines)))
+    return comparisons.numbers(inputs.of(comparisons.family))
+
+
+class Stored(BaseModel, Generic[Row]):
+    """What a table's file has."""
+
+    columns: dict[str, str]  # what they mean
+    rows: list[Row]
 
 
 def write(folder: Path, found: Results, of_tables: Rows) -> None:
     """Write both, whole or not at all."""
     with atomic.folder(folder) as out:
         (out / RESULTS).write_bytes(_encoded(Results, found))
-        (out / "tables").mkdir()
+        (out / TABLES).mkdir()
         for name, one in tables.load().items():
-            _file(out, name).write_bytes(_encoded(_list(one), of_tables[name]))
+            stored = Stored(columns=one.columns, rows=of_tables[name])
+            _file(out, name).write_bytes(_encoded(Stored, stored))
 
 
 def read(folder: Path = FOLDER) -> tuple[Results, Rows]:
@@ -128,22 +139,20 @@ def read(folder: Path = FOLDER) -> tuple[Results, Rows]:
     Raises ``FileNotFoundError`` where a file is missing, ``ValueError`` where one is not what this
     version writes.
     """
-    found = _decoded(Results, folder / RESULTS)
-    every = tables.load().items()
-    return found, {name: _decoded(_list(one), _file(folder, name)) for name, one in every}
+    found, of_tables = _decoded(Results, folder / RESULTS), {}
+    for name, one in tables.load().items():
+        # the type of its rows is known as the program runs
+        kind = Stored.__class_getitem__(one.row)
+        of_tables[name] = _decoded(kind, _file(folder, name)).rows
+    return found, of_tables
 
 
 def _file(folder: Path, name: str) -> Path:
-    return folder / "tables" / f"{name}.json"
-
-
-def _list(of: Table) -> Any:
-    """The type of a table's rows, which is known as the program runs."""
-    return list.__class_getitem__(of.row)
+    return folder / TABLES / f"{name}.json"
 
 
 def _encoded(kind: Any, value: Any) -> bytes:
-    return TypeAdapter(kind).dump_json(value, by_alias=True) + b"\n"
+    return TypeAdapter(kind).dump_json(value) + b"\n"
 
 
 def _decoded(kind: Any, path: Path) -> Any:

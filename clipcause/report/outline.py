@@ -49,7 +49,7 @@ class Outline:
     """Names are in the order of the parameters."""
 
     encoder: str
-    fingerprints: frozenset[str]  # of the models that measured similarity
+    fingerprints: list[str]  # of the models that measured similarity
     pool: Sized
     reference: Sized
     suite: dict[str, Sized]  # all test sets

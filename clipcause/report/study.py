@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 
 from clipcause.config import FILE, layout, objectives, read, study
 from clipcause.config.runs import NONE, Run
@@ -38,9 +38,8 @@ MADE_BY = {layout.ALL: f"prepare@{layout.POOL}", "dedup": "deduplicate"}  # spli
 
 @dataclass(frozen=True)
 class Outcome:
-    """Per test image: its row, and the share of the seeds that had it right (first, among five)."""
+    """Per test image the share of the seeds that had it right (first, among five)."""
 
-    row_Q: Int64[np.ndarray, " Q"]
     top1_Q: Float64[np.ndarray, " Q"]
     top5_Q: Float64[np.ndarray, " Q"]
     accuracy: Mapping[str, float]  # top-1 of every run
@@ -156,7 +155,7 @@ def load(path: Path = FILE) -> Study:
     suite = {name: Sized(len(one), one.sha256) for name, one in sources.suite.items()}
     return Study(
         encoder=sources.encoder,
-        fingerprints=frozenset(one.card["encoder"] for one in scored.values()),
+        fingerprints=sorted({one.card["encoder"] for one in scored.values()}),
         pool=Sized(len(sources.pool), sources.pool.sha256),
         reference=Sized(len(sources.reference), sources.reference.sha256),
         suite=suite,
@@ -224,7 +223,6 @@ def _outcome(condition: Condition, test: str, against: Scores) -> Outcome:
         _check_rows(path, tables[run], against)
     ranks = {run: table["rank"].to_numpy() for run, table in tables.items()}
     return Outcome(
-        against.test.row,
         np.mean([rank_Q == 1 for rank_Q in ranks.values()], axis=0),
         np.mean([rank_Q <= TOP for rank_Q in ranks.values()], axis=0),
         {run: float((rank_Q == 1).mean()) for run, rank_Q in ranks.items()},

@@ -1,13 +1,14 @@
 """How much of a difference in accuracy goes with a difference in similarity.
 
-Two models see the same test images: one trained on a pruned split, its twin on a random split of
-the same size. Pruning lowered the nearest similarity of some images. The twin's own relation of
+Two models see the same test images: one trained on a pruned split, its control on a random split of
+the same size. Pruning lowered the nearest similarity of some images. The control's own relation of
 being right to similarity predicts what that costs; what is left of the drop is not explained by
 nearest similarity. This is the explained part of the decomposition by Blinder (Journal of Human
 Resources 1973) and Oaxaca (International Economic Review 1973), in its form for logistic regression
-(Fairlie, Journal of Economic and Social Measurement 2005), with the twin's coefficients.
+(Fairlie, Journal of Economic and Social Measurement 2005), with the control's coefficients.
 
-Shapes: Q test images, T twins, K columns of the design (intercept first), C classes, R resamples.
+Shapes: Q test images, T controls, K columns of the design (intercept first), C classes, R
+resamples.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ SAME = 1e-9  # similarities that are closer are the same
 
 @dataclass(frozen=True)
 class Explained:
-    """Accuracies as shares; a drop is the twin less the pruned, a gain is negative."""
+    """Accuracies as shares; a drop is the control less the pruned, a gain is negative."""
 
     drop: Interval
     predicted: Interval  # the part of it that the change in similarity predicts
@@ -56,8 +57,8 @@ def resample(classes: int, *, resamples: int, seed: int) -> Float64[np.ndarray, 
 
 
 def explain(
-    twin_TQK: Float64[np.ndarray, "T Q K"],
-    twin_TQ: Float64[np.ndarray, "T Q"],
+    control_TQK: Float64[np.ndarray, "T Q K"],
+    control_TQ: Float64[np.ndarray, "T Q"],
     similarity_Q: Float64[np.ndarray, " Q"],
     pruned_Q: Float64[np.ndarray, " Q"],
     class_Q: Int64[np.ndarray, " Q"],
@@ -65,28 +66,28 @@ def explain(
     resamples: int,
     seed: int,
 ) -> Explained | Undefined:
-    """The explained part of the drop from the twins to a pruned split, and its share of the drop.
+    """The explained part of the drop from the controls to a pruned split, and its share of it.
 
-    ``twin_TQK`` are the twins' designs as ``design`` makes them, ``twin_TQ`` and ``pruned_Q`` the
-    shares of seeds that were right, ``similarity_Q`` the nearest similarities to the pruned data.
-    A logistic fit to all twins' answers gives every image a probability at its similarity to the
-    twin and another at its similarity to the pruned data, its class's frequency as in the twin; the
-    mean difference is what the change in similarity predicts. Intervals draw classes, and every
-    draw fits anew. The share is undefined where the drop's interval has zero. ``Undefined`` where
-    the fit is.
+    ``control_TQK`` are the controls' designs as ``design`` makes them, ``control_TQ`` and
+    ``pruned_Q`` the shares of seeds that were right, ``similarity_Q`` the nearest similarities to
+    the pruned data. A logistic fit to all controls' answers gives every image a probability at its
+    similarity to the control and another at its similarity to the pruned data, its class's
+    frequency as in the control; the mean difference is what the change in similarity predicts.
+    Intervals draw classes, and every draw fits anew. The share is undefined where the drop's
+    interval has zero. ``Undefined`` where the fit is.
     """
-    twins = len(twin_TQ)
+    controls = len(control_TQ)
     classes, at_Q = np.unique(class_Q, return_inverse=True)
-    design_NK = twin_TQK.reshape(-1, twin_TQK.shape[-1])
-    outcome_N = twin_TQ.reshape(-1)
-    fitted = logistic.fit(design_NK, outcome_N, np.tile(class_Q, twins))
+    design_NK = control_TQK.reshape(-1, control_TQK.shape[-1])
+    outcome_N = control_TQ.reshape(-1)
+    fitted = logistic.fit(design_NK, outcome_N, np.tile(class_Q, controls))
     if isinstance(fitted, Undefined):
         return fitted
-    moved_TQK = twin_TQK.copy()
+    moved_TQK = control_TQK.copy()
     moved_TQK[:, :, 1] = similarity_Q / PER_SIMILARITY
     moved_NK = moved_TQK.reshape(design_NK.shape)
-    drop_Q = twin_TQ.mean(axis=0) - pruned_Q
-    is_kept_Q = (np.abs(moved_TQK - twin_TQK)[:, :, 1] <= SAME / PER_SIMILARITY).all(axis=0)
+    drop_Q = control_TQ.mean(axis=0) - pruned_Q
+    is_kept_Q = (np.abs(moved_TQK - control_TQK)[:, :, 1] <= SAME / PER_SIMILARITY).all(axis=0)
     drawn_RC = resample(len(classes), resamples=resamples, seed=seed)
     # the sample itself comes first
     drawn_RC = np.concatenate([np.ones((1, len(classes))), drawn_RC])
@@ -94,7 +95,7 @@ def explain(
     rows = max(1, logistic.BLOCK // max(1, len(design_NK)))
     for start in range(0, len(drawn_RC), rows):
         weight_RQ = drawn_RC[start : start + rows][:, at_Q]
-        weight_RN = np.tile(weight_RQ, (1, twins))
+        weight_RN = np.tile(weight_RQ, (1, controls))
         found_RK = logistic.refit(design_NK, outcome_N, weight_RN, fitted.coefficient_K)
         change_RN = special.expit(found_RK @ design_NK.T) - special.expit(found_RK @ moved_NK.T)
         predicted_R[start : start + rows] = (weight_RN * change_RN).sum(1) / weight_RN.sum(1)

@@ -69,6 +69,9 @@ def table(folder, name):
 def test_the_tidy_table_has_every_run_with_its_factors_and_numbers(inside):
     rows = {row["run"]: row for row in table(inside, "runs")}
     assert list(rows) == list(made.RUNS)
+    # which splits one is from comes before its rule
+    first = ["split.base", "split.of", "split.with", "split.rule"]
+    assert [name for name in rows["dino"] if name.startswith("split.")][:4] == first
     for name, row in rows.items():
         found = metrics.read(layout.metrics("evaluate", name))["balanced"]
         for path, value in factors.flat(found).items():

@@ -5,7 +5,6 @@ from typing import Any
 from clipcause.report.colours import GREY, colours
 from clipcause.report.content import Content
 from clipcause.report.sections.elements import Cell, Mark, Row, Small, panels
-from clipcause.report.tables.comparisons import family
 from clipcause.report.verdicts import cells, method, sentences
 
 POINTS = (Small("points"),)
@@ -13,7 +12,7 @@ POINTS = (Small("points"),)
 
 def view(content: Content) -> dict[str, Any] | None:
     """None where nothing has a random split."""
-    found = family(content.lines)
+    found = content.compared
     if not found:
         return None
     colour = colours(content.study)

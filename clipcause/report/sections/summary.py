@@ -16,7 +16,7 @@ from clipcause.report.decimals import listed, percent, points, signed
 from clipcause.report.outline import Outline
 from clipcause.report.sections import bias
 from clipcause.report.tables.accuracy import Line
-from clipcause.report.tables.comparisons import Compared, family
+from clipcause.report.tables.comparisons import Compared
 from clipcause.stats.comparison import LEVEL, Interval
 from clipcause.stats.decomposition import Explained
 
@@ -35,7 +35,7 @@ def view(content: Content) -> dict[str, Any]:
     study, lines, duplicates = content.study, content.lines, content.duplicate_count
     compared = [line for line in lines if line.condition.controls]
     hulls = [line for line in compared if isinstance(_rule(study, line), Hull)]
-    every = family(lines)
+    every = content.compared
     found: dict[str, dict[str, Compared]] = {}
     for one in every:
         found.setdefault(one.name, {})[one.test] = one

@@ -52,11 +52,11 @@ class Row:
     kind: Annotated[str, "`beyond noise` where the corrected p value is below 0.05"]
 
 
-def family(lines: Sequence[accuracy.Line]) -> list[Compared]:
+def family(inputs: Inputs) -> list[Compared]:
     """Every condition with the random splits of its size, test set by test set."""
     return corrected([
         (line.condition.name, " ".join(line.condition.controls), test, cell.against)
-        for line in lines
+        for line in inputs.of(accuracy.lines)
         for test, cell in line.cells.items()
         if cell.against
     ])  # fmt: skip
@@ -108,7 +108,7 @@ def rows(inputs: Inputs) -> list[Row]:
             None if one.found.detectable is None else rounded(100 * one.found.detectable),
             SURE if one.is_sure else UNSURE,
         )
-        for one in family(inputs.of(accuracy.lines))
+        for one in inputs.of(family)
     ]
 
 

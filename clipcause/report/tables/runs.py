@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clipcause.config.runs import NONE
+from clipcause.prune.rule import Rule
 from clipcause.report import factors
 from clipcause.report.evaluated import evaluated
 from clipcause.report.inputs import Inputs
@@ -11,6 +12,8 @@ from clipcause.report.kinds import kinds_of
 from clipcause.report.tables import locked_text, table
 
 DIGITS = 6
+SPLIT = "split."
+SOURCES = {f"{SPLIT}{name}" for name in ("base", "of", "with", "tests", "scores")}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def lines(inputs: Inputs) -> list[Line]:
             "rows": str(len(study.splits[entry.split]) if has_split else 0),
             "base_rows": str(len(study.base_of(entry.split))) if has_split else "",
             "reference_rows": str(0 if one.without_reference else len(study.reference)),
-            **factors.columns(study.rules.get(entry.split), "split."),
+            **_stated(study.rules.get(entry.split)),
         }
         if (count := seen.get((run, entry.text_from))) is not None:
             shared["donor_rows_of_trimmed"] = str(count)
@@ -67,6 +70,12 @@ def to_csv(found: list[Line]) -> str:
         for one in found
     ]
     return table.lines([*stated, *measured], rows)
+
+
+def _stated(rule: Rule | None) -> dict[str, str]:
+    """The parameters of a split; which splits and test sets it is from comes before its rule."""
+    found = factors.columns(rule, SPLIT)
+    return {name: found[name] for name in sorted(found, key=lambda name: name not in SOURCES)}
 
 
 def _number(value: int | float) -> str:

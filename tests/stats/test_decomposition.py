@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special
 
-from clipcause.stats import decomposition as explaining
-from clipcause.stats import logistic, robustness
+from clipcause.stats import decomposition, logistic, robustness
 from clipcause.stats.decomposition import Explained
 from clipcause.stats.logistic import Fit, Undefined
 
@@ -21,7 +20,7 @@ def drawn(seed, *, classes=60, images=8, slope=0.6, spread=0.0):
     """Designs of similarity and frequency, answers, and classes that differ in their ease."""
     rng = np.random.default_rng(seed)
     class_N = np.repeat(np.arange(classes), images)
-    design_NK = explaining.design(
+    design_NK = decomposition.design(
         rng.uniform(0.4, 1.0, len(class_N)), 2.0 ** rng.integers(0, 9, classes)[class_N]
     )
     ease_N = spread * rng.standard_normal(classes)[class_N]
@@ -113,7 +112,7 @@ def test_a_share_of_seeds_is_that_many_answers_of_each_kind():
     ],
 )
 def test_what_has_no_maximum_has_a_reason_and_no_number(similarity, outcome, reason):
-    design_NK = explaining.design(floats(similarity), None)
+    design_NK = decomposition.design(floats(similarity), None)
     found = logistic.fit(design_NK, floats(outcome), np.arange(len(outcome)))
     assert isinstance(found, Undefined)
     assert reason in found.reason
@@ -136,7 +135,7 @@ def test_one_column_is_separated_where_right_and_wrong_overlap_in_no_more_than_a
 
 
 def test_outcomes_that_are_no_shares_are_an_error():
-    design_NK = explaining.design(floats([0.1, 0.2, 0.3]), None)
+    design_NK = decomposition.design(floats([0.1, 0.2, 0.3]), None)
     with pytest.raises(ValueError, match="not shares"):
         logistic.fit(design_NK, floats([0, 1, 2]), np.arange(3))
     with pytest.raises(ValueError, match="not finite"):
@@ -154,17 +153,17 @@ def test_refitting_under_weights_is_fitting_repeated_rows():
 
 
 def test_a_class_without_rows_counts_as_half_a_row():
-    found_QK = explaining.design(floats([0.5, 0.6, 0.7]), floats([0, 1, 8]))
+    found_QK = decomposition.design(floats([0.5, 0.6, 0.7]), floats([0, 1, 8]))
     assert found_QK == pytest.approx(floats([[1, 5, -1], [1, 6, 0], [1, 7, 3]]))
 
 
 # --- the share of a drop
 
 
-def explained(twin_Q, before_Q, after_Q, pruned_Q, class_Q=None, resamples=200):
-    class_Q = np.arange(len(twin_Q)) if class_Q is None else class_Q
-    return explaining.explain(
-        explaining.design(before_Q, None)[None], twin_Q[None], after_Q, pruned_Q, class_Q,
+def explained(control_Q, before_Q, after_Q, pruned_Q, class_Q=None, resamples=200):
+    class_Q = np.arange(len(control_Q)) if class_Q is None else class_Q
+    return decomposition.explain(
+        decomposition.design(before_Q, None)[None], control_Q[None], after_Q, pruned_Q, class_Q,
         resamples=resamples, seed=0,
     )  # fmt: skip
 
@@ -173,14 +172,16 @@ def test_the_share_of_a_drop_by_hand():
     """Two similarities, hence a fit that is the accuracies themselves: 30 % at .5, 80 % at .9. Half
     of the images at .9 come to .5, which predicts 50 points for each: 12.5 for all. 25 are lost."""
     before_Q = np.repeat([0.5, 0.9], 200)
-    twin_Q = np.tile(
+    control_Q = np.tile(
         np.concatenate([np.repeat([1.0, 0.0], [30, 70]), np.repeat([1.0, 0.0], [80, 20])]), 2
     )
-    twin_Q = np.concatenate([twin_Q[:100], twin_Q[:100], twin_Q[100:200], twin_Q[100:200]])
+    control_Q = np.concatenate(
+        [control_Q[:100], control_Q[:100], control_Q[100:200], control_Q[100:200]]
+    )
     after_Q = np.where(np.arange(400) < 300, before_Q, 0.5)
-    pruned_Q = twin_Q.copy()
-    pruned_Q[np.flatnonzero(twin_Q)[:100]] = 0.0
-    found = explained(twin_Q, before_Q, after_Q, pruned_Q)
+    pruned_Q = control_Q.copy()
+    pruned_Q[np.flatnonzero(control_Q)[:100]] = 0.0
+    found = explained(control_Q, before_Q, after_Q, pruned_Q)
     assert isinstance(found, Explained)
     assert found.drop.value == pytest.approx(0.25)
     assert found.predicted.value == pytest.approx(0.125)
@@ -192,18 +193,18 @@ def test_the_share_of_a_drop_by_hand():
 
 
 def simulated(seed, *, slope, lost, moves=True, classes=400):
-    """A twin and a pruned model: similarities fall to that of the reference, answers follow a
+    """A control and a pruned model: similarities fall to that of the reference, answers follow a
     logistic law of similarity, and `lost` is what else falls, in log odds."""
     rng = np.random.default_rng(seed)
     class_Q = np.repeat(np.arange(classes), 10)
     before_Q = rng.uniform(0.4, 1.0, len(class_Q))
     after_Q = np.minimum(before_Q, rng.uniform(0.4, 1.0, len(class_Q))) if moves else before_Q
     ease_Q = 0.3 * rng.standard_normal(classes)[class_Q] - 10 * slope * 0.6 + 0.5
-    twin_Q = floats(rng.random(len(class_Q)) < special.expit(ease_Q + 10 * slope * before_Q))
+    control_Q = floats(rng.random(len(class_Q)) < special.expit(ease_Q + 10 * slope * before_Q))
     pruned_Q = floats(
         rng.random(len(class_Q)) < special.expit(ease_Q + 10 * slope * after_Q - lost)
     )
-    return explained(twin_Q, before_Q, after_Q, pruned_Q, class_Q)
+    return explained(control_Q, before_Q, after_Q, pruned_Q, class_Q)
 
 
 def test_a_drop_by_similarity_alone_is_explained():
@@ -247,10 +248,10 @@ def test_without_a_fit_there_is_no_share():
 
 
 def test_the_bootstrap_is_that_of_drawn_classes_each_fitted_anew():
-    design_NK, twin_Q, class_Q = drawn(9, classes=25, images=6)
+    design_NK, control_Q, class_Q = drawn(9, classes=25, images=6)
     pruned_Q, after_Q = drawn(10, classes=25, images=6)[1], design_NK[:, 1] / 10 - 0.1
-    found = explaining.explain(
-        np.stack([design_NK] * 2), np.stack([twin_Q, drawn(11, classes=25, images=6)[1]]),
+    found = decomposition.explain(
+        np.stack([design_NK] * 2), np.stack([control_Q, drawn(11, classes=25, images=6)[1]]),
         after_Q, pruned_Q, class_Q, resamples=150, seed=3,
     )  # fmt: skip
     assert isinstance(found, Explained)
@@ -258,19 +259,19 @@ def test_the_bootstrap_is_that_of_drawn_classes_each_fitted_anew():
     moved_NK = design_NK.copy()
     moved_NK[:, 1] -= 1
     drops, predicted = [], []
-    for drawn_C in explaining.resample(25, resamples=150, seed=3).astype(int):
+    for drawn_C in decomposition.resample(25, resamples=150, seed=3).astype(int):
         rows = np.concatenate(
             [np.flatnonzero(class_Q == c) for c in np.repeat(np.arange(25), drawn_C)]
         )
         both = fitted(
             np.concatenate([design_NK[rows]] * 2),
-            np.concatenate([twin_Q[rows], other_Q[rows]]),
+            np.concatenate([control_Q[rows], other_Q[rows]]),
             np.tile(class_Q[rows], 2),
         )
         change = special.expit(design_NK[rows] @ both.coefficient_K)
         change -= special.expit(moved_NK[rows] @ both.coefficient_K)
         predicted.append(change.mean())
-        drops.append(((twin_Q + other_Q)[rows] / 2 - pruned_Q[rows]).mean())
+        drops.append(((control_Q + other_Q)[rows] / 2 - pruned_Q[rows]).mean())
     ends = [0.025, 0.975]
     assert [found.drop.low, found.drop.high] == pytest.approx(np.quantile(drops, ends))
     assert [found.predicted.low, found.predicted.high] == pytest.approx(
