@@ -42,6 +42,6 @@ for command in "metrics diff" "params diff"; do
     || { echo "the behaviour has changed"; exit 1; }
 done
 echo "--- the link committed: dvc exp show (commits without their metrics)"
-dvc exp show --csv --num 2 2>&1 | tee "$t/after"
+dvc exp show --csv --num 2 2>&1 | tr -d '\r' | tee "$t/after"
 # its last columns, metrics and parameters, are empty
 [ "$(grep -c ',baseline,,*$' "$t/after")" = 2 ] || { echo "the behaviour has changed"; exit 1; }

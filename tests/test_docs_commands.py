@@ -44,6 +44,10 @@ KNOWN: list[Run | Not] = [
     Run(r"source \.venv/bin/activate", "Makefile: export PATH"),
     Run(r"python -m clipcause code", 'tests/runtime/test_code.py: commands.main(["code"])'),
     Run(r"python -m clipcause check \S+", 'tests/test_pipeline.py: "check"'),
+    Run(r"python -m clipcause code", 'tests/runtime/test_unchanged.py: "clipcause", "code"'),
+    Run(r"python -m tests\.lock( --write)?", 'tests/test_lock.py: "--write"'),
+    Run(r"dvc status( report)?", 'tests/runtime/test_unchanged.py: "status", "one"'),
+    Run(r"dvc repro -s report", 'tests/runtime/test_unchanged.py: "repro", "-s", "one"'),
     Run(r"python -m clipcause diff \S+ \S+", 'tests/test_pipeline.py: "diff"'),
     Run(r"python -m clipcause (overlap|project)( .*)?", 'tests/test_overlap.py: "overlap"'),
     Run(r"python -m clipcause synonyms FILE LIST", "tests/test_classes.py: synonyms"),
@@ -60,6 +64,7 @@ KNOWN: list[Run | Not] = [
     Run(r"make repro STUDY=[\w-]+", "tests/check/test_studies.py: studies"),
     # ---- not run
     Not(r"dvc exp (run|show|diff|apply).*", "trains; `dvc params` and `metrics` of it are tested"),
+    Not(r"dvc commit -f report", "says that a result is of code that did not make it"),
     Not(r"dvc queue start", "starts a worker that goes on after the test"),
     Not(r"dvc metrics diff .*", "needs the experiment before it; tutorial.md's is run"),
     Not(r"dvc repro --single-item \S+", "needs the data of the large presets"),
