@@ -11,7 +11,7 @@ import pytest
 from tests.clones import copy
 from tests.documents import ROOT, Block, blocks
 
-PAGES = ROOT / "docs/extend.md", ROOT / "docs/extend_report.md"
+PAGES = [ROOT / f"docs/{name}.md" for name in ("extend", "extend_objective", "extend_report")]
 CODE = [block for page in PAGES for block in blocks(page) if block.kind in ("diff", "python")]
 
 
