@@ -76,7 +76,7 @@ def test_the_examples_are_clean(extended):
 
 
 def test_the_section_of_the_example_is_drawn(extended):
-    (template,) = [block for block in blocks(PAGES[1]) if block.kind == "html"]
+    (template,) = [block for block in blocks(PAGES[-1]) if block.kind == "html"]
     first, text = template.text.split("\n", 1)
     (extended / first.removeprefix("{# ").removesuffix(" #}")).write_text(text)
     code = """
