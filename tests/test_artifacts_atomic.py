@@ -63,7 +63,7 @@ def test_a_killed_writer_leaves_the_old_target_and_the_next_writer_cleans_up(tmp
     script = f"""
         import time
         from pathlib import Path
-        from stages.artifacts import atomic
+        from clipcause.runtime import atomic
         with atomic.{kind}(Path({str(target)!r})) as out:
             ({"out" if kind == "file" else "out / 'file'"}).write_text("half")
             print("writing", flush=True)

@@ -141,7 +141,7 @@ def test_other_code_or_another_version_decodes_again(changed, pool, monkeypatch)
     view = View(size=24)
     first = pixels.shard(pool, 0, view)
     if changed == "code":
-        monkeypatch.setattr(cache, "code", lambda *modules: "another")
+        monkeypatch.setattr("clipcause.runtime.code.of", lambda module: "another")
     else:
         monkeypatch.setattr(pixels.versions, "installed", lambda name: f"{name} another")
     assert np.array_equal(pixels.shard(pool, 0, view), first)

@@ -153,6 +153,7 @@ def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(stu
     own = {"check", "prune@core", "gap@core", "train@core-0", "evaluate@core-0"}
     own |= {"analyse", "report"}
     assert ran(study.dvc("repro")) == own
+    study.run(*in_folder(study.root), "tests.lock", "--write", "studies/tiny")
     study.commit("a smaller core")
     assert ran(study.dvc("repro")) == set()
     diff = study.run(sys.executable, "-m", "clipcause", "diff", "HEAD~1:core", "core")

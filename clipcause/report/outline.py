@@ -3,33 +3,43 @@
 It is stored with the analysis, so that what draws reads no split and no prediction.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
 
+from clipcause.config import Strict, objectives
 from clipcause.config.runs import NONE, Run
+from clipcause.prune import rules
 from clipcause.prune.rule import Rule
-from clipcause.prune.rules import parse
 from clipcause.report.conditions import Condition, controls
 
 RANDOM, SUPERVISED, SPLIT = "random", "supervised", "split"  # kinds of marks
 
 
-def _stated(rules: dict[str, Rule]) -> dict[str, Any]:
-    return {name: rule.model_dump(mode="json", by_alias=True) for name, rule in rules.items()}
+def _stated(items: Mapping[str, Strict]) -> dict[str, Any]:
+    return {name: one.model_dump(mode="json", by_alias=True) for name, one in items.items()}
 
 
-def _parsed(stated: dict[str, Any]) -> dict[str, Rule]:
+def _rules(stated: Mapping[str, Any]) -> dict[str, Rule]:
     return {
-        name: rule if isinstance(rule, Rule) else parse(rule, f"splits.{name}")
-        for name, rule in stated.items()
+        name: one if isinstance(one, Rule) else rules.parse(one, f"{rules.SECTION}.{name}")
+        for name, one in stated.items()
     }
 
 
-# each has the type of its rule, which is stored as the parameters state it
-Rules = Annotated[dict[str, Rule], PlainSerializer(_stated), PlainValidator(_parsed)]
+def _runs(stated: Mapping[str, Any]) -> dict[str, Run]:
+    return {
+        name: one if isinstance(one, Run) else objectives.parse(one, f"{objectives.SECTION}.{name}")
+        for name, one in stated.items()
+    }
+
+
+# each has the type of its rule or objective; what is stored is what the parameters state
+Rules = Annotated[dict[str, Rule], PlainSerializer(_stated), PlainValidator(_rules)]
+Runs = Annotated[dict[str, Run], PlainSerializer(_stated), PlainValidator(_runs)]
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Outline:
     tests: dict[str, Sized]  # those whose images have classes
     rules: Rules
     splits: dict[str, Sized]
-    runs: dict[str, Run]  # one on a base is on the split that is all of it
+    runs: Runs  # one on a base is on the split that is all of it
     conditions: dict[str, Condition]  # whose models name a class
     unnamed: dict[str, Condition]  # self-supervised ones, which do not, and published ones
     cards: dict[str, dict[str, Any]]  # of every run's checkpoint

@@ -36,17 +36,14 @@ class Workspace:
 
 
 class Revision:
-    """The repository at one git revision, read through DVC's file system.
+    """A study at one git revision, read through DVC's file system.
 
     Raises ``ValueError`` with what git says of an unknown revision or where this is no repository.
     """
 
     def __init__(self, name: str) -> None:
-        # DVC takes a second to import and is only needed here
-        from dvc.api import DVCFileSystem
-
         self.name = name
-        self._files: Any = self._asked(name, DVCFileSystem, rev=name)
+        self._files: Any = self._asked(name, _opened, name)
 
     def where(self, path: Path) -> str:
         """The path at this revision, as git writes it, for messages."""
@@ -98,3 +95,25 @@ class Revision:
             raise
         except (DvcException, SCMError) as error:
             raise ValueError(f"{where}: {error}") from None
+
+
+def _opened(revision: str) -> Any:
+    """DVC's file system of the study that the current folder is in, at a revision.
+
+    Given a revision alone, DVC opens the repository's root, which is another project than a study
+    in a folder of its own; and the place of its cache, which the study's configuration gives from
+    its folder, is to be had from the folder as it is here.
+    """
+    # DVC takes a second to import and is only needed here
+    from dvc.api import DVCFileSystem
+    from dvc.fs import GitFileSystem
+    from dvc.repo import Repo
+
+    here = Repo()
+    git: Any = here.scm  # where there is none, what is asked of it is an error that says so
+    inner = Path(here.root_dir).resolve().relative_to(Path(git.root_dir).resolve())
+    files = GitFileSystem(scm=git, rev=git.resolve_rev(revision))
+    cache = {"cache": {"dir": here.cache.local_cache_dir}}
+    return DVCFileSystem(
+        repo=Repo(root_dir=str(Path("/") / inner), fs=files, scm=git, config=cache)
+    )

@@ -251,7 +251,10 @@ def test_compare_takes_chosen_test_sets_only(here, capsys):
         (["full", "dino"], "dino learns without names or captions and names no class"),
         (["full", "unused"], "no run was trained on split 'unused'"),
         (["full", "HEAD:"], "expected the name of a run, condition or split"),
-        (["full", "HEAD:full"], "is not a git repository|no commits"),
+        (
+            ["full", "HEAD:full"],
+            "not inside of a DVC repository|is not a git repository|no commits",
+        ),
     ],
 )
 def test_compare_says_what_is_wrong(here, words, message):
