@@ -261,7 +261,7 @@ def test_classes_keep_the_order_of_the_file(tmp_path):
         ("a: {name: a, names: []}", "at least one entry in names"),
         ("a: {name: a, nams: [x]}", "unknown parameter; did you mean 'names'"),
         ("1: {name: a, names: [x]}", "class id 1 is not text"),
-        ("no: {name: a, names: [x]}", "class id False is not text"),
+        ("true: {name: a, names: [x]}", "class id True is not text"),
         ("[a]", "expected a mapping"),
         ("a: [", "not valid YAML"),
     ],

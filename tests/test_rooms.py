@@ -27,7 +27,7 @@ ARROWS = {
     "prune": {"captions", "data", "embed", "evaluate", "search", "stats"},
     "train": {"captions", "data", "embed", "evaluate", "prune"},
     "evaluate": {"captions", "data", "embed", "prune", "stats", "train"},
-    "check": {"data", "prune"},
+    "check": {"data", "embed", "prune"},
     "report": {"captions", "data", "embed", "evaluate", "icons", "prune", "search", "stats"},
 }
 FREE = {"config", "runtime"}

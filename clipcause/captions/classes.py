@@ -14,13 +14,10 @@ cat:                       # class id
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import Field, model_validator
-from yaml.constructor import ConstructorError
 
-from clipcause.config import Strict, nearest, parse
+from clipcause.config import Strict, nearest, parse, yaml12
 
 SYNSET = re.compile(r"n\d{8}|\S+\.n\.\d+")
 
@@ -63,10 +60,7 @@ def read(path: Path) -> dict[str, ClassNames]:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found")
-    try:
-        content = yaml.load(path.read_text(), Loader=_Unique)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {error}") from None
+    content = yaml12.load(path.read_text(), str(path))
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path}: expected a mapping of class ids")
     classes: dict[str, ClassNames] = {}
@@ -106,16 +100,3 @@ def _check_names(path: Path, classes: dict[str, ClassNames]) -> None:
                     f"{path}: {key}: covers {covered!r}, which is not in the list; "
                     f"{nearest(covered, classes)}"
                 )
-
-
-class _Unique(yaml.SafeLoader):
-    """Safe YAML in which a key that comes twice is an error instead of the last one winning."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise ConstructorError(None, None, f"{key!r} comes twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)

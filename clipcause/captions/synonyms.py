@@ -17,7 +17,7 @@ import yaml
 
 from clipcause.captions import classes, glosses
 from clipcause.captions.classes import ClassNames
-from clipcause.config import layout
+from clipcause.config import layout, yaml12
 from clipcause.runtime import atomic
 
 
@@ -108,3 +108,11 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Text; in quotes too where YAML 1.2 alone takes it for something else (``5e-5``)."""
+        style = None if yaml12.is_text(data) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)

@@ -12,13 +12,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
-from clipcause.config import nearest
+from clipcause.config import nearest, yaml12
 
 FILE = Path("dvc.yaml")
 VARIABLE = re.compile(r"\$\{([^}]*)\}")
-FAST = hasattr(yaml, "CSafeLoader")  # libyaml is in most builds; dvc.yaml has thousands of lines
 OUTS = ("outs", "metrics", "plots")
 
 
@@ -39,10 +36,7 @@ def read(path: Path = FILE) -> dict[str, Any]:
 
 def definition(text: str, where: str) -> dict[str, Any]:
     """The stages that ``text``, the content of a `dvc.yaml`, defines."""
-    try:
-        content = yaml.load(text, Loader=yaml.CSafeLoader) if FAST else yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{where}: not valid YAML: {error}") from None
+    content = yaml12.load(text, where)
     if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
         raise ValueError(f"{where}: it has no stages")  # noqa: TRY004 - a user's error
     return content["stages"]

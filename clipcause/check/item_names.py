@@ -13,7 +13,7 @@ from typing import Any
 from clipcause.config import layout
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-# what YAML 1.1 (ours) or 1.2 (DVC's) takes for a number or a truth, without quotes
+# what YAML 1.2 (DVC's and ours) or 1.1 (other tools') takes for no text, without quotes
 NO_TEXT = re.compile(
     r"[0-9_]+|[0-9][0-9_]*e[0-9]+|0[xob][0-9a-f_]+|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"|y|n|yes|no|on|off|true|false|null",

@@ -67,6 +67,18 @@ def check_runs(content: Mapping[str, Any], path: Path) -> None:
             roles.check_split(entry.split, content, where)
         check_text(name, values, content, where)
         entry.check(train, where)
+        if entry.objective == "pretrained":
+            check_published(entry.model, entry.pretrained, where)
+
+
+def check_published(model: str, tag: str, where: str) -> None:
+    """Raise where open_clip has no such model and tag, or they do not fit together."""
+    from clipcause.embed import tags  # here, for torch comes with it, and few studies need it
+
+    try:
+        tags.check(model, tag)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def check_text(

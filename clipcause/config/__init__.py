@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
+
+from clipcause.config import yaml12
 
 FILE = Path("params.yaml")
 
@@ -46,10 +47,7 @@ def read(path: Path = FILE) -> dict[str, Any]:
     """The whole file as plain values. Only safe YAML is read."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; run from the root of the repository")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {error}") from None
+    content = yaml12.load(path.read_text(), str(path))
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping of sections")  # noqa: TRY004 - a user's error
     return content

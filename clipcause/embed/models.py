@@ -27,8 +27,7 @@ from jaxtyping import Float, UInt8
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from clipcause.config import nearest
-from clipcause.embed import checkpoint, tokens
+from clipcause.embed import checkpoint, tags, tokens
 from clipcause.embed.checkpoint import Checkpoint
 from clipcause.embed.pixels import View
 
@@ -136,14 +135,11 @@ def create(
 
 
 def pretrained(name: str, tag: str) -> Clip:
-    """A published model: any open_clip name and pre-trained tag. It is fetched where it is new."""
-    if open_clip.get_model_config(name) is None:
-        raise ValueError(
-            f"unknown open_clip model {name!r}; {nearest(name, open_clip.list_models())}"
-        )
-    tags = open_clip.list_pretrained_tags_by_model(name)
-    if tag not in tags and not Path(tag).is_file():
-        raise ValueError(f"unknown pre-trained tag {tag!r} of {name}; {nearest(tag, tags)}")
+    """A published model: any open_clip name and pre-trained tag. It is fetched where it is new.
+
+    Raises ``ValueError`` for names that do not fit together (``tags.check``).
+    """
+    tags.check(name, tag)
     try:
         with _quiet():
             model = open_clip.create_model(name, pretrained=tag)

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 from jaxtyping import Bool
 
-from clipcause.config import FILE, layout, nearest, objectives, section, study, unknown
+from clipcause.config import FILE, layout, nearest, objectives, section, study, unknown, yaml12
 from clipcause.config.report import Report
 from clipcause.config.runs import NONE, Run, of_today
 from clipcause.data import manifest
@@ -49,11 +48,10 @@ class Place:
     def content(self) -> dict[str, Any]:
         """The parameters as plain values."""
         try:
-            found = yaml.safe_load(self.files.read(FILE))
+            text = self.files.read(FILE)
         except KeyError:
             raise FileNotFoundError(f"{self.where}: not found") from None
-        except yaml.YAMLError as error:
-            raise ValueError(f"{self.where}: not valid YAML: {error}") from None
+        found = yaml12.load(text, self.where)
         if not isinstance(found, dict) or not isinstance(found.get("runs"), dict):
             raise ValueError(f"{self.where}: section 'runs' is missing or empty")  # noqa: TRY004
         return found

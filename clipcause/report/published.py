@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from clipcause.config import Strict, parse
+from clipcause.config import Strict, parse, yaml12
 from clipcause.config.layout import NONE
 from clipcause.prune.rules.hull import Hull
 from clipcause.prune.rules.none import Everything
@@ -48,7 +46,7 @@ class Beside:
 
 def load() -> Published:
     """The data file of this package."""
-    return parse(yaml.safe_load(FILE.read_text(encoding="utf-8")), Published, FILE.name)
+    return parse(yaml12.load(FILE.read_text(encoding="utf-8"), FILE.name), Published, FILE.name)
 
 
 def beside(study: Outline, one: Published) -> list[Beside]:

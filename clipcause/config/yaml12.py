@@ -1,0 +1,40 @@
+"""Text in YAML 1.2, read as DVC reads it (ruamel.yaml's safe types).
+
+PyYAML reads YAML 1.1, in which ``5e-5`` is text, ``no`` a truth, ``012`` ten and ``1:30`` ninety.
+DVC writes and compares 1.2: by two readers `dvc params diff` would show other values than a stage
+takes, and what `dvc exp run -S` writes (``5e-05``) would not be a number.
+"""
+
+from typing import Any
+
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.constructor import DuplicateKeyError
+
+
+def load(text: str | bytes, where: str) -> Any:
+    """The plain values that ``text`` states; None where it states nothing.
+
+    Raises ``ValueError`` that begins with ``where`` for what is no YAML, and for a key that comes
+    twice in one mapping.
+    """
+    try:
+        return YAML(typ="safe").load(text)
+    except DuplicateKeyError as error:  # its own words end with how to switch the check off
+        key = (
+            str(error.problem)
+            .removeprefix("found duplicate key ")
+            .partition(" with value")[0]
+            .strip('"')
+        )
+        line = error.problem_mark.line + 1
+        raise ValueError(f"{where}: line {line}: {key!r} comes twice") from None
+    except YAMLError as error:
+        raise ValueError(f"{where}: not valid YAML: {error}") from None
+
+
+def is_text(word: str) -> bool:
+    """Whether a word that stands without quotes is read as the text that it is."""
+    try:
+        return load(word, "") == word
+    except ValueError:
+        return False

@@ -1,0 +1,74 @@
+"""Parameters are read as DVC reads them: what `dvc params diff` shows is what a stage takes."""
+
+import math
+from pathlib import Path
+
+import pytest
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import load_yaml
+
+from clipcause import config
+from clipcause.captions import synonyms
+from clipcause.captions.classes import ClassNames
+from clipcause.config import yaml12
+
+# how people and tools spell a value, and what it is
+SPELLINGS = {
+    "5e-5": 5e-05,
+    "5e-05": 5e-05,
+    "5.0e-05": 5e-05,
+    "0.00005": 5e-05,
+    "5E-5": 5e-05,
+    "+.5e-4": 5e-05,
+    "1e-8": 1e-08,
+    "1e5": 100000.0,
+    ".5": 0.5,
+    "1_000": 1000,
+    "012": 12,
+    "0o12": 10,
+    "0x1f": 31,
+    "1:30": "1:30",
+    "no": "no",
+    "on": "on",
+    "true": True,
+    "~": None,
+    ".inf": math.inf,
+    "'5e-5'": "5e-5",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_value_is_what_dvc_shows(tmp_path: Path, spelling: str):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"train:\n  rate: {spelling}\n")
+    found = config.read(path)["train"]["rate"]
+    shown = load_yaml(str(path))["train"]["rate"]
+    assert (found, type(found)) == (shown, type(shown))
+    assert (found, type(found)) == (SPELLINGS[spelling], type(SPELLINGS[spelling]))
+
+
+@pytest.mark.parametrize("said", ["5e-5", "5.0e-5", "0.00005", "1e-8", "0.25", "3", "true"])
+def test_a_value_that_dvc_sets_is_the_value_that_was_said(tmp_path: Path, said: str):
+    path = tmp_path / "params.yaml"
+    path.write_text("train: {rate: 0.0015}\n")
+    apply_overrides(str(path), [f"train.rate={said}"])
+    found = config.read(path)["train"]["rate"]
+    meant = yaml12.load(said, "said")
+    assert (found, type(found)) == (meant, type(meant))
+
+
+def test_a_key_that_comes_twice_is_named_with_its_line():
+    with pytest.raises(ValueError, match=r"^p\.yaml: line 2: 'a' comes twice$"):
+        yaml12.load("a: 1\na: 2\n", "p.yaml")
+
+
+def test_what_is_no_yaml_says_where():
+    with pytest.raises(ValueError, match=r"^p\.yaml: not valid YAML: [\s\S]*line 1"):
+        yaml12.load("a: [1, 2\n", "p.yaml")
+
+
+def test_a_class_list_that_is_written_is_read_with_the_same_words():
+    words = ["no", "on", "5e-5", "0o17", "1:30", "1_000", "2020-01-01", "~", "cat: dog", "# x", "a"]
+    known = {f"n0000000{i}": ClassNames(name=word, names=[word]) for i, word in enumerate(words)}
+    again = yaml12.load(synonyms.content(known, "a test"), "list.yaml")
+    assert [entry["names"] for entry in again.values()] == [[word] for word in words]
