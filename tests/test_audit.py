@@ -328,3 +328,20 @@ def test_a_part_keeps_its_facts_in_the_cache(tmp_path):
     table = webdataset.encode(part)
     assert json.loads(table.schema.metadata[webdataset.FACTS])["shard"]["samples"] == 1
     assert place.facts(str(tmp_path / "0.tar")).bytes == part.shard.bytes
+
+
+def test_texts_are_known_in_capitals_and_without_a_mark_of_the_byte_order(tmp_path):
+    texts = [("TXT", "\ufeffa bell"), ("CLS", "\ufeff7"), ("JSON", '{"url": "http://x/1"}')]
+    members = [("a.JPG", web_tars.sample(0)["jpg"])]
+    members += [(f"a.{extension}", text.encode()) for extension, text in texts]
+    found = audited(tmp_path, members_tar(members))
+    (row,) = found.rows.to_pylist()
+    assert (row["caption"], row["label"]) == ("a bell", "7")
+    assert row["source_id"] is not None
+    assert not found.drops
+
+
+@pytest.mark.parametrize("letter", ["\u00a0", "\u202f", "\u3000", "\u200d", "é"])
+def test_blanks_and_joiners_of_other_scripts_are_fine_in_keys(tmp_path, letter):
+    name = f"a{letter}b"
+    assert keys(audited(tmp_path, members_tar(flat({name: web_tars.sample(0)})))) == [name]

@@ -37,6 +37,7 @@ def sample(number: int, *, image: bytes | None = None, caption: str = "", label=
         width=SIDE,
         height=SIDE,
         source=f"https://example.org/{number}.png",
+        published=True,
     )
 
 

@@ -159,7 +159,7 @@ def test_what_cannot_be_used_is_in_the_ledger(tmp_path):
     }
     assert "truncated" in reasons["cut"][1]
     assert "9000 x 9000 pixels are more than" in reasons["bomb"][1]
-    assert "neither JPEG, PNG nor WebP" in reasons["gif"][1]
+    assert "neither JPEG, PNG nor WEBP" in reasons["gif"][1]
 
 
 def test_a_smaller_size_is_asked_for(tmp_path):

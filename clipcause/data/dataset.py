@@ -38,14 +38,17 @@ __all__ = [
 DROPS = "drops.parquet"
 DROPS_SCHEMA = pa.schema([(name, pa.string()) for name in ("shard", "key", "reason", "detail")])
 REASONS_SHOWN = 3
-# a reason that is no damage: the data set shall not have such an image, and it is not counted
 OUTSIDE = "outside the class list"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image-text pair. ``source`` says where it is from (a URL, ``set:icon``), ``extra`` goes
-    into the sample's JSON member."""
+    """One image-text pair. ``source`` says where it is from (a path, ``set:icon``), ``extra`` goes
+    into the sample's JSON member.
+
+    ``published`` says that ``source`` names the same thing everywhere, as a URL does. A path does
+    not: every folder has its ``1.jpg``, and two of them are not one sample.
+    """
 
     key: str
     image: bytes
@@ -56,16 +59,22 @@ class Sample:
     height: int
     source: str
     extra: Mapping[str, Any] = field(default_factory=dict)
+    published: bool = False
 
 
 @dataclass(frozen=True)
 class Drop:
-    """One sample that was left out: ``shard`` is its place in the raw source."""
+    """One sample that was left out: ``shard`` is its place in the raw source.
+
+    It is ``counted`` against ``max_drop_fraction`` unless it is no damage: the data set shall not
+    have it, or it never was a sample.
+    """
 
     shard: str
     key: str
     reason: str
     detail: str
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,7 @@ def write(
             manifest.add_key_value_metadata({SHARDS_KEY.decode(): encode_shards(written)})
         counts = Counts(
             samples=_count(written),
-            dropped=sum(drop.reason != OUTSIDE for drop in drops),
+            dropped=sum(drop.counted for drop in drops),
             shards=len(written),
             reasons=dict(sorted(Counter(drop.reason for drop in drops).items())),
         )
@@ -192,7 +201,8 @@ def _write_shard(
             )
             texts = one.caption, one.label, facts
             places.append(shard.add(one.key, one.extension, one.image, *texts))
-            identity = uid(one.image), source_id(one.source, one.caption)
+            known = source_id(one.source, one.caption) if one.published else None
+            identity = uid(one.image), known
             size = one.width, one.height
             rows.append((row, path.name, one.key, *identity, one.caption, one.label, *size))
     columns = [pa.array(column) for column in zip(*rows, strict=True)]

@@ -24,6 +24,7 @@ from PIL import Image
 
 from clipcause.config import Strict, versions
 from clipcause.data.dataset import Manifest
+from clipcause.data.picture import upright
 from clipcause.runtime import atomic, code, unchanged
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.progress import progress
@@ -90,8 +91,8 @@ def _middle(picture: Image.Image, whole: tuple[int, int], view: View) -> UInt8[n
 
 
 def opened(image: bytes) -> Image.Image:
-    """An image in RGB; raises ``OSError`` where Pillow cannot decode it."""
-    return _opaque(Image.open(io.BytesIO(image)))
+    """An image in RGB, upright; raises ``OSError`` where Pillow cannot decode it."""
+    return upright(Image.open(io.BytesIO(image)))
 
 
 def resized(
@@ -191,11 +192,3 @@ def _fill(
 
     for _ in pool.map(one, todo):
         pass
-
-
-def _opaque(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    over = picture.convert("RGBA")
-    white = Image.new("RGBA", over.size, "white")
-    return Image.alpha_composite(white, over).convert("RGB")

@@ -45,15 +45,18 @@ class Look(NamedTuple):
     extension: str
 
 
-def look(content: bytes, limits: Limits) -> Look | Fault:
-    """Look at an image as ``limits.decode`` says; nothing is raised for any content."""
+def look(content: bytes, limits: Limits, formats: tuple[str, ...] = OPENED) -> Look | Fault:
+    """Look at an image as ``limits.decode`` says; nothing is raised for any content.
+
+    ``formats`` are Pillow's names of the decoders that are tried.
+    """
     if len(content) > limits.most_bytes:
         return Fault(TOO_LARGE, f"{len(content):,} bytes are more than {limits.most_bytes:,}")
     with warnings.catch_warnings():
         # of odd EXIF data, which nobody reads, and of many pixels, which are counted here
         warnings.simplefilter("ignore")
         try:
-            return _look(content, limits)
+            return _look(content, limits, formats)
         except MemoryError:
             raise  # says nothing about the image
         except Exception as error:  # decoders raise what they like
@@ -69,12 +72,14 @@ def too_long(width: int, height: int, limits: Limits) -> Fault | None:
     return Fault(TOO_LONG, f"{width} x {height} pixels, the sides' ratio is at most {most:g}")
 
 
-def _look(content: bytes, limits: Limits) -> Look | Fault:
+def _look(content: bytes, limits: Limits, formats: tuple[str, ...]) -> Look | Fault:
     try:
-        picture = Image.open(io.BytesIO(content), formats=OPENED)
+        picture = Image.open(io.BytesIO(content), formats=formats)
     except Image.UnidentifiedImageError:
         # Pillow's own words name a Python object and its address
-        return Fault(UNDECODABLE, f"neither JPEG, PNG nor WebP: {content[:8]!r}")
+        return Fault(
+            UNDECODABLE, f"neither {', '.join(formats[:-1])} nor {formats[-1]}: {content[:8]!r}"
+        )
     except Image.DecompressionBombError as error:
         return Fault(TOO_LARGE, str(error))
     with picture:
@@ -87,7 +92,7 @@ def _look(content: bytes, limits: Limits) -> Look | Fault:
             return Fault(TOO_SMALL, f"{width} x {height} pixels, the least is {limits.least_side}")
         if fault := too_long(width, height, limits):
             return fault
-        extension = FORMATS[picture.format]
+        extension = FORMATS.get(picture.format, str(picture.format).lower())
         scans = content.count(START_OF_SCAN) if extension == "jpg" else 0
         if scans > MOST_SCANS:
             return Fault(TOO_LARGE, f"{scans:,} scans in a JPEG are more than {MOST_SCANS}")

@@ -3,27 +3,38 @@
 Two layouts, which may be mixed. `photo.jpg` with `photo.txt` beside it is an image with a caption.
 An image in a sub-folder without such a file has the sub-folder's name as its label and, spaces
 for underscores, as its caption.
+
+Every file becomes a row or a line of the ledger. Those that claim to be pictures and cannot be read
+count against ``max_drop_fraction``; others (a README, what tools leave behind) do not.
 """
 
-import io
 import os
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
+from unicodedata import category
 
 import numpy as np
 from PIL import Image
 
 from clipcause.config import versions
 from clipcause.config.datasets import Limits, Prepare
+from clipcause.data import picture
 from clipcause.data.dataset import Drop, Sample
 from clipcause.data.source import Copied
-from clipcause.data.sources import audit
+from clipcause.data.sources import audit, tree
 from clipcause.data.sources.audit import Fault
+from clipcause.data.sources.tree import Found
 from clipcause.icons.raster import png
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+TEXT = ".txt"
+# what Pillow tries; HEIF is what phones save, and a package of its own
+FORMATS = (*audit.OPENED, "GIF", "BMP", "TIFF", "AVIF")
+HEIF = (".heic", ".heif")
+
+NOT_A_PICTURE = "not a picture"
+NO_PICTURE = "a caption without a picture"
+UNREADABLE = "unreadable caption"
 
 
 class Folder(Copied):
@@ -39,69 +50,119 @@ class Folder(Copied):
 
 
 def read_folder(folder: Path, size: int, limits: Limits) -> Iterator[Sample | Drop]:
-    """Every image below ``folder`` in order of its path, resized to a square of ``size`` pixels.
+    """Every file below ``folder`` in order of its path, pictures as squares of ``size`` pixels.
 
-    Proportions are kept, the rest is white. What cannot be used is a Drop: undecodable, too
-    large, too small, no caption.
+    They are stored upright and opaque; proportions are kept, the rest is white. Links are followed.
+    What cannot be used is a Drop: undecodable, too large, too small, no caption, no picture.
     """
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS):
-        relative = path.relative_to(folder)
-        try:
-            os.fsencode(relative).decode()
-        except UnicodeDecodeError:
-            shown, parent = (
-                os.fsencode(name).decode("utf-8", "backslashreplace")
-                for name in (relative, relative.parent)
-            )
-            yield Drop(parent, shown, "name is not UTF-8", "it would be the sample's key")
+    formats = _formats()
+    found = list(tree.files(folder))
+    texts = {
+        one.name.with_suffix(""): one.name
+        for one in found
+        if not one.why and one.name.suffix.lower() == TEXT
+    }
+    read = set()
+    for one in found:
+        stem = one.name.with_suffix("")
+        if texts.get(stem) == one.name:
             continue
-        key = str(relative.with_suffix("")).replace("/", "_").replace(".", "_")
-        label = relative.parts[0] if len(relative.parts) > 1 else None
-        text = path.with_suffix(".txt")
-        try:
-            caption = _caption(text, label)
-        except (OSError, ValueError) as error:
-            yield Drop(str(relative.parent), key, "unreadable caption", f"{text.name}: {error}")
-            continue
-        if not caption:
-            yield Drop(str(relative.parent), key, "no caption", f"neither {text.name} nor a folder")
-            continue
-        image = _square(path, size, limits)
-        if isinstance(image, Fault):
-            yield Drop(str(relative.parent), key, image.reason, image.detail)
-            continue
-        yield Sample(
-            key=key,
-            image=image,
-            extension="png",
-            caption=caption,
-            label=label,
-            width=size,
-            height=size,
-            source=str(relative),
+        made = _one(folder, one, texts, size, limits, formats)
+        # a text belongs to what claims to be its picture, usable or not
+        read |= {stem} if isinstance(made, Sample) or made.counted else set()
+        yield made
+    for stem, name in texts.items():
+        if stem not in read:
+            yield Drop(str(name.parent), key(stem), NO_PICTURE, name.name, counted=False)
+
+
+def key(stem: Path) -> str:
+    """The key of a picture: its path without the extension.
+
+    Dots are escaped, for WebDataset's extension begins at the first one, and control characters;
+    folders stay folders, so that ``a/b`` and ``a_b`` are two keys.
+    """
+    return "".join(
+        f"%{ord(letter):02X}" if letter in "%." or category(letter) == "Cc" else letter
+        for letter in stem.as_posix()
+    )
+
+
+def _one(
+    folder: Path,
+    found: Found,
+    texts: Mapping[Path, Path],
+    size: int,
+    limits: Limits,
+    formats: tuple[str, ...],
+) -> Sample | Drop:
+    name, path = found.name, folder / found.name
+    stem = name.with_suffix("")
+    if found.why:
+        where, shown = (
+            os.fsencode(one).decode("utf-8", "backslashreplace") for one in (name.parent, name)
         )
+        lost = found.why in (tree.DEAD, tree.NAME) and name.suffix.lower() in tree.PICTURES
+        return Drop(where, shown, found.why, "", counted=lost)
+    where = str(name.parent)
+    if not tree.is_picture(path):
+        return Drop(where, key(stem), NOT_A_PICTURE, name.name, counted=False)
+    label = name.parts[0] if len(name.parts) > 1 else None
+    text = texts.get(stem)
+    try:
+        caption = _caption(folder / text if text else None, label)
+    except (OSError, ValueError) as error:
+        return Drop(where, key(stem), UNREADABLE, f"{text}: {error}")
+    if not caption:
+        return Drop(where, key(stem), "no caption", f"neither {stem.name}{TEXT} nor a folder")
+    image = _square(path, size, limits, formats)
+    if isinstance(image, Fault):
+        return Drop(where, key(stem), image.reason, image.detail)
+    return Sample(
+        key=key(stem),
+        image=image,
+        extension="png",
+        caption=caption,
+        label=label,
+        width=size,
+        height=size,
+        source=str(name),
+    )
 
 
-def _caption(text: Path, label: str | None) -> str:
-    if text.exists():
-        return text.read_text("utf-8").strip()
+def _caption(text: Path | None, label: str | None) -> str:
+    if text is not None:
+        return text.read_text("utf-8-sig").strip()
     return (label or "").replace("_", " ")
 
 
-def _square(path: Path, size: int, limits: Limits) -> bytes | Fault:
+def _square(path: Path, size: int, limits: Limits, formats: tuple[str, ...]) -> bytes | Fault:
     if (length := path.stat().st_size) > limits.most_bytes:
         return Fault(audit.TOO_LARGE, f"{length:,} bytes are more than {limits.most_bytes:,}")
     content = path.read_bytes()
     # all pixels, for all are used
-    found = audit.look(content, limits.model_copy(update={"decode": "full"}))
+    found = audit.look(content, limits.model_copy(update={"decode": "full"}), formats)
     if isinstance(found, Fault):
+        if path.suffix.lower() in HEIF and "HEIF" not in formats:
+            return Fault(found.reason, "HEIF; the extra `heif` of the project reads it")
         return found
-    with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as opened:
-        warnings.simplefilter("ignore")  # of odd EXIF data, which nobody reads
-        picture = opened.convert("RGBA")
-    scale = size / max(picture.size)
-    sides = [max(1, round(side * scale)) for side in picture.size]
-    picture = picture.resize((sides[0], sides[1]), Image.Resampling.LANCZOS)
-    square = Image.new("RGBA", (size, size), "white")
-    square.paste(picture, ((size - picture.width) // 2, (size - picture.height) // 2), picture)
-    return png(np.asarray(square.convert("RGB")))
+    try:
+        whole = picture.decode(content, formats)
+    except OSError as error:
+        return Fault(audit.UNDECODABLE, str(error))
+    scale = size / max(whole.size)
+    sides = [max(1, round(side * scale)) for side in whole.size]
+    small = whole.resize((sides[0], sides[1]), Image.Resampling.LANCZOS)
+    square = Image.new("RGB", (size, size), "white")
+    square.paste(small, ((size - small.width) // 2, (size - small.height) // 2))
+    return png(np.asarray(square))
+
+
+def _formats() -> tuple[str, ...]:
+    """What can be opened here: HEIF where its package is installed."""
+    try:
+        import pillow_heif  # ty: ignore[import-not-found] - an extra
+    except ImportError:
+        return FORMATS
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")

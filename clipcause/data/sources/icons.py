@@ -55,5 +55,6 @@ def read_icons(path: Path, size: int, label: str) -> Iterator[Sample | Drop]:
             width=size,
             height=size,
             source=f"{row['prefix']}:{row['name']}",
+            published=True,  # the name of a set and its icon is the same everywhere
             extra={k: row[k] for k in ("title", "author", "licence", "category", "tags", "style")},
         )

@@ -189,7 +189,7 @@ def _read(
     one = partial(_one, root, known, options, limits)
     images = 0
     for result in _ahead(one, _files(folders)):
-        images += isinstance(result, Sample) or result.reason not in (OUTSIDE, NO_IMAGE)
+        images += isinstance(result, Sample) or (result.counted and result.reason != NO_IMAGE)
         yield result
     if options.images and images != options.images:
         raise ValueError(
@@ -223,7 +223,7 @@ def _one(
     where = os.fsencode(relative.parent).decode("utf-8", "backslashreplace")
 
     def drop(reason: str, detail: str) -> Drop:
-        return Drop(where, key, reason, detail)
+        return Drop(where, key, reason, detail, counted=reason != OUTSIDE)
 
     if label is None:
         return drop(OUTSIDE, "a class that is not in the list, or a file beside the class folders")

@@ -7,6 +7,7 @@ drop; remarks are about what costs no sample.
 
 import json
 from typing import Any, NamedTuple
+from unicodedata import category
 
 from clipcause.config.datasets import NONE, Limits
 from clipcause.data import dataset
@@ -76,7 +77,7 @@ class Reading:
             # the first image of the first run of a key is the sample's, others are names alone
             another = key == self._key and _image(self._run) is not None
             return size <= self._limits.most_bytes and not another and key not in self._seen
-        return extension in TEXTS and size <= LONGEST_TEXT
+        return extension.lower() in TEXTS and size <= LONGEST_TEXT
 
     def add(self, member: Member) -> None:
         """Take the next member."""
@@ -88,6 +89,8 @@ class Reading:
         elif not extension or not key.rpartition("/")[2]:
             self._remark(member.name, NOT_OF_A_SAMPLE, "a name without key or extension")
         else:
+            # as WebDataset's readers; of images the first counts, however it is written
+            extension = extension.lower() if extension.lower() in TEXTS else extension
             if key != self._key or extension in self._run:
                 self._close()
                 self._key = key
@@ -234,14 +237,15 @@ def _unsafe(key: str) -> str:
         return "a path out of the folder"
     if any("\ud800" <= letter <= "\udfff" for letter in key):
         return "bytes that are not UTF-8"
-    return "" if key.isprintable() else "control characters"
+    # blanks of other scripts and joiners are letters of names; what steers a terminal is not
+    return "control characters" if any(category(letter) == "Cc" for letter in key) else ""
 
 
 def _text(member: Member) -> str | Fault:
     if member.content is None:
         return Fault("", f"{member.size:,} bytes are more than {LONGEST_TEXT:,}")
     try:
-        return member.content.decode()
+        return member.content.decode("utf-8-sig")  # a mark of the byte order is no text
     except UnicodeDecodeError as error:
         return Fault("", f"not UTF-8: {error}")
 
