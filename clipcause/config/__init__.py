@@ -45,7 +45,9 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str) -> ValueErro
 def read(path: Path = FILE) -> dict[str, Any]:
     """The whole file as plain values. Only safe YAML is read."""
     if not path.exists():
-        raise FileNotFoundError(f"{path}: not found; run from the root of the repository")
+        raise FileNotFoundError(
+            f"{path}: not found; run from the root of the repository or the folder of a study"
+        )
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
