@@ -28,6 +28,21 @@ class Strict(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class _Once(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which one would be lost, as DVC does."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        # keys of a merge (`<<`) may be stated again
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands twice",
+                                               problem_mark=key.start_mark)  # fmt: skip
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which of ``known`` was probably meant, or list them all."""
     known = sorted(known)
@@ -49,9 +64,11 @@ def read(path: Path = FILE) -> dict[str, Any]:
             f"{path}: not found; run from the root of the repository or the folder of a study"
         )
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text("utf-8"), _Once)
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not valid YAML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8, which YAML is written in: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping of sections")  # noqa: TRY004 - a user's error
     return content
@@ -111,6 +128,8 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
         valid = [word.strip(" '") for word in problem["ctx"]["expected"].split(",")]
         valid = [part for word in valid for part in word.replace("' or '", "|").split("|")]
         return f"{key}: {given!r} is not valid; {nearest(given, valid)}"
+    if problem["type"] == "model_type":
+        return f"{key}: expected a mapping, but it is {problem['input']!r}"
     if problem["type"] == "value_error":  # of a validator of ours, which says what was given
         return f"{key}: {problem['ctx']['error']}"
     return f"{key}: {problem['msg']} (got {problem['input']!r})"
