@@ -42,7 +42,7 @@ KNOWN: list[Run | Not] = [
     Run(r"make plots( REV=HEAD)?", "tests/test_pipeline.py: make plots"),
     Run(r"make \.venv/\.main", "Makefile: $(VENV)/.main:"),  # of `make test`, but for its packages
     Run(r"source \.venv/bin/activate", "Makefile: export PATH"),
-    Run(r"python -m clipcause check \S+", 'tests/test_pipeline.py: "check"'),
+    Run(r"python -m clipcause check( \S+)?", 'tests/test_pipeline.py: "check"'),
     Run(r"python -m clipcause code", 'tests/runtime/test_unchanged.py: "clipcause", "code"'),
     Run(r"python -m tests\.lock( --write)?", 'tests/test_lock.py: "--write"'),
     Run(r"dvc status( report)?", 'tests/runtime/test_unchanged.py: "status", "one"'),
