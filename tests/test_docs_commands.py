@@ -68,7 +68,7 @@ KNOWN: list[Run | Not] = [
     Not(r"dvc commit -f report", "says that a result is of code that did not make it"),
     Not(r"dvc queue start", "starts a worker that goes on after the test"),
     Not(r"dvc metrics diff .*", "needs the experiment before it; tutorial.md's is run"),
-    Not(r"dvc repro --single-item \S+", "needs the data of the large presets"),
+    Not(r"dvc repro --single-item \S+", "needs the data of the large studies"),
     Not(r"dvc config --local .*", "changes where a machine keeps its cache"),
     Not(r"python -m benchmarks\.gpu", "needs a GPU"),
 ]

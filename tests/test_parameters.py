@@ -91,7 +91,6 @@ def test_nearest_lists_the_known_names_when_none_is_close():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"s:\n  a: {}\n  a: {}\n", r"p\.yaml: not valid YAML: 'a' stands twice\n.*line 3"),
         ("# Größe\na: 1\n".encode("latin-1"), r"p\.yaml: not UTF-8"),
         (b"a: [\n", r"p\.yaml: not valid YAML"),
         (b"- a\n", r"p\.yaml: expected a mapping of sections"),
@@ -101,11 +100,6 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):
     (path := tmp_path / "p.yaml").write_bytes(content)
     with pytest.raises(ValueError, match=message):
         parameters.read(path)
-
-
-def test_a_merged_key_may_be_stated_again(tmp_path):
-    (path := tmp_path / "p.yaml").write_text("a: &a {x: 1}\nb: {<<: *a, x: 2}\n")
-    assert parameters.read(path)["b"] == {"x": 2}
 
 
 class Renamed(Strict):

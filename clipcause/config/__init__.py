@@ -28,21 +28,6 @@ class Strict(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Once(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which one would be lost, as DVC does."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        # keys of a merge (`<<`) may be stated again
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands twice",
-                                               problem_mark=key.start_mark)  # fmt: skip
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which of ``known`` was probably meant, or list them all."""
     known = sorted(known)
@@ -64,7 +49,7 @@ def read(path: Path = FILE) -> dict[str, Any]:
             f"{path}: not found; run from the root of the repository or the folder of a study"
         )
     try:
-        content = yaml.load(path.read_text("utf-8"), _Once)
+        content = yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not valid YAML: {error}") from None
     except UnicodeDecodeError as error:

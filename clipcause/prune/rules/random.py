@@ -21,7 +21,7 @@ class Random(Rule):
 
     terms: ClassVar = (
         Term(
-            "twin",
+            "control",
             "Random split of the same size",
             "A uniform sample of the same base with as many rows. What the smaller size costs is "
             "in both; the difference is what the choice of rows did, and the noise of training.",
