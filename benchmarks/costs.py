@@ -3,8 +3,9 @@
     python -m benchmarks.costs            # print
     python -m benchmarks.costs --write    # put into docs/runbook.md, which a test compares
 
-Counted from the preset, the models' shapes and the facts below; nothing is measured here. A
-product of two numbers and its sum are two operations. What is assumed is a field of `Assumed`.
+Counted from the study's parameters, the models' shapes and the facts below; nothing is measured
+here. A product of two numbers and its sum are two operations. What is assumed is a field of
+`Assumed`.
 """
 
 import argparse
@@ -120,7 +121,7 @@ def samples(name: str, content: Mapping[str, Any], base: int) -> float:
 
 
 def costs(name: str, content: Mapping[str, Any]) -> list[Cost]:
-    """The lines of a preset's table, in the order in which stages run."""
+    """The lines of a study's table, in the order in which stages run."""
     pool, queries = POOLS[name], sum(TESTS.values())
     pairs, base = pool.pairs, pool.base
     entry = content["runs"][content["encoder"]["run"]]

@@ -53,7 +53,7 @@ def seeds(folder: Path, model: str) -> list[Numbers]:
     name = re.compile(re.escape(model) + r"-\d+\.json")
     found = sorted(p for p in folder.glob(f"{model}-*.json") if name.fullmatch(p.name))
     if not found:
-        raise FileNotFoundError(f"{folder}/{model}-*.json: not found; is the preset's run whole?")
+        raise FileNotFoundError(f"{folder}/{model}-*.json: not found; has the study run whole?")
     return [json.loads(path.read_text()) for path in found]
 
 
@@ -167,7 +167,7 @@ def _tail() -> dict[str, str]:
                 f"supervised, frozen head, vocabulary 50, {said}"
             )
     rows["tail-20-1-supervised-frozen-50-other"] = (
-        "the same with the other donor, 20 classes, 1-shot"
+        "the same with the other text tower, 20 classes, 1-shot"
     )
     return rows
 
@@ -233,13 +233,13 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
                 "name": "CLIP, random",
                 "initialised": "CLIP, initialised by the encoder",
                 "frozen": "CLIP, frozen, of the encoder",
-                "frozen-other": "CLIP, frozen, of the other donor",
+                "frozen-other": "CLIP, frozen, of the other text tower",
                 "supervised": "supervised, random",
                 "supervised-initialised": "supervised, initialised by the encoder",
                 "supervised-frozen": "supervised, frozen, of the encoder",
                 "supervised-frozen-50": "supervised, frozen, vocabulary 50",
-                "supervised-frozen-50-other": "supervised, frozen, vocabulary 50, other donor",
-                "unlabelled": "the other donor itself",
+                "supervised-frozen-50-other": "supervised, frozen, vocabulary 50, other text tower",
+                "unlabelled": "the other text tower itself",
             },
         ),
         "collapse": Table(

@@ -17,7 +17,7 @@ from benchmarks.findings import at, cell, command, markdown, placed, seeds
 RESULTS = Path("studies/icons-similarity")
 DOCUMENT = Path("docs/similarity.md")
 TESTS = ("val", "v2", "sketch", "r", "a", "objectnet")
-YARDSTICKS = {
+SCORES = {
     "hull-sketch": "CLIP, filled glyphs (the study's own)",
     "hull-sketch-supervised": "the supervised model, filled glyphs",
     "hull-sketch-pixels": "pixels, filled glyphs",
@@ -58,19 +58,19 @@ def compared(results: Path, split: str, test: str) -> str:
     return text.replace("-", "−")
 
 
-def yardsticks(results: Path = RESULTS) -> str:
-    """What the same rule removes by each yardstick, and what that does."""
-    with (results / "report/plots/yardsticks.csv").open() as file:
+def agreement(results: Path = RESULTS) -> str:
+    """What the same rule removes by each of the scores, and what that does."""
+    with (results / "report/plots/agreement.csv").open() as file:
         pairs = list(csv.DictReader(file))
     lines = []
-    for split, words in YARDSTICKS.items():
+    for split, words in SCORES.items():
         pruned = read(results / f"metrics/prune/{split}.json")
         shared = [
             f"{float(row['jaccard']):.3f} ({float(row['chance']):.3f})"
             for row in pairs
             if {row["first"], row["second"]} == {"hull-sketch", split}
         ]
-        own, twin = (
+        own, control = (
             _top1(seeds(results / "metrics/evaluate", model), "sketch")
             for model in (split, f"random-{split}")
         )
@@ -80,7 +80,7 @@ def yardsticks(results: Path = RESULTS) -> str:
                 f"{pruned['removed']:,} ({100 * (1 - pruned['share_of_base']):.1f} %)",
                 *(shared or [DASH]),
                 own,
-                twin,
+                control,
                 compared(results, split, "sketch"),
             ]
         )
@@ -113,7 +113,7 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
     }
     return {
         "seeds": accuracies(seeded, results, "training data"),
-        "yardsticks": yardsticks(results),
+        "agreement": agreement(results),
         "retrieval": retrieval(results),
         "domains": accuracies(DOMAINS, results, "glyphs : renditions"),
     }

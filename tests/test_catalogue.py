@@ -84,7 +84,7 @@ def test_every_part_is_cast_and_no_test_image_is_in_the_pool(folder):
     }
     assert roles.keys() == {"pool", "reference", *TEST_SETS, *further.ROLES}
     broad = identities(roles.pop(further.BROAD))
-    assert broad == identities(roles["reference"]), "this preset's pool leaves nothing"
+    assert broad == identities(roles["reference"]), "this study's pool leaves nothing"
     everyone = Counter(i for table in roles.values() for i in identities(table))
     assert everyone.most_common(1)[0][1] == 1, "an icon plays one part"
     for role in TEST_SETS | {"reference"}:
@@ -102,7 +102,7 @@ def test_every_icon_is_in_a_part_or_in_the_ledger(folder):
     described = package.collections(FIXTURE)
     for prefix, icons in package.icons(FIXTURE, set(described) - whole_sets):
         missing = {icon.name for icon in icons} - {name for p, name in accounted if p == prefix}
-        # a pool of a chosen size is a sample; this preset takes all
+        # a pool of a chosen size is a sample; this study takes all
         assert not missing, prefix
 
 

@@ -16,7 +16,8 @@ def study(tmp_path, monkeypatch):
     """A valid parameter file in a folder of its own; a function writes a changed copy."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data/classes").symlink_to(ROOT / "data/classes")
+    for name in ("data/classes", "data/icons"):
+        (tmp_path / name).symlink_to(ROOT / name)
 
     def write(*path, value) -> Path:
         content = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -67,7 +68,7 @@ STYLE = {"first": "reference", "second": "pool", "precision": 0.9, "regularisati
         (
             ("encoder",),
             {"name": "x", "path": "y"},
-            r"encoder\.run: missing; .*encoder\.path: the",
+            r"encoder\.run: missing: one of runs, .*; .*encoder\.path: the",
         ),
         (("tests", "val"), ICONS, r"val\.source: .* in datasets, under tests/NAME"),
     ],
@@ -140,11 +141,56 @@ def test_the_encoder_may_be_of_no_split(study, run):
         (("engine", "launcher"), 3, r"engine\.launcher"),
         (("train", "workers"), 3, r"train\.workers: unknown parameter"),
         (("exports",), {"x": {"split": "ful", "shard_size": 9}}, r"'ful'; did you mean 'full'\?"),
+        (("spilts",), {}, r"unknown section 'spilts'; did you mean 'splits'\?"),
+        (("splits", "full", "of"), None, r"splits\.full\.of: missing: write none, since the rule"),
+        (("splits", "combined", "base"), None, r"base: missing: all, dedup or another split"),
+        (("splits", "core", "keep"), "50%", r"core\.keep: .* but was '50%'; write 0\.5"),
+        (("runs", "full-0", "split"), None, r"full-0\.split: missing: a split to learn from"),
+        (("scores",), {"x": {"encoder": "main"}}, r"scores\.x\.run: missing: the run whose .*none"),
+        (("domains",), {"x": {}}, r"domains\.x\.first: missing: a data set"),
+        (("probes",), {"x": {}}, r"probes\.x\.run: missing: the run whose features"),
+        (("intraclass",), {"x": {}}, r"intraclass\.x\.split: missing: a split, or none"),
+        (("exports",), {"x": {}}, r"exports\.x\.split: missing: the split that is written"),
+        (("encoder", "run"), None, r"encoder\.run: missing: one of runs"),
+        (("versions",), 3, r"versions: expected a mapping, but it is 3"),
+        (("datasets", "pool", "raw"), None, r"pool\.raw: missing: the file or folder that DVC"),
     ],
 )
 def test_what_does_not_fit_is_named(study, path, value, message):
     file = study(*path, value=value)
     with pytest.raises(ValueError, match=message):
+        parameters.check(file)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("datasets", "pool", "raw"),
+        ("datasets", "tests/val", "embeddings"),
+        ("frequency", "wordnet"),
+        ("icons", "sets"),
+        ("fetch", "icons", "archive"),
+        ("runs", "theirs", "path"),
+    ],
+)
+def test_a_relative_path_that_leaves_the_repository_is_refused(study, monkeypatch, path):
+    monkeypatch.setattr(parameters, "repository", Path.cwd)
+    file = study("runs", "theirs", value=THEIRS)
+    content = yaml.safe_load(file.read_text())
+
+    def put(value):
+        inner = content
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = value
+        file.write_text(yaml.safe_dump(content))
+
+    put("../near/it")
+    there = Path.cwd().parent / "near/it"
+    with pytest.raises(ValueError, match=f"{path[-1]}: .*leads out of the repository.*{there}$"):
+        parameters.check(file)
+    for fine in (str(there), "data/../data/it"):
+        put(fine)
         parameters.check(file)
 
 

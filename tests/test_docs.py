@@ -1,4 +1,4 @@
-"""The runbook: its tables are those of the presets, and what it names exists."""
+"""The runbook: its tables are those of the studies, and what it names exists."""
 
 import re
 from importlib.util import find_spec
@@ -21,7 +21,7 @@ def here(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-def test_the_tables_are_those_of_the_presets():
+def test_the_tables_are_those_of_the_studies():
     assert costs.filled(TEXT) == TEXT, "run `python -m benchmarks.costs --write`"
 
 
@@ -76,8 +76,8 @@ def test_what_the_runbook_names_exists():
     for words in re.findall(r"dvc repro (?:--single-item )?([a-z0-9@ -]+)`", TEXT):
         for word in words.split():
             assert word in stages or word in expanded or word == "export@core", word
-    for preset in re.findall(r"STUDY=([\w-]+)", TEXT):
-        assert (ROOT / f"studies/{preset}/params.yaml").exists()
+    for study in re.findall(r"STUDY=([\w-]+)", TEXT):
+        assert (ROOT / f"studies/{study}/params.yaml").exists()
     splits = yaml.safe_load((ROOT / "studies/datacomp-small/params.yaml").read_text())["splits"]
     named = re.search(r"With (.*) alone", TEXT)
     assert named

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from clipcause.captions.classes import ClassNames
-from clipcause.check import parameters
+from clipcause.check import parameters, paths
 from clipcause.config import parse
 from clipcause.config import read as read_parameters
 from clipcause.prune import rules
@@ -42,8 +42,7 @@ KNOWN: list[Run | Not] = [
     Run(r"make plots( REV=HEAD)?", "tests/test_pipeline.py: make plots"),
     Run(r"make \.venv/\.main", "Makefile: $(VENV)/.main:"),  # of `make test`, but for its packages
     Run(r"source \.venv/bin/activate", "Makefile: export PATH"),
-    Run(r"python -m clipcause code", 'tests/runtime/test_code.py: commands.main(["code"])'),
-    Run(r"python -m clipcause check \S+", 'tests/test_pipeline.py: "check"'),
+    Run(r"python -m clipcause check( \S+)?", 'tests/test_pipeline.py: "check"'),
     Run(r"python -m clipcause code", 'tests/runtime/test_unchanged.py: "clipcause", "code"'),
     Run(r"python -m tests\.lock( --write)?", 'tests/test_lock.py: "--write"'),
     Run(r"dvc status( report)?", 'tests/runtime/test_unchanged.py: "status", "one"'),
@@ -64,13 +63,12 @@ KNOWN: list[Run | Not] = [
     Run(r"dvc metrics diff", "tests/check/test_studies.py: metrics"),
     Run(r"make repro STUDY=[\w-]+", "tests/check/test_studies.py: studies"),
     Run(r"make study NAME=mine .*", "tests/check/test_studies.py: NAME=a"),
-    Run(r"python -m clipcause code", "tests/runtime/test_code.py: code"),
     # ---- not run
     Not(r"dvc exp (run|show|diff|apply).*", "trains; `dvc params` and `metrics` of it are tested"),
     Not(r"dvc commit -f report", "says that a result is of code that did not make it"),
     Not(r"dvc queue start", "starts a worker that goes on after the test"),
     Not(r"dvc metrics diff .*", "needs the experiment before it; tutorial.md's is run"),
-    Not(r"dvc repro --single-item \S+", "needs the data of the large presets"),
+    Not(r"dvc repro --single-item \S+", "needs the data of the large studies"),
     Not(r"dvc config --local .*", "changes where a machine keeps its cache"),
     Not(r"python -m benchmarks\.gpu", "needs a GPU"),
 ]
@@ -172,13 +170,16 @@ def groups(content: dict[str, Any], where: str) -> None:
 
 
 @pytest.mark.parametrize("block", code("yaml"), ids=lambda block: f"{block.path}:{block.line}")
-def test_yaml_is_valid(block):
+def test_yaml_is_valid(block, monkeypatch):
     content = yaml.safe_load(block.text)
     if block.file and block.file.startswith("data/classes/"):
         for key, one in content.items():
             parse(one, ClassNames, key)
     else:
         groups(content, f"{block.path}:{block.line}")
+        monkeypatch.chdir(ROOT)
+        whole = read_parameters() | content
+        paths.check_inside(whole, Path(block.path), ROOT)
 
 
 def test_a_command_without_an_entry_is_found():

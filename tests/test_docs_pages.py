@@ -78,7 +78,7 @@ def test_what_a_page_names_in_the_code_exists(page):
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_files_that_a_page_names_exist(page):
     text = FENCE.sub("", page.read_text())
-    for target in re.findall(r"`((?:stages|tests|docs|presets|benchmarks)/[\w./-]+)`", text):
+    for target in re.findall(r"`((?:stages|tests|docs|studies|benchmarks)/[\w./-]+)`", text):
         if not re.fullmatch(r"tests/\w+", target):  # a data set, whose folder is data/tests/…
             assert (ROOT / target).exists(), target
 

@@ -122,7 +122,7 @@ def test_results_come_in_order_and_finished_shards_are_not_done_again(task, shar
     items = [7, 3, 5, 3, 11]
     assert run(task, items, workers) == squares(items)
     computed = [line for line in task.lines() if line != "start"]
-    assert sorted(computed) == ["11", "3", "5", "7"]  # the twin of 3 has the same key
+    assert sorted(computed) == ["11", "3", "5", "7"]  # the copy of 3 has the same key
     assert run(task, items, workers) == squares(items)
     assert [line for line in task.lines() if line != "start"] == computed
     assert run(task, [*items, 13], workers) == squares([*items, 13])

@@ -88,6 +88,20 @@ def test_nearest_lists_the_known_names_when_none_is_close():
     assert nearest("zzz", []) == "none are known"
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("# Größe\na: 1\n".encode("latin-1"), r"p\.yaml: not UTF-8"),
+        (b"a: [\n", r"p\.yaml: not valid YAML"),
+        (b"- a\n", r"p\.yaml: expected a mapping of sections"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):
+    (path := tmp_path / "p.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        parameters.read(path)
+
+
 class Renamed(Strict):
     new: int = 0
 

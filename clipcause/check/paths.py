@@ -46,6 +46,8 @@ def places(content: Mapping[str, Any], made: Iterable[str] = ()) -> list[Place]:
 def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Key and path of everything in the parameters that can name a path."""
     yield "classes", str(layout.classes(content["classes"]))
+    for key in ("sets", "classes"):
+        yield f"icons.{key}", str(content["icons"].get(key, NONE))
     for name, package in content["fetch"].items():
         yield f"fetch.{name}.archive", package.get("archive", NONE)
     yield "frequency.wordnet", content["frequency"].get("wordnet", str(layout.RAW_WORDNET))

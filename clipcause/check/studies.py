@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from clipcause.check.item_names import NO_TEXT
 from clipcause.config import FILE, read, unknown
 
 FOLDER = Path("studies")
@@ -43,7 +44,7 @@ CONFIG = """\
 READ_WHOLE = ("metrics/probe", "metrics/intraclass")
 IGNORED = "/config.local\n/tmp\n/cache\n"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-DATA = re.compile(r"\bDATA(?=/)")  # stands for the folder of a user's data in a template
+DATA = re.compile(r"\bDATA(/[\w./-]*)")  # a path in the folder of a user's data, in a template
 
 
 class Absent:
@@ -93,6 +94,8 @@ def create(name: str, source: str, data: Path | None = None, root: Path = Path()
     """
     if not NAME.fullmatch(name) or name in (DEFAULT, NONE):
         raise ValueError(f"{name!r}: a study's name has letters, digits, - and _, no others")
+    if NO_TEXT.fullmatch(name):  # as the `parent` of another
+        raise ValueError(f"{name!r}: YAML takes this name for another thing than text")
     target = root / FOLDER / name
     if target.exists():
         raise FileExistsError(f"{target}: it exists; choose another name")
@@ -103,7 +106,7 @@ def create(name: str, source: str, data: Path | None = None, root: Path = Path()
         if not DATA.search(text):
             raise ValueError(f"study {source!r} has no place for data of yours; take FROM=own")
         where = placed(data, target)
-        text = DATA.sub(lambda _: where, text)
+        text = DATA.sub(lambda found: _said([where + found[1]])[1:-1], text)
     target.mkdir(parents=True)
     (target / FILE).write_text(with_parent(text, source))
     renew(target)
@@ -200,7 +203,9 @@ def _said(value: Any) -> str:
     """A value as YAML has it, on one line."""
     if isinstance(value, Absent):
         return repr(value)
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=math.inf)
+    text = yaml.safe_dump(
+        value, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True
+    )
     return text.removesuffix("\n").removesuffix("\n...")
 
 

@@ -46,8 +46,13 @@ def unknown(kind: str, name: str, known: Iterable[str], where: str) -> ValueErro
 def read(path: Path = FILE) -> dict[str, Any]:
     """The whole file as plain values. Only safe YAML is read."""
     if not path.exists():
-        raise FileNotFoundError(f"{path}: not found; run from the root of the repository")
-    content = yaml12.load(path.read_text(), str(path))
+        raise FileNotFoundError(
+            f"{path}: not found; run from the root of the repository or the folder of a study"
+        )
+    try:
+        content = yaml12.load(path.read_text("utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8, which YAML is written in: {error}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping of sections")  # noqa: TRY004 - a user's error
     return content
@@ -107,6 +112,8 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
         valid = [word.strip(" '") for word in problem["ctx"]["expected"].split(",")]
         valid = [part for word in valid for part in word.replace("' or '", "|").split("|")]
         return f"{key}: {given!r} is not valid; {nearest(given, valid)}"
+    if problem["type"] == "model_type":
+        return f"{key}: expected a mapping, but it is {problem['input']!r}"
     if problem["type"] == "value_error":  # of a validator of ours, which says what was given
         return f"{key}: {problem['ctx']['error']}"
     return f"{key}: {problem['msg']} (got {problem['input']!r})"

@@ -17,8 +17,8 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 class Domain(Strict):
     """Two data sets, each of one domain's labelled rows, and how sure a decision has to be."""
 
-    first: str  # data sets; their names are the domains'
-    second: str
+    first: str = Field(description="a data set, whose name is the domain's")
+    second: str = Field(description="another data set")
     precision: Annotated[float, Field(gt=0.5, le=1.0)]  # on labelled rows that were not fitted
     held_out: Share = 0.3  # of the labelled rows: half to choose thresholds by, half to state
     # of the weights' square beside the mean loss of a row; cross-validation on the other rows

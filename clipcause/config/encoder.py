@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from clipcause.config import Strict
 
 A_RUN = "the encoder is a run now: name it in encoder.run, and state its {} in runs"
@@ -14,8 +16,8 @@ class Encoder(Strict):
     that others trained is a run too, of objective `pretrained` or `checkpoint`.
     """
 
-    name: str  # the folder of the embeddings
-    run: str
+    name: str = Field(description="the folder of the embeddings")
+    run: str = Field(description="one of runs, whose split is all or none")
 
     renamed: ClassVar[dict[str, str]] = {
         "source": A_RUN.format("objective (clip, pretrained or checkpoint)"),

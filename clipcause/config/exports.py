@@ -15,7 +15,7 @@ SPLITS = "splits"
 class Export(Strict):
     """One export: which split, and how many samples a shard has."""
 
-    split: str
+    split: str = Field(description="the split that is written")
     shard_size: Annotated[int, Field(ge=1)]
 
 

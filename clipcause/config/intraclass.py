@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from clipcause.config import Strict
 
 NONE = "none"
@@ -14,5 +16,5 @@ class Intraclass(Strict):
     the matches of `frequency`.
     """
 
-    split: str
+    split: str = Field(description="a split, or none: every row of the pool")
     by: Literal["label", "mention"] = "label"

@@ -28,8 +28,8 @@ class OtherScores(Strict):
     """
 
     encoder: Literal["main", "run", "pixels"]
-    run: str
-    reference: str  # a data set: its nearest images are the thresholds
+    run: str = Field(description="the run whose encoder it is, or none")
+    reference: str = Field(description="a data set, whose nearest images are the thresholds")
     # more than 64 pixels a side would leave the range in which the products are exact
     side: Annotated[int, Field(ge=1, le=64)] = 16
     dim: Annotated[int, Field(ge=1, le=8192)] = 512

@@ -15,9 +15,9 @@ Strength = Annotated[float, Field(gt=0.0)]
 class Probe(Strict):
     """Logistic regression on labelled rows: on all of them, or on some of every class."""
 
-    run: str
-    data: Literal["pool", "reference"]  # whose labelled rows
-    split: str  # rows of the pool; none: all of it, or data is the reference
+    run: str = Field(description="the run whose features they are")
+    data: Literal["pool", "reference"] = Field(description="pool or reference, whose labelled rows")
+    split: str = Field(description="rows of the pool, or none: all of it, or of the reference")
     shots: list[Count] = Field(default_factory=list)  # rows of a class; empty: all rows
     draws: Count = 1  # of the rows that are held out, and of the shots
     seed: Annotated[int, Field(ge=0)] = 0

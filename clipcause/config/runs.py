@@ -38,7 +38,7 @@ class Run(Strict):
     these keys mean something to it, and adds its own.
     """
 
-    split: str
+    split: str = Field(description="a split to learn from, or none")
     objective: str
     seed: Annotated[int, Field(ge=0)] = 0
     model: str = NONE

@@ -62,8 +62,8 @@ def distinct(
             left_out.append(LeftOut(icon.prefix, icon.name, "skin tone"))
         elif not words:
             left_out.append(LeftOut(icon.prefix, icon.name, "no caption"))
-        elif (twin := first.setdefault((words, rendition), icon.name)) != icon.name:
-            left_out.append(LeftOut(icon.prefix, icon.name, "same drawing", twin))
+        elif (other := first.setdefault((words, rendition), icon.name)) != icon.name:
+            left_out.append(LeftOut(icon.prefix, icon.name, "same drawing", other))
         else:
             kept.append((icon, words))
     return kept, left_out

@@ -57,7 +57,7 @@ class Scored(Sourceless):
 
     def measured(self) -> str:
         """By what a rule measures, where it is not the study's encoder and reference."""
-        return "" if self.scores == NONE else f", measured by the yardstick {self.scores}"
+        return "" if self.scores == NONE else f", measured by the scores “{self.scores}”"
 
 
 class Ranked(Scored):

@@ -1,4 +1,4 @@
-"""Telling two visual domains apart: a linear classifier on embeddings, and how sure it has to be.
+"""Two visual domains told apart by a linear classifier on embeddings, and how sure it has to be.
 
 Whole-domain pruning (arXiv 2410.08258) calls the images of a pool natural, rendition or ambiguous
 with binary classifiers whose thresholds are set for 98 % precision on labelled images. Here one

@@ -15,13 +15,13 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from clipcause.config import Strict
-from clipcause.config.layout import NONE
 from clipcause.prune.inputs import Inputs
 from clipcause.prune.split import Split
 
 DIGITS = 6
 PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 SLOT = "another split, or none where the rule reads none"
+NO_SLOT = "write none, since the rule reads no other split here"
 
 
 def _kept(value: Any) -> Any:
@@ -105,8 +105,8 @@ class Rule(Strict, ABC):
 class Sourceless(Rule):
     """A rule that reads no other split."""
 
-    of: Unused = Field(description=NONE)
-    with_: Unused = Field(alias="with", description=NONE)
+    of: Unused = Field(description=NO_SLOT)
+    with_: Unused = Field(alias="with", description=NO_SLOT)
 
 
 def card(rule: Rule, given: Inputs, made: Decision) -> dict[str, Any]:

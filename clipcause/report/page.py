@@ -20,6 +20,7 @@ from clipcause.report.colours import GREY
 from clipcause.report.content import Content
 from clipcause.report.sections import (
     accuracy,
+    agreement,
     bias,
     comparisons,
     copied,
@@ -34,7 +35,6 @@ from clipcause.report.sections import (
     similarity,
     splits,
     summary,
-    yardsticks,
 )
 from clipcause.report.sections.elements import sorted_by
 
@@ -70,7 +70,7 @@ SECTIONS = (
     Section("robustness", "Effective robustness", robustness.view),
     Section("retrieval", "Finding captions and images", retrieval.view),
     Section("matrix", "Every split on every test set", matrix.view),
-    Section("yardsticks", "Other yardsticks", yardsticks.view),
+    Section("agreement", "By other encoders and references", agreement.view),
     Section("domains", "Whole domains", domains.view),
     Section("density", "How dense the edge of the hull is", density.view),
     Section("copied", "Duplicates of test images", copied.view),

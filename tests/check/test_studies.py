@@ -109,6 +109,12 @@ def test_names_that_no_folder_should_have_are_refused(repository, name):
         studies.create(name, "default")
 
 
+@pytest.mark.parametrize("name", ["2024", "no", "1e3"])
+def test_a_name_that_yaml_takes_for_something_else_is_refused(repository, name):
+    with pytest.raises(ValueError, match="YAML takes this name for another thing"):
+        studies.create(name, "default")
+
+
 def test_an_unknown_parent_names_the_nearest(repository):
     with pytest.raises(ValueError, match="unknown study 'defualt'; did you mean 'default'"):
         studies.create("mine", "defualt")
@@ -133,6 +139,17 @@ def test_data_outside_is_named_by_its_whole_path_and_inside_from_the_study(repos
         studies.create("third", "default", Path("nowhere"))
     with pytest.raises(ValueError, match="study 'first' has no place for data"):
         studies.create("third", "first", Path("own"))
+
+
+@pytest.mark.parametrize("name", ["a, b", "a #b", "a: b", "a}b", "it's", 'q"q', "b\\1", "Größe"])
+def test_a_folder_with_characters_of_yaml_is_quoted(repository, name):
+    outside = repository.parent / name
+    outside.mkdir()
+    Path("params.yaml").write_text("datasets:\n  pool: {raw: DATA/pool, source: folder}\n")
+    made = studies.create("mine", "default", outside)
+    content = yaml.safe_load((made / "params.yaml").read_text())
+    assert content["datasets"] == {"pool": {"raw": f"{outside}/pool", "source": "folder"}}
+    assert studies.told(made / "params.yaml")[0].startswith("datasets.pool.raw: ")
 
 
 def test_what_differs_from_the_parent(repository, monkeypatch):

@@ -56,6 +56,7 @@ def test_a_wrong_item_is_told_in_words(item, message):
 @pytest.mark.parametrize("slot", SLOTS)
 def test_a_missing_slot_says_what_it_can_be(slot):
     values = {key: value for key, value in SLOTS.items() if key != slot}
-    said = {"base": "all, dedup or another split", "of": "none", "with": "none"}
+    none = "write none, since the rule reads no other split here"
+    said = {"base": "all, dedup or another split", "of": none, "with": none}
     with pytest.raises(ValueError, match=re.escape(f"x.{slot}: missing: {said[slot]}")):
         rules.parse({"rule": "none", **values}, "x")

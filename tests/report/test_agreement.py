@@ -1,4 +1,4 @@
-"""The report's comparison of yardsticks: overlaps by hand, and whose similarities are shown."""
+"""Splits by several scores in the report: overlaps by hand, and whose similarities are shown."""
 
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from clipcause.report import (
     published,
     tables,
 )
+from clipcause.report.sections import agreement as section_of
 from clipcause.report.sections import splits as splits_section
-from clipcause.report.sections import yardsticks as section_of
 from clipcause.report.tables import agreement
 from clipcause.search import scores
 from tests import report_study
@@ -125,7 +125,7 @@ class Stored(scores.Scores):
             yield start, {"margin": self.__dict__["pool"][start:][: self.__dict__["size"]]}
 
 
-def test_the_page_has_the_numbers_and_names_the_yardstick(here):
+def test_the_page_has_the_numbers_and_names_the_scores(here):
     content = report_study.collected()
     shown = section_of.view(content)
     assert shown is not None
@@ -135,23 +135,23 @@ def test_the_page_has_the_numbers_and_names_the_yardstick(here):
     assert other.cells[2] == f"{removed:,}"
     assert family["without"] == "other"
     assert "aria-label" in family["panel"].drawing
-    drawn = figures.load()["yardsticks"].files(content)
-    assert drawn["yardsticks"]["data"]["values"]
-    rows = content.rows("yardsticks")
-    assert list(rows[0]) == [*tables.load()["yardsticks"].columns, "colour"]
+    drawn = figures.load()["agreement"].files(content)
+    assert drawn["agreement"]["data"]["values"]
+    rows = content.rows("agreement")
+    assert list(rows[0]) == [*tables.load()["agreement"].columns, "colour"]
     assert rows[0]["pair"] == "main and broad"
 
 
-def test_one_yardstick_alone_is_nothing_to_compare(tmp_path, monkeypatch):
+def test_splits_by_one_of_the_scores_alone_is_nothing_to_compare(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     report_study.write_study()
     content = report_study.collected()
     assert section_of.view(content) is None
-    assert figures.load()["yardsticks"].files(content) == {}
-    assert content.rows("yardsticks") == []
+    assert figures.load()["agreement"].files(content) == {}
+    assert content.rows("agreement") == []
 
 
-def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
+def test_what_is_shown_as_removed_is_judged_by_its_own_scores(here):
     sources = here.study.sources
     found = measured.by(sources, sources.rules["other"])
     for name, own in (("hull", sources.scores), ("other", found.scores)):
@@ -161,12 +161,12 @@ def test_what_is_shown_as_removed_is_judged_by_its_own_yardstick(here):
             assert one.similarity > one.threshold
 
 
-def test_words_name_the_yardstick(here):
-    assert here.study.rules["other"].sentence().endswith("measured by the yardstick broad")
-    assert "yardstick" not in here.study.rules["hull"].sentence()
+def test_words_name_the_scores(here):
+    assert here.study.rules["other"].sentence().endswith("measured by the scores “broad”")
+    assert "scores" not in here.study.rules["hull"].sentence()
     told = splits_section.view(report_study.collected())["splits"]
     (other,) = [row for row in told if row.head.text == "other"]
-    assert "measured by the yardstick broad" in other.cells[0].text
+    assert "measured by the scores “broad”" in other.cells[0].text
     kind = published.counterpart(here.study, ["sketch"])
     assert kind is not None
     assert kind.split == "hull"
@@ -178,7 +178,7 @@ def test_scores_that_were_not_made_are_named_with_their_stage(here, tmp_path):
         measured.by(here.study.sources, here.study.rules["other"])
 
 
-def test_the_order_of_tests_and_the_yardstick_make_no_other_family():
+def test_the_order_of_tests_and_the_scores_make_no_other_family():
     first = agreement._without(rule(tests=["a", "b"]))
     assert first == agreement._without(rule(tests=["b", "a"], scores="x"))
     assert first != agreement._without(rule(tests=["a", "b"], delta=0.1))

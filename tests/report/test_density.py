@@ -88,7 +88,7 @@ def test_drops_by_what_stays(here):
     [
         ({"delta": 0.1}, "delta 0.1"),
         ({"delta": -0.1}, "delta −0.1"),
-        ({"scores": "broad"}, "yardstick broad"),
+        ({"scores": "broad"}, "scores “broad”"),
         ({"base": "full"}, "base full"),
     ],
 )

@@ -87,11 +87,11 @@ def test_the_tidy_table_has_every_run_with_its_factors_and_numbers(inside):
     assert rows["drawn"]["vocabulary.size"] == "8"
     assert rows["sup-frozen-half"]["text_from"] == "clip-0"
     assert rows["dino-16"]["prototypes"] == "16"
-    # the donor learnt from the labelled rows, which have all rows of the classes
-    assert rows["sup-frozen-trim-4-0"]["donor_rows_of_trimmed"] == str(
+    # the text tower learnt from the labelled rows, which have all rows of the classes
+    assert rows["sup-frozen-trim-4-0"]["text_rows_of_trimmed"] == str(
         sum(sorted(filter(None, made.natural_counts()))[:4])
     )
-    assert rows["sup-trim-4-0"]["donor_rows_of_trimmed"] == ""
+    assert rows["sup-trim-4-0"]["text_rows_of_trimmed"] == ""
     assert int(rows["clip-half-0"]["rows"]) < int(rows["clip-half-0"]["base_rows"])
     # what classifies nothing has no accuracy
     assert rows["dino"]["top1"] == rows["dino"]["imbalance.corr_acc"] == ""
@@ -161,7 +161,7 @@ def test_a_study_that_adds_no_reference_to_any_run_does_not_repeat_it():
     assert list(both) == ["full", "full without the reference"]
 
 
-def test_kinds_say_the_donor_only_where_nothing_else_tells_two_apart(inside):
+def test_kinds_say_the_text_tower_only_where_nothing_else_tells_two_apart(inside):
     found = study.load()
     kinds = kinds_of(found)
     assert kinds["labelled"] == kinds["half"] == "CLIP"
@@ -328,7 +328,7 @@ def test_a_tail_of_runs_with_the_reference_alone_is_said(tmp_path, monkeypatch):
     assert (shown["panels"], shown["left_out"]) == ([], ["trim-4-0"])
 
 
-def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
+def test_what_text_towers_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     taken = {"objective": "clip", "seed": 0, "text": "frozen"}
     names = ("labelled", "half", "trim-8-0", "trim-4-1")
@@ -336,8 +336,8 @@ def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
     runs["added"] = {"split": "trim-8-0", "objective": "clip", "seed": 0, "add_reference": True}
     runs["everything"] = {"split": "all", "objective": "clip", "seed": 0}
     runs["theirs"] = {"split": "none", "objective": "checkpoint", "path": "x"}
-    for donor in (*names, "added", "everything", "theirs"):
-        runs[f"from-{donor}"] = {"split": "trim-4-0", "text_from": donor, **taken}
+    for given in (*names, "added", "everything", "theirs"):
+        runs[f"from-{given}"] = {"split": "trim-4-0", "text_from": given, **taken}
     runs["whole"] = {"split": "labelled", "text_from": "half", **taken}  # nothing is trimmed
     made.write(runs=runs)
     inputs = report_study.inputs()
@@ -356,13 +356,13 @@ def test_what_donors_saw_of_the_trimmed_classes(tmp_path, monkeypatch):
     # what a published model saw is not known, which is no zero
     assert {run: n for (run, _), n in seen.items()} == expected | {"from-theirs": None}
     every = [line.factors for line in tidy.lines(inputs)]
-    rows = {one["run"]: one.get("donor_rows_of_trimmed") for one in every}
+    rows = {one["run"]: one.get("text_rows_of_trimmed") for one in every}
     assert {run: int(count) for run, count in rows.items() if count} == expected
     content = report_study.collected()
     shown = bias_section.tail(content)
     assert shown is not None
-    assert [row.cells[0] for row in shown["donors"]] == [*expected, "from-theirs"]
-    told = [row.cells[2] for row in shown["donors"]]
+    assert [row.cells[0] for row in shown["towers"]] == [*expected, "from-theirs"]
+    told = [row.cells[2] for row in shown["towers"]]
     assert told == [*map(str, expected.values()), "not known"]
     assert rows["from-theirs"] is None
 
@@ -388,7 +388,7 @@ def test_an_encoder_that_is_in_no_table_has_seen_the_whole_pool(tmp_path, monkey
         locked_text.seen(inputs)
 
 
-def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
+def test_text_towers_of_classes_by_mention(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     by = {**made.LABEL, "by": "mention"}
     splits = {
@@ -396,29 +396,29 @@ def test_donors_of_classes_by_mention(tmp_path, monkeypatch):
         "trim": {"rule": "trim_tail", "base": "full", "tail": 22, "most": 0, **by},
     }
     runs = {
-        "donor": {"split": "full", "objective": "clip", "seed": 0},
+        "tower": {"split": "full", "objective": "clip", "seed": 0},
         "one": {"split": "trim", "objective": "clip", "seed": 0, "text": "frozen",
-                "text_from": "donor"},
+                "text_from": "tower"},
     }  # fmt: skip
     made.write(runs=runs, splits=splits)
     inputs = report_study.inputs()
     trimmed, pool = inputs.study.splits["trim"].card["trimmed"], inputs.study.sources.pool
     count = sum(any(key in caption for key in trimmed) for caption in pool.captions)
     assert count > sum(label in trimmed for label in pool.labels)
-    assert locked_text.seen(inputs) == {("one", "donor"): count}
+    assert locked_text.seen(inputs) == {("one", "tower"): count}
 
 
-def test_a_donor_of_another_split_is_an_error(tmp_path, monkeypatch):
+def test_a_text_tower_of_another_split_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     entry = {"objective": "clip", "seed": 0}
     runs = {
-        "donor": {"split": "labelled", **entry},
-        "one": {"split": "trim-4-0", **entry, "text": "frozen", "text_from": "donor"},
+        "tower": {"split": "labelled", **entry},
+        "one": {"split": "trim-4-0", **entry, "text": "frozen", "text_from": "tower"},
     }
     made.write(runs=runs)
-    path = layout.model("donor") / "card.json"
+    path = layout.model("tower") / "card.json"
     atomic.write_json(path, atomic.read_json(path) | {"split": {"pool": "another"}})
-    with pytest.raises(ValueError, match="donor: trained on another split than labelled"):
+    with pytest.raises(ValueError, match="tower: trained on another split than labelled"):
         locked_text.seen(report_study.inputs())
 
 

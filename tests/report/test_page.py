@@ -53,7 +53,7 @@ STUDIES = {
     "imbalance": report_imbalance.write,
     "retrieval": retrieval.write_study,
     "domains": test_domains.write_domains,
-    "yardsticks": test_agreement.write_study,
+    "agreement": test_agreement.write_study,
 }
 
 

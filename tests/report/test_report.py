@@ -71,9 +71,9 @@ def test_the_table_has_the_accuracies_and_drops_of_the_predictions(reported):
         assert float(row["top1"]) == pytest.approx(right_Q.mean(), abs=1e-6)
         assert int(row["n_test"]) == len(right_Q)
         assert float(row["wilson_low"]) < float(row["top1"]) < float(row["wilson_high"])
-        if row["random_twin"]:
-            twin_Q = top1(reported, f"{row['random_twin']}-0", row["test"])
-            assert float(row["drop"]) == pytest.approx((twin_Q - right_Q).mean(), abs=1e-6)
+        if row["control"]:
+            control_Q = top1(reported, f"{row['control']}-0", row["test"])
+            assert float(row["drop"]) == pytest.approx((control_Q - right_Q).mean(), abs=1e-6)
             assert float(row["drop_low"]) <= float(row["drop"]) <= float(row["drop_high"])
     assert {row["split"] for row in rows if row["drop"]} == {"hull-sketch"}
     sizes = {row["split"]: int(row["n"]) for row in rows}
@@ -157,9 +157,9 @@ def test_several_random_splits_of_one_size_are_averaged(tmp_path, monkeypatch):
     report_study.reported()
     rows = {(row["split"], row["test"]): row for row in rows_of(tmp_path)}
     row = rows["hull-sketch", "val"]
-    assert row["random_twin"] == "random-hull-sketch random-again"
-    twins = [top1(tmp_path, f"{twin}-0", "val") for twin in row["random_twin"].split()]
-    expected = np.mean(twins) - top1(tmp_path, "hull-sketch-0", "val").mean()
+    assert row["control"] == "random-hull-sketch random-again"
+    controls = [top1(tmp_path, f"{control}-0", "val") for control in row["control"].split()]
+    expected = np.mean(controls) - top1(tmp_path, "hull-sketch-0", "val").mean()
     assert float(row["drop"]) == pytest.approx(expected, abs=1e-6)
 
 
@@ -219,7 +219,7 @@ def test_a_study_of_another_shape(tmp_path, monkeypatch):
     )
     report_study.reported()
     (row,) = rows_of(tmp_path)
-    assert (row["split"], row["drop"], row["random_twin"]) == ("core", "", "")
+    assert (row["split"], row["drop"], row["control"]) == ("core", "", "")
     page = Page(Path("report/index.html").read_text())
     assert not page.images
     assert "No pruned split has a random split of its size" in "".join(page.text)
@@ -340,8 +340,8 @@ def test_a_shared_random_split_stands_beside_every_split_of_its_size(tmp_path, m
     runs = {name: {"split": name, "objective": "clip", "seed": 0} for name in splits}
     write_study(splits=splits, runs=runs)
     report_study.reported()
-    twins = {row["split"]: row["random_twin"] for row in rows_of(tmp_path)}
-    assert twins == {"near": "random-59", "far": "random-59", "random-59": ""}
+    controls = {row["split"]: row["control"] for row in rows_of(tmp_path)}
+    assert controls == {"near": "random-59", "far": "random-59", "random-59": ""}
     with Path("report/plots/accuracy.csv").open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["test"] == "val"]
     assert [row["beside"] for row in rows if row["split"] == "random-59"] == ["near", "far"]
@@ -373,7 +373,7 @@ def test_the_checkpoint_says_whether_the_reference_was_added(tmp_path, monkeypat
     assert (found.similarity(bare, "sketch") == alone_Q).all()
     assert (found.similarity(told, "sketch") > alone_Q).any()
     assert bare.controls == ("random-hull-sketch without the reference",)
-    assert told.controls == ()  # its random twin saw no reference
+    assert told.controls == ()  # its random split saw no reference
     numbers = json.loads(Path("metrics/report.json").read_bytes())
     assert list(numbers["drop"]) == ["hull-sketch-without-the-reference"]
 

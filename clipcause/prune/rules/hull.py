@@ -34,7 +34,7 @@ class Hull(Scored):
             "removed if that is above the split's delta. With delta 0, as where none is named, no "
             "test image has a nearer neighbour in split and reference than it has in the "
             "reference; a positive delta leaves images that are nearer by at most delta. A split "
-            "that names a yardstick is measured by that one's encoder and reference instead: for "
+            "that names other scores is measured by their encoder and reference instead: for "
             "it all this holds by these, not by the study's own.",
         ),
     )

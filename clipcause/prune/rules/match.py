@@ -15,7 +15,7 @@ from clipcause.config.layout import NONE
 from clipcause.prune.by_class import ByClass, at_most, decision
 from clipcause.prune.inputs import Inputs
 from clipcause.prune.members import Members
-from clipcause.prune.rule import Decision, Rows, Seed, Unused
+from clipcause.prune.rule import NO_SLOT, Decision, Rows, Seed, Unused
 from clipcause.runtime.notices import notice
 
 
@@ -24,7 +24,7 @@ class Match(ByClass):
     `reference`, scaled to ``keep`` rows."""
 
     rule: Literal["match"]
-    with_: Unused = Field(alias="with", description=NONE)
+    with_: Unused = Field(alias="with", description=NO_SLOT)
     to: Literal["reference"] | None = None
     keep: Rows | None = None
     seed: Seed

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from clipcause.config.layout import NONE
 from clipcause.prune import split
 from clipcause.prune.inputs import Inputs
-from clipcause.prune.rule import Decision, Keep, Rule, Seed, Term, Unused
+from clipcause.prune.rule import NO_SLOT, Decision, Keep, Rule, Seed, Term, Unused
 from clipcause.prune.sampling import sample, target_size
 
 
@@ -15,13 +15,13 @@ class Random(Rule):
     """A uniform sample, as large as ``keep`` or as the split ``of``."""
 
     rule: Literal["random"]
-    with_: Unused = Field(alias="with", description=NONE)
+    with_: Unused = Field(alias="with", description=NO_SLOT)
     seed: Seed
     keep: Keep | None = None
 
     terms: ClassVar = (
         Term(
-            "twin",
+            "control",
             "Random split of the same size",
             "A uniform sample of the same base with as many rows. What the smaller size costs is "
             "in both; the difference is what the choice of rows did, and the noise of training.",

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from clipcause.config.layout import NONE
 from clipcause.prune import split
 from clipcause.prune.inputs import Inputs, Similarities
-from clipcause.prune.rule import Decision, Rows, Rule, Seed, Unused
+from clipcause.prune.rule import NO_SLOT, Decision, Rows, Rule, Seed, Unused
 from clipcause.prune.sampling import sample
 
 
@@ -23,7 +23,7 @@ class Threshold(Rule):
     mentions: all of them, ``keep`` of them, or as many as the split ``of`` has."""
 
     rule: Literal["threshold"]
-    with_: Unused = Field(alias="with", description=NONE)
+    with_: Unused = Field(alias="with", description=NO_SLOT)
     above: Annotated[float, Field(ge=-1, le=1)]
     keep: Rows | None = None
     seed: Seed | None = None

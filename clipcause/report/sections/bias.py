@@ -158,17 +158,17 @@ def scale(content: Content) -> dict[str, Any] | None:
 
 
 def tail(content: Content) -> dict[str, Any] | None:
-    """Sets without their tail, and what donors of text towers had seen of it."""
+    """Sets without their tail, and what the text towers that runs take had seen of it."""
     study = content.study
     condition = {run: name for name, found in study.conditions.items() for run in found.runs}
-    donors = [
-        Row(condition[run], [run, donor, "not known" if count is None else f"{count:,}"])
-        for (run, donor), count in content.text_from.items()
+    towers = [
+        Row(condition[run], [run, given, "not known" if count is None else f"{count:,}"])
+        for (run, given), count in content.text_from.items()
     ]
     left_out = parts.left_out(study, content.measured)
-    if not (content.rows("tail") or left_out or donors):
+    if not (content.rows("tail") or left_out or towers):
         return None
-    return {**_plot(content, "tail"), "left_out": left_out, "donors": donors}
+    return {**_plot(content, "tail"), "left_out": left_out, "towers": towers}
 
 
 def perclass(content: Content) -> dict[str, Any] | None:

@@ -66,7 +66,7 @@ def _count(one: Counted) -> Cell:
 def _why(rule: Hull) -> str:
     """What is not that of the edges that were counted."""
     if rule.scores != NO_SCORES:
-        return f"yardstick {rule.scores}"
+        return f"scores “{rule.scores}”"
     return f"delta {rule.delta:g}".replace("-", "−") if rule.delta else f"base {rule.base}"
 
 

@@ -161,7 +161,7 @@ def _of_hulls(
     for name, rule in study.rules.items():
         if not isinstance(rule, Hull):
             continue
-        by = f" Similarities and thresholds are those of the yardstick {rule.scores}."
+        by = f" Similarities and thresholds are those of the scores “{rule.scores}”."
         found = choose(study, name, count)
         if found:
             cards = tuple(_judged(study, one, title, rule.delta) for one in found)

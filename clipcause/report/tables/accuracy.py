@@ -22,7 +22,7 @@ from clipcause.stats.comparison import Comparison, Interval, compare
 
 COLUMNS = (
     "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
-    "random_twin", "drop", "drop_low", "drop_high", "share_removed", "seeds",
+    "control", "drop", "drop_low", "drop_high", "share_removed", "seeds",
 )  # fmt: skip
 DIGITS = 6
 
@@ -121,7 +121,7 @@ def to_csv(found: list[Line]) -> str:
                 "run": " ".join(line.condition.runs),
                 "n": line.rows,
                 "test": test,
-                "random_twin": " ".join(line.condition.controls),
+                "control": " ".join(line.condition.controls),
                 "share_removed": _number(line.removed),
                 "seeds": " ".join(map(str, line.condition.seeds)),
                 **_columns(cell),

@@ -177,7 +177,7 @@ def highest(among: Split, found: Sequence[Scores], count: int) -> Split:
     return split.from_mask(chosen_N)
 
 
-TABLES = (Table("yardsticks", Row, rows, by="second"),)
+TABLES = (Table("agreement", Row, rows, by="second"),)
 
 
 class _Descending:

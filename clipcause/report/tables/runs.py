@@ -28,7 +28,7 @@ def lines(inputs: Inputs) -> list[Line]:
     """Factors and numbers of every run on every test set, by run in the order of the parameters.
 
     Names of the split's parameters begin with `split.`; `rows` are those of the pool that the run
-    learnt from, `reference_rows` those of the reference; `donor_rows_of_trimmed` are those of the
+    learnt from, `reference_rows` those of the reference; `text_rows_of_trimmed` are those of the
     run whose text tower it takes, of the classes that the run's split trimmed. Numbers have the
     names of ``metrics/evaluate``.
     """
@@ -47,7 +47,7 @@ def lines(inputs: Inputs) -> list[Line]:
             **_stated(study.rules.get(entry.split)),
         }
         if (count := seen.get((run, entry.text_from))) is not None:
-            shared["donor_rows_of_trimmed"] = str(count)
+            shared["text_rows_of_trimmed"] = str(count)
         for test in (*study.tests, *study.ranks):
             numbers: Mapping[str, int | float] = found[run].get(test, {})
             if test in study.ranks and not numbers:

@@ -1,4 +1,4 @@
-"""How alike is what different yardsticks remove."""
+"""How alike is what splits by different scores remove."""
 
 from functools import partial
 
@@ -21,9 +21,9 @@ def chart(of: Drawn) -> Chart:
 
 
 FIGURE = Figure(
-    "yardsticks", "How alike is what different yardsticks remove", ("jaccard", "pair"), chart,
+    "agreement", "How alike is what splits by different scores remove", ("jaccard", "pair"), chart,
     by=("rule",), column="rule",
-    label="Jaccard index of what pairs of yardsticks removed; the table beside has the numbers.",
+    label="Jaccard index of what splits by two scores removed; the table beside has the numbers.",
     caption="Filled: Jaccard index of the removed rows. Hollow: of random choices of the same "
     "sizes.",
 )  # fmt: skip

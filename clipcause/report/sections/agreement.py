@@ -1,4 +1,4 @@
-"""Splits of one rule by several yardsticks: how alike is what they removed, and what that did."""
+"""Splits of one rule by several scores: how alike is what they removed, and what that did."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,16 +12,16 @@ from clipcause.report.tables.agreement import Family, Member, Overlap
 
 
 def view(content: Content) -> dict[str, Any] | None:
-    """Every rule that has splits of several yardsticks; None without any."""
+    """Every rule that has splits by several scores; None without any."""
     found = [_family(content, one) for one in content.families]
     encoder, reference = (Cell(text, kind="text") for text in ("encoder", "reference"))
-    head = [Cell("split\n", (Small("yardstick"),)), encoder, reference]
+    head = [Cell("split\n", (Small("scores"),)), encoder, reference]
     return {"families": found, "head": head} if found else None
 
 
 def _family(content: Content, family: Family) -> dict[str, Any]:
     study = content.study
-    (drawn,) = grouped(content, "yardsticks", "rule")[family.rule]
+    (drawn,) = grouped(content, "agreement", "rule")[family.rule]
     trained = [line for line in content.lines if not line.condition.is_supervised]
     without = [one.name for one in family.members
                if one.name not in {line.condition.split for line in trained}]  # fmt: skip
