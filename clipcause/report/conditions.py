@@ -97,6 +97,11 @@ def on_splits(runs: Mapping[str, Run], rules: Mapping[str, Rule], encoder: str) 
     return found
 
 
+def is_classwise(rule: Rule | None) -> bool:
+    """Whether a rule looks at the classes of rows."""
+    return rule is not None and rule.classes_by is not None
+
+
 def is_whole(rule: Rule, base: str) -> bool:
     """Whether a split is all of a base."""
     return isinstance(rule, Everything) and rule.base == base

@@ -2,7 +2,7 @@
 
 from clipcause.config import layout
 from clipcause.prune.rules.none import Everything
-from clipcause.report import classwise
+from clipcause.report.conditions import is_classwise
 from clipcause.report.decimals import percent, points, ranged
 from clipcause.report.outline import Outline
 from clipcause.report.tables.accuracy import Cell, Line
@@ -56,7 +56,7 @@ def _other_base(study: Outline, lines: list[Line]) -> str:
         rule.base
         for rule in rules.values()
         if not isinstance(rule, Everything | None)
-        and not classwise.is_classwise(rule)
+        and not is_classwise(rule)
         and rule.base in layout.BASES
     }
     text = ""

@@ -1,31 +1,29 @@
 """What the report reads: all small artifacts of a study in one object, checked against each other.
 
 Shapes: Q images of a test set, S runs of a condition, T runs or random splits that it is compared
-with.
+with, C distinct captions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int32, Int64
 
 from clipcause.config import FILE, layout, objectives, read, study
 from clipcause.config.runs import NONE, Run
 from clipcause.data import manifest
 from clipcause.data.manifest import Manifest
 from clipcause.embed import checkpoint
-from clipcause.evaluate import predictions
+from clipcause.evaluate import predictions, ranks
 from clipcause.prune import rules as prune_rules
 from clipcause.prune import split
 from clipcause.prune.rule import Rule
 from clipcause.prune.split import Split
-from clipcause.report import retrieved
 from clipcause.report.conditions import Condition, group, on_splits
 from clipcause.report.outline import Outline, Sized
-from clipcause.report.retrieved import Ranks
 from clipcause.runtime import atomic
 from clipcause.search import gap, scores
 from clipcause.search.scores import Scores
@@ -52,6 +50,15 @@ class Gap:
 
     similarity_Q: Float64[np.ndarray, " Q"]
     alone_Q: Float64[np.ndarray, " Q"]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Ranks of the nearest right item by every run of a condition, on a test set of captions."""
+
+    image_to_text: Int32[np.ndarray, "S Q"]
+    text_to_image: Int32[np.ndarray, "S C"]
+    row_C: Int64[np.ndarray, " C"]  # the first image of every caption
 
 
 @dataclass(frozen=True)
@@ -173,7 +180,7 @@ def load(path: Path = FILE) -> Study:
             for test in tests
         },
         ranks={
-            test: retrieved.load(test, conditions.values(), scored[test])
+            test: _ranks(test, conditions.values(), scored[test])
             for test in study.to_retrieve(path)
         },
         gaps={(name, test): _gap(name, test, scored[test]) for name in rules for test in suite},
@@ -228,6 +235,28 @@ def _outcome(condition: Condition, test: str, against: Scores) -> Outcome:
         {run: float((rank_Q == 1).mean()) for run, rank_Q in ranks.items()},
         np.stack([rank_Q == 1 for rank_Q in ranks.values()]),
     )
+
+
+def _ranks(test: str, conditions: Iterable[Condition], against: Scores) -> dict[str, Ranks]:
+    """Of all conditions of CLIP: others have not learnt what captions say."""
+    found = {}
+    for one in conditions:
+        if one.objective != "clip":
+            continue
+        tables = []
+        for run in one.runs:
+            path = layout.predictions(run) / f"{test}{ranks.ENDING}"
+            _need(path, f"evaluate@{run}")
+            tables.append(ranks.read(path.parent, test))
+            _check_rows(path, tables[-1], against)
+        row_Q, caption_Q = tables[0]["row"].to_numpy(), tables[0]["caption"].to_numpy()
+        is_first_Q = row_Q == caption_Q
+        found[one.name] = Ranks(
+            np.stack([table["image_to_text"].to_numpy() for table in tables]),
+            np.stack([table["text_to_image"].to_numpy()[is_first_Q] for table in tables]),
+            row_Q[is_first_Q],
+        )
+    return found
 
 
 def _gap(name: str, test: str, against: Scores) -> Gap:

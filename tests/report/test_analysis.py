@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clipcause.report import analysis, colours, tables
-from clipcause.report.pairs import Pairs
+from clipcause.report.outline import Pairs
 from clipcause.report.tables import accuracy, comparisons, decomposition, density, robustness
 from clipcause.report.tables import retrieval as of_captions
 from clipcause.runtime.imports import transitive

@@ -1,7 +1,7 @@
 """Which conditions a plot of many lines draws, and what its legend calls them."""
 
-from clipcause.report import classwise
 from clipcause.report.colours import colours
+from clipcause.report.conditions import is_classwise
 from clipcause.report.figures.figure import Drawn, Found, Rows, distinct
 from clipcause.report.outline import Outline
 
@@ -16,7 +16,7 @@ def shown(study: Outline) -> list[str]:
     plain = [
         name
         for name, one in study.conditions.items()
-        if one.is_plain and not classwise.is_classwise(study.rules.get(one.split))
+        if one.is_plain and not is_classwise(study.rules.get(one.split))
     ]
     return plain[:MOST]
 

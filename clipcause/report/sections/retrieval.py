@@ -6,10 +6,9 @@ from clipcause.evaluate.retrieval import DEPTHS
 from clipcause.report.colours import colours
 from clipcause.report.content import Content
 from clipcause.report.outline import Outline
-from clipcause.report.retrieved import DIRECTIONS
 from clipcause.report.sections.conditions import accuracy, kind
 from clipcause.report.sections.elements import Cell, Mark, Row, Small, grouped
-from clipcause.report.tables.retrieval import Asked, Line
+from clipcause.report.tables.retrieval import DIRECTIONS, Asked, Line
 
 
 def view(content: Content) -> dict[str, Any] | None:

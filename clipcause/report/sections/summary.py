@@ -10,7 +10,7 @@ from typing import Any
 from clipcause.config.layout import NONE
 from clipcause.prune.by_similarity import Ranked
 from clipcause.prune.rules.hull import Hull
-from clipcause.report import classwise
+from clipcause.report.conditions import is_classwise
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent, points, signed
 from clipcause.report.outline import Outline
@@ -73,8 +73,8 @@ def view(content: Content) -> dict[str, Any]:
 
 def _title(study: Outline) -> str:
     """The question: that of the study of class-wise splits where no rule looks at test images."""
-    is_classwise = any(classwise.is_classwise(rule) for rule in study.rules.values())
-    return LONG_TAIL if is_classwise and not _looks_at_tests(study) else TITLE
+    has_classwise = any(map(is_classwise, study.rules.values()))
+    return LONG_TAIL if has_classwise and not _looks_at_tests(study) else TITLE
 
 
 def _looks_at_tests(study: Outline) -> bool:

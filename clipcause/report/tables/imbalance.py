@@ -12,7 +12,6 @@ from clipcause.prune.rules.scale import Scale
 from clipcause.prune.rules.trim_tail import TrimTail
 from clipcause.report.evaluated import CORR_ACC, CORR_PRED, measured
 from clipcause.report.inputs import Inputs
-from clipcause.report.kinds import kinds_of
 from clipcause.report.tables.table import Model, Table, Test, rounded
 
 PARTS = (Scale, TrimTail)  # rules that make a set smaller and have curves of their own
@@ -82,7 +81,7 @@ def classes(inputs: Inputs) -> list[Class]:
     Classes without test images are left out; `evaluate` counts them.
     """
     study, made = inputs.study, []
-    kinds = kinds_of(study)
+    kinds = study.models
     for name, one in study.conditions.items():
         for test in study.tests:
             by_class: dict[str, list[dict[str, Any]]] = {}

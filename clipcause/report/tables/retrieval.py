@@ -12,9 +12,8 @@ from jaxtyping import Float64
 from clipcause.evaluate.retrieval import DEPTHS
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
-from clipcause.report.pairs import Keyed
-from clipcause.report.retrieved import DIRECTIONS, Ranks
-from clipcause.report.study import units
+from clipcause.report.outline import Keyed
+from clipcause.report.study import Ranks, units
 from clipcause.report.tables import accuracy, similarity
 from clipcause.report.tables.table import (
     Beside,
@@ -29,6 +28,7 @@ from clipcause.report.tables.table import (
 )
 from clipcause.stats.comparison import Comparison, Interval, compare
 
+DIRECTIONS = {"image_to_text": "image to text", "text_to_image": "text to image"}
 At = tuple[str, int]  # direction and depth
 
 
@@ -82,7 +82,7 @@ def asked(inputs: Inputs) -> dict[str, Asked]:
     return {
         test: Asked(
             len(study.suite[test]),
-            len(next(iter(found.values())).row_T) if found else 0,
+            len(next(iter(found.values())).row_C) if found else 0,
             [_line(inputs, study.conditions[name], found) for name in study.conditions
              if name in found],
         )

@@ -8,7 +8,6 @@ from clipcause.prune.rule import Rule
 from clipcause.report import factors
 from clipcause.report.evaluated import evaluated
 from clipcause.report.inputs import Inputs
-from clipcause.report.kinds import kinds_of
 from clipcause.report.tables import locked_text, table
 
 DIGITS = 6
@@ -33,7 +32,7 @@ def lines(inputs: Inputs) -> list[Line]:
     names of ``metrics/evaluate``.
     """
     study, made = inputs.study, []
-    kinds, found, seen = kinds_of(study), inputs.of(evaluated), inputs.of(locked_text.seen)
+    kinds, found, seen = study.models, inputs.of(evaluated), inputs.of(locked_text.seen)
     condition = {run: one for one in study.every.values() for run in one.runs}
     for run, entry in study.runs.items():
         one, has_split = condition[run], entry.split != NONE
