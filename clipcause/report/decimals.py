@@ -41,6 +41,6 @@ def percent(share: float) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """a, b and c."""
+    """a, b and c; empty where there are none."""
     words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -4,7 +4,7 @@ Shapes: Q images of a test set, S runs of a condition, T runs or random splits t
 with, C distinct captions.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from clipcause.search import gap, scores
 from clipcause.search.scores import Scores
 
 Pair = tuple[str, str]  # condition and test set
+Reader = Callable[[Path, str], pa.Table]
 
 TOP = 5
 MADE_BY = {layout.ALL: f"prepare@{layout.POOL}", "dedup": "deduplicate"}  # splits without a rule
@@ -222,19 +223,12 @@ def _split(name: str, pool: Manifest) -> Split:
 
 
 def _outcome(condition: Condition, test: str, against: Scores) -> Outcome:
-    tables = {}
-    for run in condition.runs:
-        path = layout.predictions(run) / f"{test}.parquet"
-        _need(path, f"evaluate@{run}")
-        tables[run] = predictions.read(path.parent, test)
-        _check_rows(path, tables[run], against)
-    ranks = {run: table["rank"].to_numpy() for run, table in tables.items()}
-    return Outcome(
-        np.mean([rank_Q == 1 for rank_Q in ranks.values()], axis=0),
-        np.mean([rank_Q <= TOP for rank_Q in ranks.values()], axis=0),
-        {run: float((rank_Q == 1).mean()) for run, rank_Q in ranks.items()},
-        np.stack([rank_Q == 1 for rank_Q in ranks.values()]),
-    )
+    tables = [_evaluated(run, test, ".parquet", predictions.read, against)
+              for run in condition.runs]  # fmt: skip
+    rank_SQ = np.stack([table["rank"].to_numpy() for table in tables])
+    right_SQ = rank_SQ == 1
+    accuracy = dict(zip(condition.runs, right_SQ.mean(axis=1).tolist(), strict=True))
+    return Outcome(right_SQ.mean(axis=0), (rank_SQ <= TOP).mean(axis=0), accuracy, right_SQ)
 
 
 def _ranks(test: str, conditions: Iterable[Condition], against: Scores) -> dict[str, Ranks]:
@@ -243,12 +237,7 @@ def _ranks(test: str, conditions: Iterable[Condition], against: Scores) -> dict[
     for one in conditions:
         if one.objective != "clip":
             continue
-        tables = []
-        for run in one.runs:
-            path = layout.predictions(run) / f"{test}{ranks.ENDING}"
-            _need(path, f"evaluate@{run}")
-            tables.append(ranks.read(path.parent, test))
-            _check_rows(path, tables[-1], against)
+        tables = [_evaluated(run, test, ranks.ENDING, ranks.read, against) for run in one.runs]
         row_Q, caption_Q = tables[0]["row"].to_numpy(), tables[0]["caption"].to_numpy()
         is_first_Q = row_Q == caption_Q
         found[one.name] = Ranks(
@@ -260,15 +249,23 @@ def _ranks(test: str, conditions: Iterable[Condition], against: Scores) -> dict[
 
 
 def _gap(name: str, test: str, against: Scores) -> Gap:
-    path = _need(layout.gap(name) / f"{test}.parquet", f"gap@{name}")
-    table = gap.read(path.parent, test)
-    _check_rows(path, table, against)
+    table = _of_images(layout.gap(name), test, ".parquet", f"gap@{name}", gap.read, against)
     return Gap(table["similarity"].to_numpy(), table["split_similarity"].to_numpy())
 
 
-def _check_rows(path: Path, table: pa.Table, against: Scores) -> None:
+def _evaluated(run: str, test: str, ending: str, read: Reader, against: Scores) -> pa.Table:
+    return _of_images(layout.predictions(run), test, ending, f"evaluate@{run}", read, against)
+
+
+def _of_images(
+    folder: Path, test: str, ending: str, stage: str, read: Reader, against: Scores
+) -> pa.Table:
+    """A file with a row per image of a test set, which are those that were scored."""
+    path = _need(folder / f"{test}{ending}", stage)
+    table = read(folder, test)
     if not np.array_equal(table["row"].to_numpy(), against.test.row):
         raise ValueError(
             f"{path}: its {table.num_rows} rows are not the {len(against.test.row)} test images of "
             f"{against.folder}; one of them is of an older test set"
         )
+    return table

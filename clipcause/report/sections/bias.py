@@ -78,14 +78,14 @@ def frequency(content: Content) -> dict[str, Any] | None:
     without = [f"{count:,} in “{name}”" for name, count in found.without_rows.items() if count]
     return {
         "classes": f"{found.classes:,}",
-        "without": listed(without) if without else "",
+        "without": listed(without),
         "unlisted": {name: f"{count:,}" for name, count in found.unlisted.items()},
         "panels": [
             Panel(one.title, one.drawing, _key(looks[one.title]))
             for one in panels(content, "frequency")
         ],
         "sources": panels(content, "sources")[0] if len(sources) > 1 else None,
-        "constant": listed(found.constant) if found.constant else "",
+        "constant": listed(found.constant),
         "is_one": len(found.constant) == 1,
         "left_out": found.left_out,
     }

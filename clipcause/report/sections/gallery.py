@@ -63,8 +63,8 @@ def view(content: Content) -> dict[str, Any] | None:
     least, count = parameters.copy_threshold, content.duplicate_count
     made = {
         "neighbours": _neighbours(study, parameters.neighbours),
-        "removed": _removed(study, parameters.removed),
-        "kept": _kept(study, parameters.kept),
+        "removed": _of_hulls(study, pictures.removed, parameters.removed, "removed"),
+        "kept": _of_hulls(study, pictures.survived, parameters.kept, "kept"),
         "copies": _copies(study, least, parameters.copies),
         "duplicates": _duplicates(study, content.duplicates) if count else (),
     }
@@ -141,31 +141,21 @@ def _neighbours(study: Sources, count: int) -> Iterator[Group]:
             yield Group(test, cards, f"{len(cards)} of {len(source):,} images.")
 
 
-def _removed(study: Sources, count: int) -> Iterator[Group]:
-    for name, cards, by in _of_hulls(study, pictures.removed, count, "removed"):
-        gone = len(study.base_of(name)) - len(study.splits[name])
-        yield Group(name, cards, f"{len(cards)} of {gone:,} removed images.{by}")
-
-
-def _kept(study: Sources, count: int) -> Iterator[Group]:
-    for name, cards, by in _of_hulls(study, pictures.survived, count, "kept"):
-        stayed = len(study.splits[name])
-        yield Group(name, cards, f"{len(cards)} of {stayed:,} images that stayed.{by}")
-
-
 def _of_hulls(
     study: Sources, choose: Callable[[Sources, str, int], list[Judged]], count: int, title: str
-) -> Iterator[tuple[str, tuple[Card, ...], str]]:
+) -> Iterator[Group]:
     """Every hull split with cards: pool images beside the test images that judged them; and by
     what, where it is not the study's encoder and reference."""
     for name, rule in study.rules.items():
-        if not isinstance(rule, Hull):
+        if not isinstance(rule, Hull) or not (found := choose(study, name, count)):
             continue
+        cards = tuple(_judged(study, one, title, rule.delta) for one in found)
         by = f" Similarities and thresholds are those of the yardstick {rule.scores}."
-        found = choose(study, name, count)
-        if found:
-            cards = tuple(_judged(study, one, title, rule.delta) for one in found)
-            yield name, cards, "" if rule.scores == NONE else by
+        stayed = len(study.splits[name])
+        gone = f"{len(study.base_of(name)) - stayed:,} removed images"
+        many = gone if title == "removed" else f"{stayed:,} images that stayed"
+        text = f"{len(cards)} of {many}.{'' if rule.scores == NONE else by}"
+        yield Group(name, cards, text)
 
 
 def _judged(study: Sources, one: Judged, title: str, delta: float) -> Card:

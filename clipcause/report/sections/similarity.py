@@ -34,7 +34,7 @@ def bins(content: Content) -> dict[str, Any]:
         "panels": panels(content, "binned"),
         "further": further(len(study.conditions) - len(shown), "condition"),
         "rows": rows(study, lambda name, test: _rank(content.orders[name, test])),
-        "published": listed(known) if known else "",
+        "published": listed(known),
     }
 
 

@@ -227,6 +227,6 @@ def _certainty(lines: Sequence[Line]) -> dict[str, Any]:
         "is_once": len(single) == len(lines),
         "covers_all": covers == {True},
         "covers_some": True in covers,
-        "single": (listed(single) if len(single) <= NAMED else many) if single else "",
+        "single": listed(single) if len(single) <= NAMED else many,
         "is_one": len(single) == 1,
     }

@@ -42,7 +42,7 @@ def _family(content: Content, family: Family) -> dict[str, Any]:
             for line in trained
             if line.condition.split == one.name
         ],
-        "without": listed(without) if without else "",
+        "without": listed(without),
     }  # fmt: skip
 
 

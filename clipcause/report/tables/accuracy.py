@@ -1,30 +1,17 @@
 """Accuracy of every condition on every test set, beside that of the random splits of its size."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.tables import table
-from clipcause.report.tables.table import (
-    Beside,
-    High,
-    Kind,
-    Low,
-    Split,
-    Table,
-    Test,
-    percent,
-    share,
-)
 from clipcause.stats.comparison import Comparison, Interval, compare
 
 COLUMNS = (
     "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
     "random_twin", "drop", "drop_low", "drop_high", "share_removed", "seeds",
 )  # fmt: skip
-DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -61,13 +48,13 @@ class Line:
 class Row:
     """A condition on a test set; a random split once for every condition it is compared with."""
 
-    test: Test
-    split: Split
-    beside: Beside
-    kind: Kind
+    test: table.Test
+    split: table.Split
+    beside: table.Beside
+    kind: table.Kind
     top1: Annotated[float, "top-1 accuracy in %, mean over seeds"]
-    low: Low
-    high: High
+    low: table.Low
+    high: table.High
 
 
 def lines(inputs: Inputs) -> list[Line]:
@@ -79,7 +66,9 @@ def rows(inputs: Inputs) -> list[Row]:
     """Top-1 in % with its Wilson interval."""
     study = inputs.study
     return [
-        Row(test, line.condition.name, beside, study.kind(line.condition), *percent(cell.top1))
+        Row(
+            test, line.condition.name, beside, study.kind(line.condition), *table.percent(cell.top1)
+        )
         for line in inputs.of(lines)
         for test, cell in line.cells.items()
         for beside in study.beside(line.condition)
@@ -113,26 +102,21 @@ def path(condition: str) -> str:
 
 def to_csv(found: list[Line]) -> str:
     """Long form: a line per condition and test set; several runs and seeds are joined by blanks."""
-    return table.to_csv(
-        COLUMNS,
-        [
-            {
-                "split": line.condition.name,
-                "run": " ".join(line.condition.runs),
-                "n": line.rows,
-                "test": test,
-                "random_twin": " ".join(line.condition.controls),
-                "share_removed": _number(line.removed),
-                "seeds": " ".join(map(str, line.condition.seeds)),
-                **_columns(cell),
-            }
-            for line in found
-            for test, cell in line.cells.items()
-        ],
-    )
+    made = []
+    for line in found:
+        one, removed = line.condition, table.text(line.removed)
+        runs, controls, seeds = (
+            " ".join(map(str, names)) for names in (one.runs, one.controls, one.seeds)
+        )
+        for test, cell in line.cells.items():
+            top1, drop = cell.top1, cell.drop
+            shares = map(table.text, (top1.value, cell.top5, cell.images, top1.low, top1.high))
+            ends = map(table.text, (drop.value, drop.low, drop.high)) if drop else [""] * 3
+            made.append([one.name, runs, line.rows, test, *shares, controls, *ends, removed, seeds])
+    return table.lines(COLUMNS, made)
 
 
-TABLES = (Table("accuracy", Row, rows, by="beside"),)
+TABLES = (table.Table("accuracy", Row, rows, by="beside"),)
 
 
 def _line(inputs: Inputs, condition: Condition) -> Line:
@@ -153,23 +137,4 @@ def _cell(inputs: Inputs, condition: Condition, test: str) -> Cell:
     if controls_TQ is not None:
         against = compare(controls_TQ, outcome.right_SQ, **inputs.draws).reversed()
     hits, count = float(outcome.top1_Q.sum()), len(outcome.top1_Q)
-    return Cell(share(hits, count), float(outcome.top5_Q.mean()), count, against)
-
-
-def _columns(cell: Cell) -> Mapping[str, Any]:
-    drop = cell.drop
-    return {
-        "top1": _number(cell.top1.value),
-        "top5": _number(cell.top5),
-        "n_test": cell.images,
-        "wilson_low": _number(cell.top1.low),
-        "wilson_high": _number(cell.top1.high),
-        "drop": _number(drop.value if drop else None),
-        "drop_low": _number(drop.low if drop else None),
-        "drop_high": _number(drop.high if drop else None),
-    }
-
-
-def _number(value: float | None) -> str:
-    # + 0 so that a rounded zero has no sign
-    return "" if value is None else f"{round(value, DIGITS) + 0:.{DIGITS}f}"
+    return Cell(table.share(hits, count), float(outcome.top5_Q.mean()), count, against)

@@ -23,14 +23,7 @@ from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.outline import Outline
 from clipcause.report.study import Study
-from clipcause.report.tables.table import (
-    SHARES,
-    Images,
-    Split,
-    Table,
-    Test,
-    percent,
-)
+from clipcause.report.tables import table
 from clipcause.search import density
 from clipcause.search.density import ABOVE, Density
 from clipcause.stats.comparison import paired_bootstrap
@@ -69,7 +62,7 @@ class Edge:
 class Row:
     """The test images with at least so many pool rows about their threshold."""
 
-    test: Test
+    test: table.Test
     rows: Annotated[str, "the split whose rows are counted"]
     band: Annotated[str, "`above` the threshold, or `within` so much under it"]
     least: Annotated[int, "at least so many rows"]
@@ -80,10 +73,10 @@ class Row:
 class Drop:
     """What a group of test images lost by hull pruning."""
 
-    test: Test
-    split: Split
+    test: table.Test
+    split: table.Split
     group: Annotated[str, "test images by the share of rows that is just under their threshold"]
-    images: Images
+    images: table.Images
     drop: Annotated[float | None, "accuracy of the random split minus that of the split, in points"]
     low: Annotated[float | None, "lower end of the 95 % interval"]
     high: Annotated[float | None, "upper end of the 95 % interval"]
@@ -93,7 +86,7 @@ class Drop:
 class Removed:
     """What hull pruning with a delta of minus the band removes."""
 
-    test: Test
+    test: table.Test
     band: Annotated[float, "so far under the thresholds"]
     removed: Annotated[int, "rows of the base that go"]
     further: Annotated[int, "those that stay at delta 0"]
@@ -168,7 +161,9 @@ def drops(inputs: Inputs) -> list[Drop]:
 def removed(inputs: Inputs) -> list[Removed]:
     """Per test set and band, what hull pruning with delta 0 and with minus the band removes."""
     return [
-        Removed(test, band, count, count - edge.removed[0], round(count / edge.base_rows, SHARES))
+        Removed(
+            test, band, count, count - edge.removed[0], round(count / edge.base_rows, table.SHARES)
+        )
         for test, edge in inputs.of(edges).items()
         for band, count in zip([0.0, *edge.bands], edge.removed, strict=True)
     ]
@@ -191,9 +186,9 @@ def left_out(study: Outline, known: dict[str, Edge]) -> dict[str, Hull]:
 
 
 TABLES = (
-    Table("density", Row, rows, looks=()),
-    Table("density_drops", Drop, drops, looks=()),
-    Table("hull_edge", Removed, removed, looks=()),
+    table.Table("density", Row, rows, looks=()),
+    table.Table("density_drops", Drop, drops, looks=()),
+    table.Table("hull_edge", Removed, removed, looks=()),
 )
 
 
@@ -275,5 +270,5 @@ def _drop(
     assert control_Q is not None
     if chosen_Q.any():
         own_Q = inputs.study.outcomes[name, test].top1_Q
-        ends = percent(paired_bootstrap(control_Q[chosen_Q], own_Q[chosen_Q], **inputs.draws))
+        ends = table.percent(paired_bootstrap(control_Q[chosen_Q], own_Q[chosen_Q], **inputs.draws))
     return Drop(test, name, group, int(chosen_Q.sum()), *ends)

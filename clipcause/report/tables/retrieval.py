@@ -14,18 +14,7 @@ from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.outline import Keyed
 from clipcause.report.study import Ranks, units
-from clipcause.report.tables import accuracy, similarity
-from clipcause.report.tables.table import (
-    Beside,
-    High,
-    Kind,
-    Low,
-    Split,
-    Table,
-    Test,
-    percent,
-    share,
-)
+from clipcause.report.tables import accuracy, similarity, table
 from clipcause.stats.comparison import Comparison, Interval, compare
 
 DIRECTIONS = {"image_to_text": "image to text", "text_to_image": "text to image"}
@@ -62,15 +51,15 @@ class Asked:
 class Row:
     """A condition on a test set, in one direction and depth."""
 
-    test: Test
+    test: table.Test
     direction: Annotated[str, "`image to text` or `text to image`"]
     depth: Annotated[str, "R@k: found among the k nearest"]
-    split: Split
-    beside: Beside
-    kind: Kind
+    split: table.Split
+    beside: table.Beside
+    kind: table.Kind
     recall: Annotated[float, "queries that find what is right, in %"]
-    low: Low
-    high: High
+    low: table.Low
+    high: table.High
     difference: Annotated[float | None, "points above (+) the random split of its size"]
     difference_low: Annotated[float | None, "lower end of its 95 % interval"]
     difference_high: Annotated[float | None, "upper end of its 95 % interval"]
@@ -111,11 +100,11 @@ def rows(inputs: Inputs) -> list[Row]:
         for line in of.lines:
             name, kind = line.condition.name, study.kind(line.condition)
             for (direction, depth), recall in line.recalls.items():
-                ends = percent(recall.against.difference) if recall.against else (None,) * 3
+                ends = table.percent(recall.against.difference) if recall.against else (None,) * 3
                 made += [
                     Row(
                         test, DIRECTIONS[direction], f"R@{depth}", name, beside, kind,
-                        *percent(recall.share), *ends,
+                        *table.percent(recall.share), *ends,
                     )
                     for beside in study.beside(line.condition)
                 ]  # fmt: skip
@@ -135,8 +124,8 @@ def binned(inputs: Inputs) -> list[similarity.Binned]:
 
 
 TABLES = (
-    Table("retrieval", Row, rows, by="beside"),
-    Table("retrieval_bins", similarity.Binned, binned),
+    table.Table("retrieval", Row, rows, by="beside"),
+    table.Table("retrieval_bins", similarity.Binned, binned),
 )
 
 
@@ -154,5 +143,7 @@ def _line(inputs: Inputs, one: Condition, found: dict[str, Ranks]) -> Line:
             if controls_TN is not None:
                 against = compare(controls_TN, rank_SN <= depth, **inputs.draws).reversed()
             right_N = (rank_SN <= depth).mean(axis=0)
-            recalls[direction, depth] = Recall(share(float(right_N.sum()), len(right_N)), against)
+            recalls[direction, depth] = Recall(
+                table.share(float(right_N.sum()), len(right_N)), against
+            )
     return Line(one, recalls, median)

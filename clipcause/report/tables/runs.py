@@ -10,7 +10,6 @@ from clipcause.report.evaluated import evaluated
 from clipcause.report.inputs import Inputs
 from clipcause.report.tables import locked_text, table
 
-DIGITS = 6
 SPLIT = "split."
 SOURCES = {f"{SPLIT}{name}" for name in ("base", "of", "with", "tests", "scores")}
 
@@ -53,7 +52,7 @@ def lines(inputs: Inputs) -> list[Line]:
                 continue  # captions are asked of CLIP alone
             if not numbers and one.name in study.conditions:
                 numbers = {"top1": study.outcomes[one.name, test].accuracy[run]}
-            cells = {name: _number(value) for name, value in numbers.items()}
+            cells = {name: table.text(value) for name, value in numbers.items()}
             made.append(Line({"run": run, "test": test, **shared}, cells))
     return made
 
@@ -75,7 +74,3 @@ def _stated(rule: Rule | None) -> dict[str, str]:
     """The parameters of a split; which splits and test sets it is from comes before its rule."""
     found = factors.columns(rule, SPLIT)
     return {name: found[name] for name in sorted(found, key=lambda name: name not in SOURCES)}
-
-
-def _number(value: int | float) -> str:
-    return f"{value:d}" if isinstance(value, int) else f"{round(value, DIGITS) + 0:.{DIGITS}f}"
