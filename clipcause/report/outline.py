@@ -27,18 +27,16 @@ def _stated(items: Mapping[str, Strict]) -> dict[str, Any]:
     return {name: one.model_dump(mode="json", by_alias=True) for name, one in items.items()}
 
 
-def _rules(stated: Mapping[str, Any]) -> dict[str, Rule]:
-    return {
-        name: one if isinstance(one, Rule) else rules.parse(one, f"{rules.SECTION}.{name}")
-        for name, one in stated.items()
-    }
+def _parsed(room: Any) -> PlainValidator:
+    """By the parser of a room, ``rules`` or ``objectives``."""
 
+    def parse(stated: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: one if isinstance(one, Strict) else room.parse(one, f"{room.SECTION}.{name}")
+            for name, one in stated.items()
+        }
 
-def _runs(stated: Mapping[str, Any]) -> dict[str, Run]:
-    return {
-        name: one if isinstance(one, Run) else objectives.parse(one, f"{objectives.SECTION}.{name}")
-        for name, one in stated.items()
-    }
+    return PlainValidator(parse)
 
 
 def _entries(found: dict[Any, Any]) -> list[tuple[Any, Any]]:
@@ -55,8 +53,8 @@ def _dictionary(stored: Any) -> Any:
 Keyed = Annotated[dict[Key, Value], PlainSerializer(_entries), BeforeValidator(_dictionary)]
 Pairs = Keyed[tuple[str, str], Value]  # by condition and test set
 # each has the type of its rule or objective; what is stored is what the parameters state
-Rules = Annotated[dict[str, Rule], PlainSerializer(_stated), PlainValidator(_rules)]
-Runs = Annotated[dict[str, Run], PlainSerializer(_stated), PlainValidator(_runs)]
+Rules = Annotated[dict[str, Rule], PlainSerializer(_stated), _parsed(rules)]
+Runs = Annotated[dict[str, Run], PlainSerializer(_stated), _parsed(objectives)]
 
 
 @dataclass(frozen=True)

@@ -145,5 +145,6 @@ def render(content: Content) -> str:
 
 def drawn(templates: Environment, one: Section, view: dict[str, Any], content: Content) -> str:
     """A section's own part of the page."""
-    known = {"tests": list(content.study.tests), "encoder": content.study.encoder}
+    study, parameters = content.study, content.parameters
+    known = {"tests": list(study.tests), "encoder": study.encoder, "parameters": parameters}
     return templates.get_template(f"{one.id}.html.j2", globals=known).render(view)

@@ -127,7 +127,7 @@ def load_sources(path: Path = FILE) -> Sources:
     # what nothing was trained on or evaluated for is no part of the report's tables
     root = layout.similarities(encoder, reference)
     for test in names:
-        _need(root / test / scores.CARD, f"similarity@{test}")
+        needed(root / test / scores.CARD, f"similarity@{test}")
     bases = dict.fromkeys(rule.base for rule in rules.values())
     others = [base for base in bases if base not in rules]
     return Sources(
@@ -151,7 +151,7 @@ def load(path: Path = FILE) -> Study:
     rules, scored = sources.rules, sources.scores
     runs = on_splits(load_runs(path), rules, study.encoder(path)[1])
     cards = {
-        run: atomic.read_json(_need(layout.model(run) / checkpoint.CARD, f"train@{run}"))
+        run: atomic.read_json(needed(layout.model(run) / checkpoint.CARD, f"train@{run}"))
         for run in runs
     }
     # a published model's card does not say what it saw
@@ -199,20 +199,21 @@ def load_runs(path: Path = FILE) -> dict[str, Run]:
     }
 
 
-def _need(path: Path, stage: str) -> Path:
+def needed(path: Path, stage: str) -> Path:
+    """A file or folder; raises ``FileNotFoundError`` with the stage that makes it."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; `dvc repro {stage}` makes it")
     return path
 
 
 def _manifest(name: str) -> Manifest:
-    _need(layout.manifest(name), f"prepare@{name}")
+    needed(layout.manifest(name), f"prepare@{name}")
     return manifest.read(layout.dataset(name), shards=False)
 
 
 def _split(name: str, pool: Manifest) -> Split:
     stage = MADE_BY.get(name, f"prune@{name}")
-    _need(layout.split(name) / split.CARD, stage)
+    needed(layout.split(name) / split.CARD, stage)
     found = split.read(layout.split(name))
     if found.card.get("pool") != pool.sha256:
         raise ValueError(
@@ -261,7 +262,7 @@ def _of_images(
     folder: Path, test: str, ending: str, stage: str, read: Reader, against: Scores
 ) -> pa.Table:
     """A file with a row per image of a test set, which are those that were scored."""
-    path = _need(folder / f"{test}{ending}", stage)
+    path = needed(folder / f"{test}{ending}", stage)
     table = read(folder, test)
     if not np.array_equal(table["row"].to_numpy(), against.test.row):
         raise ValueError(

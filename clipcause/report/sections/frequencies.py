@@ -21,7 +21,6 @@ def view(content: Content) -> dict[str, Any]:
     names, fits = grid.shown(content), content.fits.values()
     grids = grouped(content, "grid", "test") if drawn else {}
     return {
-        "least": content.parameters.least_per_bin,
         "marks": [(line(study, name), name) for name in shown if name in present],
         "panels": panels(content, "byfrequency"),
         "grids": {

@@ -98,16 +98,11 @@ def limited(galleries: list[Gallery], most: int) -> list[Gallery]:
     wanted = _count(galleries)
     if wanted <= most:
         return galleries
-    return [
-        replace(
-            one,
-            groups=tuple(
-                replace(group, cards=group.cards[: len(group.cards) * most // wanted])
-                for group in one.groups
-            ),
-        )
-        for one in galleries
-    ]
+
+    def cut(group: Group) -> Group:
+        return replace(group, cards=group.cards[: len(group.cards) * most // wanted])
+
+    return [replace(one, groups=tuple(map(cut, one.groups))) for one in galleries]
 
 
 def _cards(galleries: list[Gallery]) -> Iterator[Card]:

@@ -16,9 +16,7 @@ def view(content: Content) -> dict[str, Any] | None:
     found = [
         _of_test(content, test, asked) for test, asked in content.retrieval.items() if asked.lines
     ]
-    least = content.parameters.least_per_bin
-    looks = len(DEPTHS) * len(DIRECTIONS)
-    return {"sets": found, "least": least, "looks": looks} if found else None
+    return {"sets": found, "looks": len(DEPTHS) * len(DIRECTIONS)} if found else None
 
 
 def _of_test(content: Content, test: str, asked: Asked) -> dict[str, Any]:

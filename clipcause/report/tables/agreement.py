@@ -132,16 +132,9 @@ def family(sources: Sources, names: Sequence[str]) -> Family:
     for first, second in combinations(names, 2):
         a, b = gone[first], gone[second]
         fewer, more = sorted((first, second), key=lambda name: len(gone[name]))
-        overlaps.append(
-            Overlap(
-                members[first],
-                members[second],
-                len(split.intersection(a, b)),
-                split.jaccard(a, b),
-                by_chance(len(a), len(b), base),
-                _same_size(sources, gone[fewer], more) if isinstance(rule, Hull) else None,
-            )
-        )
+        alike = len(split.intersection(a, b)), split.jaccard(a, b), by_chance(len(a), len(b), base)
+        same_size = _same_size(sources, gone[fewer], more)
+        overlaps.append(Overlap(members[first], members[second], *alike, same_size))
     return Family(_title(rule), base, list(members.values()), overlaps)
 
 

@@ -148,14 +148,9 @@ def _explain(inputs: Inputs, one: Condition, test: str) -> Explained | Undefined
         decomposition.design(control.similarity_Q, values)
         for control, values in zip(controls, known, strict=True)
     ]
-    return decomposition.explain(
-        np.stack(designs),
-        np.stack([control.correct_Q for control in controls]),
-        pruned.similarity_Q,
-        pruned.correct_Q,
-        pruned.class_Q,
-        **inputs.draws,
-    )
+    correct_TQ = np.stack([control.correct_Q for control in controls])
+    own = pruned.similarity_Q, pruned.correct_Q, pruned.class_Q
+    return decomposition.explain(np.stack(designs), correct_TQ, *own, **inputs.draws)
 
 
 def _coefficients(inputs: Inputs, name: str, test: str) -> Iterator[Logistic]:

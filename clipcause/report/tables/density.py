@@ -131,7 +131,7 @@ def rows(inputs: Inputs) -> list[Row]:
     for test, one in inputs.of(stored).items():
         most = max(int(count_Q.max()) for count_Q in one.base.values())
         found += [
-            Row(test, one.card["base"], name, least, _share(count_Q, least))
+            Row(test, one.card["base"], name, least, table.rounded(100 * (count_Q >= least).mean()))
             for name, count_Q in _named(one).items()
             for least in _steps(most)
             if (count_Q >= least).any()
@@ -236,10 +236,6 @@ def _named(one: Density) -> dict[str, np.ndarray]:
     """The counts in the base by what the report calls them, in their order."""
     names = [ABOVE, *(f"within {band:g}" for band in one.bands)]
     return dict(zip(names, one.base.values(), strict=True))
-
-
-def _share(count_Q: np.ndarray, least: int) -> float:
-    return round(float(100 * (count_Q >= least).mean()), 4)
 
 
 def _steps(most: int) -> list[int]:

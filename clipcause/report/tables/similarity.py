@@ -100,21 +100,14 @@ def binned(inputs: Inputs) -> list[Binned]:
 
 def rows(inputs: Inputs, found: Mapping[Pair, Bins]) -> list[Binned]:
     """The bins of conditions and test sets as rows."""
-    study = inputs.study
-    return [
-        Binned(
-            test,
-            name,
-            study.kind(study.conditions[name]),
-            table.rounded(similarity),
-            *table.percent(Interval(accuracy, *wilson(min(accuracy * count, count), int(count)))),
-            int(count),
-        )
-        for (name, test), one in found.items()
-        for similarity, accuracy, count in zip(
-            one.similarity_B, one.accuracy_B, one.count_B, strict=True
-        )
-    ]
+    made = []
+    for (name, test), one in found.items():
+        of = test, name, inputs.study.kind(inputs.study.conditions[name])
+        columns = one.similarity_B, one.accuracy_B, one.count_B
+        for similarity, accuracy, count in zip(*columns, strict=True):
+            ends = Interval(accuracy, *wilson(min(accuracy * count, count), int(count)))
+            made.append(Binned(*of, table.rounded(similarity), *table.percent(ends), int(count)))
+    return made
 
 
 TABLES = (
