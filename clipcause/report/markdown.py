@@ -5,7 +5,7 @@ from clipcause.prune.rules.none import Everything
 from clipcause.report.conditions import is_classwise
 from clipcause.report.decimals import percent, points, ranged
 from clipcause.report.outline import Outline
-from clipcause.report.tables.accuracy import Cell, Line
+from clipcause.report.tables.accuracy import Cell, Line, covers
 
 
 def to_markdown(study: Outline, lines: list[Line]) -> str:
@@ -39,11 +39,10 @@ def note(study: Outline, lines: list[Line]) -> str:
 
 def _runs_covered(lines: list[Line]) -> str:
     """Whether intervals cover the noise between runs, as the end of a sentence."""
-    covers = {cell.against.covers_runs for one in lines for cell in one.cells.values()
-              if cell.against}  # fmt: skip
-    if covers == {True}:
+    found = covers(lines)
+    if found == {True}:
         return " and the noise between runs"
-    if True in covers:
+    if True in found:
         return ", and the noise between runs where both sides have several"
     return ", not the noise between runs"
 

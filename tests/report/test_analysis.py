@@ -21,7 +21,7 @@ from tests.report import test_agreement, test_domains, test_retrieval
 
 ROOT = Path(__file__).parents[2]
 DRAWING = ("clipcause/report/figures/", "clipcause/report/sections/", "clipcause/report/templates/")
-DRAWS = {"page", "written", "content", "colours", "markdown", "album", "pictures", "dvc_plots"}
+DRAWS = {"page", "content", "colours", "markdown", "album", "pictures", "dvc_plots"}
 STUDIES = {
     "images": report_study.write_study,
     "imbalance": report_imbalance.write,

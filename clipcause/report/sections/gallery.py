@@ -10,8 +10,7 @@ from typing import Any
 from clipcause.config.layout import NONE
 from clipcause.data.manifest import Manifest
 from clipcause.prune.rules.hull import Hull
-from clipcause.report import pictures
-from clipcause.report.album import Album
+from clipcause.report import album, pictures
 from clipcause.report.content import Content
 from clipcause.report.decimals import fixed, percent
 from clipcause.report.pictures import Duplicate, Judged
@@ -73,14 +72,12 @@ def view(content: Content) -> dict[str, Any] | None:
         return None
     if not _count(wanted):
         wanted = [replace(one, groups=()) for one in wanted]
-    galleries, album = limited(wanted, MOST), Album()
+    galleries = limited(wanted, MOST)
     found = list(_cards(galleries))
-    for one in (shown for item in found for shown in item.shown):
-        album.want(one.source, [one.row])
-    album.read()
+    drawn = album.read((one.source, one.row) for item in found for one in item.shown)
     return {
         "galleries": galleries,
-        "picture": album.picture,
+        "picture": lambda source, row: drawn[source.folder, row],
         "sets": [test for test in study.suite if any(item.test == test for item in found)],
         "cards": len(found),
         "shown": _count(galleries),

@@ -15,7 +15,7 @@ from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent, points, signed
 from clipcause.report.outline import Outline
 from clipcause.report.sections import bias
-from clipcause.report.tables.accuracy import Line
+from clipcause.report.tables.accuracy import Line, covers
 from clipcause.report.tables.comparisons import Compared
 from clipcause.stats.comparison import LEVEL, Interval
 from clipcause.stats.decomposition import Explained
@@ -219,14 +219,12 @@ def _supervised(line: Line) -> str:
 def _certainty(lines: Sequence[Line]) -> dict[str, Any]:
     """What intervals cover, and which conditions were trained once."""
     single = [line.condition.name for line in lines if len(line.condition.seeds) == 1]
-    covers = {
-        cell.against.covers_runs for one in lines for cell in one.cells.values() if cell.against
-    }
+    covered = covers(lines)
     many = f"{len(single)} of {len(lines)} conditions"
     return {
         "is_once": len(single) == len(lines),
-        "covers_all": covers == {True},
-        "covers_some": True in covers,
+        "covers_all": covered == {True},
+        "covers_some": True in covered,
         "single": listed(single) if len(single) <= NAMED else many,
         "is_one": len(single) == 1,
     }

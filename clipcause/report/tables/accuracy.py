@@ -1,5 +1,6 @@
 """Accuracy of every condition on every test set, beside that of the random splits of its size."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -98,6 +99,12 @@ def drops(inputs: Inputs) -> dict[str, dict[str, float]]:
 def path(condition: str) -> str:
     """A condition's name as part of a metric's path."""
     return condition.replace(" ", "-")
+
+
+def covers(found: Iterable[Line]) -> set[bool]:
+    """Whether intervals of differences cover the noise between runs: all, some or none."""
+    cells = [cell for line in found for cell in line.cells.values()]
+    return {cell.against.covers_runs for cell in cells if cell.against}
 
 
 def to_csv(found: list[Line]) -> str:
