@@ -206,15 +206,12 @@ def intraclass(content: Content) -> dict[str, Any] | None:
     """Metrics as they are, an entry a row."""
     found = content.intraclass
     names = list(dict.fromkeys(name for numbers in found.values() for name in numbers))
-    rows = [
-        Row(entry, [_plain(numbers[name]) if name in numbers else NONE for name in names])
-        for entry, numbers in found.items()
-    ]
+    rows = []
+    for entry, numbers in found.items():
+        known = {one: f"{value:,}" if isinstance(value, int) else fixed(value, 4)
+                 for one, value in numbers.items()}  # fmt: skip
+        rows.append(Row(entry, [known.get(name, NONE) for name in names]))
     return {"head": [name.replace("_", " ") for name in names], "rows": rows} if rows else None
-
-
-def _plain(value: int | float) -> str:
-    return f"{value:,}" if isinstance(value, int) else fixed(value, 4)
 
 
 def _plot(content: Content, name: str) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def view(content: Content) -> dict[str, Any]:
     told = [*hulls[:MOST], *others[:MOST]]
     supervised = next((line for line in lines if line.condition.is_supervised), None)
     answers = _answers(content, hulls, found, supervised) if supervised else []
+    known = supervised.cells if supervised and not answers else {}
+    labelled = [f"{percent(cell.top1.value)} on {test}" for test, cell in known.items()]
     share = percent(duplicates / len(study.pool))
     splits = [_split(study, line, found.get(line.condition.name, {})) for line in told]
     title, of_bias = _title(study), bias.summary(content)
@@ -62,7 +64,7 @@ def view(content: Content) -> dict[str, Any]:
         "told": [*splits, *of_bias] if title == LONG_TAIL else splits,
         "bias": [] if title == LONG_TAIL else of_bias,
         "more": len(compared) - len(told),
-        "supervised": _supervised(supervised) if supervised and not answers else "",
+        "supervised": listed(labelled),
         **_certainty(lines),
         "compared": len(every),
         # how many intervals would leave out zero if no choice of rows did anything
@@ -210,10 +212,6 @@ def _split(study: Outline, line: Line, found: Told) -> str:
     )
     rest = several(others)
     return f"{text}. {rest[0].upper()}{rest[1:]}." if rest else f"{text}."
-
-
-def _supervised(line: Line) -> str:
-    return listed([f"{percent(cell.top1.value)} on {test}" for test, cell in line.cells.items()])
 
 
 def _certainty(lines: Sequence[Line]) -> dict[str, Any]:

@@ -75,10 +75,8 @@ def fits(inputs: Inputs) -> dict[Pair, Fit | Undefined]:
         design_QK = decomposition.design(one.similarity_Q, one.varying)
         found = logistic.fit(design_QK, one.correct_Q, one.class_Q)
         if isinstance(found, logistic.Fit):
-            columns = range(1, design_QK.shape[1])
-            values = [float(found.coefficient_K[column]) for column in columns]
-            ends = [found.interval(column) for column in columns]
-            found = Fit(list(map(Coefficient, values, ends)))
+            value_K, columns = found.coefficient_K.tolist(), range(1, design_QK.shape[1])
+            found = Fit([Coefficient(value_K[k], found.interval(k)) for k in columns])
         made[at] = found
     return made
 
