@@ -3,7 +3,7 @@
 from clipcause.config import layout
 from clipcause.prune.rules.none import Everything
 from clipcause.report.conditions import is_classwise
-from clipcause.report.decimals import percent, points, ranged
+from clipcause.report.decimals import ends, percent, points, signed
 from clipcause.report.outline import Outline
 from clipcause.report.tables.accuracy import Cell, Line, covers
 
@@ -79,5 +79,5 @@ def _markdown(cell: Cell) -> str:
     top1 = points(cell.top1.value)
     if cell.difference is None:
         return top1
-    text = ranged(cell.difference)
+    text = f"{signed(cell.difference.value)} {ends(cell.difference)}"
     return f"{top1} (**{text}**)" if cell.difference.is_distinguishable else f"{top1} ({text})"
