@@ -1,10 +1,9 @@
 """What the report reads: all small artifacts of a study in one object, checked against each other.
 
-Shapes: Q images of a test set, S runs of a condition, T runs or random splits that it is compared
-with, C distinct captions.
+Shapes: Q images of a test set, S runs of a condition, C distinct captions.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,18 +102,6 @@ class Study(Outline):
         """Mean top-1 of every test image over the random splits of a condition's size."""
         found = [self.outcomes[name, test].top1_Q for name in condition.controls]
         return np.mean(found, axis=0) if found else None
-
-    def control_units(self, condition: Condition, test: str) -> Float64[np.ndarray, "T Q"] | None:
-        """What a condition is compared with: see ``units``."""
-        return units([self.outcomes[name, test].right_SQ for name in condition.controls])
-
-
-def units(of_controls: Sequence[Bool[np.ndarray, "S Q"]]) -> Float64[np.ndarray, "T Q"] | None:
-    """The runs on the one random split of a condition's size; of several such splits each is one
-    unit, the mean of its runs, for another draw of rows is what they differ by."""
-    if len(of_controls) == 1:
-        return of_controls[0].astype(np.float64)
-    return np.stack([right_SQ.mean(axis=0) for right_SQ in of_controls]) if of_controls else None
 
 
 def load_sources(path: Path = FILE) -> Sources:

@@ -1,8 +1,14 @@
-"""Accuracy of every condition on every test set, beside that of the random splits of its size."""
+"""Accuracy of every condition on every test set, beside that of the random splits of its size.
 
-from collections.abc import Iterable
+Shapes: S runs of a condition, T runs or random splits, N images or other queries.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
+
+import numpy as np
+from jaxtyping import Bool
 
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
@@ -13,6 +19,7 @@ COLUMNS = (
     "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
     "random_twin", "drop", "drop_low", "drop_high", "share_removed", "seeds",
 )  # fmt: skip
+Right = Bool[np.ndarray, "S N"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,21 @@ def rows(inputs: Inputs) -> list[Row]:
         for test, cell in line.cells.items()
         for beside in study.beside(line.condition)
     ]
+
+
+def against(inputs: Inputs, of_controls: Sequence[Right], right_SN: Right) -> Comparison | None:
+    """What a condition's runs have right minus what those on the random splits of its size have;
+    None where there is none.
+
+    It is compared with the runs on the one such split; of several each is one unit, the mean of its
+    runs, for another draw of rows is what they differ by.
+    """
+    if not of_controls:
+        return None
+    controls_TN = of_controls[0].astype(np.float64)
+    if len(of_controls) > 1:
+        controls_TN = np.stack([one.mean(axis=0) for one in of_controls])
+    return compare(controls_TN, right_SN, **inputs.draws).reversed()
 
 
 def by_run(inputs: Inputs) -> dict[str, dict[str, float]]:
@@ -139,9 +161,7 @@ def _line(inputs: Inputs, condition: Condition) -> Line:
 
 def _cell(inputs: Inputs, condition: Condition, test: str) -> Cell:
     outcome = inputs.study.outcomes[condition.name, test]
-    controls_TQ = inputs.study.control_units(condition, test)
-    against = None
-    if controls_TQ is not None:
-        against = compare(controls_TQ, outcome.right_SQ, **inputs.draws).reversed()
+    of_controls = [inputs.study.outcomes[name, test].right_SQ for name in condition.controls]
+    difference = against(inputs, of_controls, outcome.right_SQ)
     hits, count = float(outcome.top1_Q.sum()), len(outcome.top1_Q)
-    return Cell(table.share(hits, count), float(outcome.top5_Q.mean()), count, against)
+    return Cell(table.share(hits, count), float(outcome.top5_Q.mean()), count, difference)

@@ -1,21 +1,20 @@
 """R@k on test sets of captions by condition, beside the random split's.
 
-Shapes: S runs of a condition, T runs or random splits, N queries (images, or distinct captions).
+Shapes: S runs of a condition, N queries (images, or distinct captions).
 """
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from clipcause.evaluate.retrieval import DEPTHS
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.outline import Keyed
-from clipcause.report.study import Ranks, units
+from clipcause.report.study import Ranks
 from clipcause.report.tables import accuracy, similarity, table
-from clipcause.stats.comparison import Comparison, Interval, compare
+from clipcause.stats.comparison import Comparison, Interval
 
 DIRECTIONS = {"image_to_text": "image to text", "text_to_image": "text to image"}
 At = tuple[str, int]  # direction and depth
@@ -136,14 +135,9 @@ def _line(inputs: Inputs, one: Condition, found: dict[str, Ranks]) -> Line:
         beside = [getattr(found[name], direction) for name in one.controls if name in found]
         median[direction] = float(np.median(rank_SN, axis=1).mean())
         for depth in DEPTHS:
-            controls_TN: Float64[np.ndarray, "T N"] | None = units(
-                [rank <= depth for rank in beside]
-            )
-            against = None
-            if controls_TN is not None:
-                against = compare(controls_TN, rank_SN <= depth, **inputs.draws).reversed()
-            right_N = (rank_SN <= depth).mean(axis=0)
-            recalls[direction, depth] = Recall(
-                table.share(float(right_N.sum()), len(right_N)), against
-            )
+            right_SN, of_controls = rank_SN <= depth, [rank <= depth for rank in beside]
+            right_N = right_SN.mean(axis=0)
+            share = table.share(float(right_N.sum()), len(right_N))
+            difference = accuracy.against(inputs, of_controls, right_SN)
+            recalls[direction, depth] = Recall(share, difference)
     return Line(one, recalls, median)
