@@ -8,7 +8,7 @@ line per run and test set, with every factor and every number), ``report/plots/*
 
 from pathlib import Path
 
-from clipcause.report import content, written
+from clipcause.report import content, page
 from clipcause.runtime.entry import run
 
 FOLDER = Path("report")
@@ -17,7 +17,7 @@ FOLDER = Path("report")
 def main() -> str:
     """Draw the study's analysis."""
     found = content.load()
-    written.write(FOLDER, found)
+    page.write(FOLDER, found)
     size = (FOLDER / "index.html").stat().st_size
     return (
         f"{len(found.lines)} rows x {len(found.study.tests)} test sets, "

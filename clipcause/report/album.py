@@ -10,6 +10,7 @@ import base64
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -40,31 +41,19 @@ class Picture:
         return round(self.width * scale), round(self.height * scale)
 
 
-class Album:
-    """Pictures by data set and row. Ask for all of them first: a shard is read once."""
-
-    def __init__(self) -> None:
-        self._wanted: dict[str, tuple[Manifest, set[int]]] = {}
-        self._pictures: dict[tuple[str, int], Picture] = {}
-
-    def want(self, source: Manifest, rows: Iterable[int]) -> None:
-        """Note rows that will be shown."""
-        _, known = self._wanted.setdefault(str(source.folder), (source, set()))
-        known.update(rows)
-
-    def read(self) -> None:
-        """Read all images that were noted."""
-        sets = progress(self._wanted.items(), label="report pictures", unit="sets")
-        for folder, (source, rows) in sets:
-            ordered = sorted(rows)
-            shown = zip(ordered, source.image(ordered), captions(source, ordered), strict=True)
-            for row, image, caption in shown:
-                where = f"{folder}: image of row {row}"
-                self._pictures[folder, row] = picture(image, caption, where)
-
-    def picture(self, source: Manifest, row: int) -> Picture:
-        """A picture that was noted and read."""
-        return self._pictures[str(source.folder), row]
+def read(wanted: Iterable[tuple[Manifest, int]]) -> dict[tuple[Path, int], Picture]:
+    """Pictures by folder of their data set and row; a shard is read once."""
+    rows_of: dict[Path, tuple[Manifest, set[int]]] = {}
+    for source, row in wanted:
+        rows_of.setdefault(source.folder, (source, set()))[1].add(row)
+    found = {}
+    sets = progress(rows_of.items(), label="report pictures", unit="sets")
+    for folder, (source, rows) in sets:
+        ordered = sorted(rows)
+        shown = zip(ordered, source.image(ordered), captions(source, ordered), strict=True)
+        for row, image, caption in shown:
+            found[folder, row] = picture(image, caption, f"{folder}: image of row {row}")
+    return found
 
 
 def captions(source: Manifest, rows: Sequence[int]) -> list[str]:

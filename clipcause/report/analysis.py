@@ -8,14 +8,13 @@ it is told.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from clipcause.report import evaluated, tables
 from clipcause.report.inputs import Inputs
-from clipcause.report.outline import Outline
-from clipcause.report.pairs import Pairs
+from clipcause.report.outline import Outline, Pairs
 from clipcause.report.tables import (
     accuracy,
     agreement,
@@ -43,50 +42,39 @@ Rows = Mapping[str, list[Any]]  # by table
 
 @dataclass(frozen=True)
 class Results:
-    """What is told of a study beside its tables. Keys that are pairs are condition and test set."""
+    """What is told of a study beside its tables, each with the function that makes it. Keys that
+    are pairs are condition and test set."""
 
     study: Outline
-    lines: list[accuracy.Line]
-    compared: list[comparisons.Compared]  # with the random splits of their size, as one family
-    orders: Pairs[similarity.Order]
-    fits: Pairs[decomposition.Fit | Undefined]
-    has_frequency: Pairs[bool]  # whether a fit has it
-    explained: Pairs[Explained | Undefined]  # of conditions with a random split of their size
-    left_out: Pairs[tuple[int, int]]  # cells of the grid that are too small, their images
-    shifts: robustness.Shifts | None
-    retrieval: dict[str, retrieval.Asked]  # by test set of captions
-    families: list[agreement.Family]  # of splits that differ in their scores
-    edges: dict[str, density.Edge]  # of the hulls, by test set
-    measured: list[evaluated.Measured]
-    frequencies: frequency.Facts | None
-    intraclass: dict[str, dict[str, int | float]]  # by entry and path
-    text_from: Pairs[int | None]  # rows of trimmed classes, by run and whose text tower it takes
-    runs: list[runs.Line]
+    lines: Annotated[list[accuracy.Line], accuracy.lines]
+    # with the random splits of their size, as one family
+    compared: Annotated[list[comparisons.Compared], comparisons.family]
+    orders: Annotated[Pairs[similarity.Order], similarity.orders]
+    fits: Annotated[Pairs[decomposition.Fit | Undefined], decomposition.fits]
+    has_frequency: Annotated[Pairs[bool], decomposition.has_frequency]  # whether a fit has it
+    # of conditions with a random split of their size
+    explained: Annotated[Pairs[Explained | Undefined], decomposition.explained]
+    # cells of the grid that are too small, their images
+    left_out: Annotated[Pairs[tuple[int, int]], byfrequency.left_out]
+    shifts: Annotated[robustness.Shifts | None, robustness.shifts]
+    retrieval: Annotated[dict[str, retrieval.Asked], retrieval.asked]  # by test set of captions
+    families: Annotated[list[agreement.Family], agreement.families]  # that differ in their scores
+    edges: Annotated[dict[str, density.Edge], density.edges]  # of the hulls, by test set
+    measured: Annotated[list[evaluated.Measured], evaluated.measured]
+    frequencies: Annotated[frequency.Facts | None, frequency.facts]
+    intraclass: Annotated[dict[str, dict[str, int | float]], probes.intraclass]  # by entry and path
+    # rows of trimmed classes, by run and whose text tower it takes
+    text_from: Annotated[Pairs[int | None], locked_text.seen]
+    runs: Annotated[list[runs.Line], runs.lines]
 
 
 def results(inputs: Inputs) -> Results:
     """Compute all that is told."""
     study = inputs.study
     outline = Outline(**{one.name: getattr(study, one.name) for one in fields(Outline)})
-    return Results(
-        study=outline,
-        lines=inputs.of(accuracy.lines),
-        compared=inputs.of(comparisons.family),
-        orders=inputs.of(similarity.orders),
-        fits=inputs.of(decomposition.fits),
-        has_frequency=inputs.of(decomposition.has_frequency),
-        explained=inputs.of(decomposition.explained),
-        left_out=inputs.of(byfrequency.left_out),
-        shifts=inputs.of(robustness.shifts),
-        retrieval=inputs.of(retrieval.asked),
-        families=inputs.of(agreement.families),
-        edges=inputs.of(density.edges),
-        measured=inputs.of(evaluated.measured),
-        frequencies=inputs.of(frequency.facts),
-        intraclass=inputs.of(probes.intraclass),
-        text_from=inputs.of(locked_text.seen),
-        runs=inputs.of(runs.lines),
-    )
+    told = get_type_hints(Results, include_extras=True)
+    del told["study"]
+    return Results(outline, **{name: inputs.of(one.__metadata__[-1]) for name, one in told.items()})
 
 
 def rows(inputs: Inputs) -> dict[str, list[Any]]:

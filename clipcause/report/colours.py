@@ -7,8 +7,8 @@ splits share it. Tables have none: they are added here, as the last columns of a
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from clipcause.report.kinds import SUPERVISED, kinds_of
-from clipcause.report.outline import Outline
+from clipcause.report.factors import OBJECTIVES
+from clipcause.report.outline import SUPERVISED, Outline
 from clipcause.report.tables.frequency import BASE
 from clipcause.report.tables.table import Table, record
 
@@ -45,8 +45,8 @@ def marks(study: Outline) -> dict[str, Look]:
 
     Supervised is grey, as everywhere; others have no split's colour as long as there are such.
     """
-    kinds = list(dict.fromkeys(kinds_of(study).values()))
-    coloured = [kind for kind in kinds if kind != SUPERVISED]
+    kinds = list(dict.fromkeys(study.models.values()))
+    coloured = [kind for kind in kinds if kind != OBJECTIVES[SUPERVISED]]
     known = free(study)
     looks = {
         kind: (known[at % len(known)], SHAPES[at // len(known) % len(SHAPES)])

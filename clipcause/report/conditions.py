@@ -68,16 +68,11 @@ def group(
         beside = [
             (objective, name, is_without, differing) for name in random if own in random[name]
         ]
-        conditions[names[key]] = Condition(
-            names[key],
-            own,
-            objective,
-            tuple(members[key]),
-            tuple(runs[run].seed for run in members[key]),
-            tuple(names[one] for one in beside if one in names),
-            is_without,
-            not factors.settings(runs[members[key][0]]),
-        )
+        of = members[key]
+        seeds, is_plain = tuple(runs[run].seed for run in of), not factors.settings(runs[of[0]])
+        paired = tuple(names[one] for one in beside if one in names)
+        facts = own, objective, tuple(of), seeds, paired, is_without, is_plain
+        conditions[names[key]] = Condition(names[key], *facts)
     return conditions
 
 
@@ -95,6 +90,11 @@ def on_splits(runs: Mapping[str, Run], rules: Mapping[str, Rule], encoder: str) 
         elif name != encoder or any(is_whole(rule, run.split) for rule in rules.values()):
             found[name] = run.model_copy(update={"split": same_rows(run.split, rules)})
     return found
+
+
+def is_classwise(rule: Rule | None) -> bool:
+    """Whether a rule looks at the classes of rows."""
+    return rule is not None and rule.classes_by is not None
 
 
 def is_whole(rule: Rule, base: str) -> bool:

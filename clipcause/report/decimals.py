@@ -24,15 +24,15 @@ def points(share: float) -> str:
     return fixed(100 * share, 1)
 
 
-def signed(share: float) -> str:
+def signed(share: float, digits: int = 1) -> str:
     """A difference of shares in points with its sign; zero has none."""
-    text = points(share)
-    return text if text == "0.0" or text.startswith("−") else f"+{text}"
+    text = fixed(100 * share, digits)
+    return f"+{text}" if text.strip("0.") and not text.startswith("−") else text
 
 
-def ranged(one: Interval) -> str:
-    """A difference in points with its sign and its interval."""
-    return f"{signed(one.value)} [{signed(one.low)}, {signed(one.high)}]"
+def ends(one: Interval) -> str:
+    """The ends of a difference in points."""
+    return f"[{signed(one.low)}, {signed(one.high)}]"
 
 
 def percent(share: float) -> str:
@@ -41,6 +41,6 @@ def percent(share: float) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """a, b and c."""
+    """a, b and c; empty where there are none."""
     words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return "".join(words) if len(words) < 2 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -66,7 +66,11 @@ def files(root: Path = Path()) -> dict[Path, str]:
 def differing(root: Path = Path()) -> list[Path]:
     """The files that are not what the figures write: changed, missing, or of no figure."""
     known = files(root)
-    stale = [path for path, text in known.items() if _text(root / path) != text]
+    stale = [
+        path
+        for path, text in known.items()
+        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != text
+    ]
     others = [path.relative_to(root) for path in (root / TEMPLATES).glob("*.json")]
     return [*stale, *sorted(path for path in others if path not in known)]
 
@@ -82,10 +86,6 @@ def write(root: Path = Path()) -> list[Path]:
         with atomic.file(root / path) as temporary:
             temporary.write_text(known[path], encoding="utf-8")
     return changed
-
-
-def _text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 def main(*words: str) -> str:

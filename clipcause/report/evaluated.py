@@ -11,7 +11,6 @@ from clipcause.config import layout
 from clipcause.report import factors
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
-from clipcause.report.kinds import kinds_of
 from clipcause.runtime import metrics
 
 Evaluated = Mapping[str, Mapping[str, int | float]]  # test set to path to number
@@ -58,7 +57,7 @@ def evaluated(inputs: Inputs) -> dict[str, Evaluated]:
 def measured(inputs: Inputs) -> list[Measured]:
     """All conditions with all numbers of their runs, in the order of the conditions."""
     study, found, made = inputs.study, inputs.of(evaluated), []
-    kinds = kinds_of(study)
+    kinds = study.models
     for one in study.every.values():
         for test in study.tests:
             numbers: dict[str, list[int | float]] = {}

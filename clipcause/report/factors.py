@@ -25,7 +25,7 @@ HEADS = {"clip": "text tower", "supervised": "head"}
 
 def settings(run: Run) -> Values:
     """The factors of a run that are not at their default, as plain values."""
-    found, default = run.model_dump(), _defaults(type(run))
+    found, default = run.model_dump(), type(run).model_construct().model_dump()
     return {
         name: value
         for name, value in found.items()
@@ -99,15 +99,6 @@ def flat(values: Mapping[str, Any], start: str = "") -> Values:
             found |= flat(value, f"{start}{one}.")
         else:
             found[f"{start}{one}"] = value
-    return found
-
-
-def _defaults(model: type[BaseModel]) -> Values:
-    found = {}
-    for one, field in model.model_fields.items():
-        if not field.is_required():
-            value = field.get_default(call_default_factory=True)
-            found[one] = value.model_dump() if isinstance(value, BaseModel) else value
     return found
 
 

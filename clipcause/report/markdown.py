@@ -2,10 +2,10 @@
 
 from clipcause.config import layout
 from clipcause.prune.rules.none import Everything
-from clipcause.report import classwise
-from clipcause.report.decimals import percent, points, ranged
+from clipcause.report.conditions import is_classwise
+from clipcause.report.decimals import ends, percent, points, signed
 from clipcause.report.outline import Outline
-from clipcause.report.tables.accuracy import Cell, Line
+from clipcause.report.tables.accuracy import Cell, Line, covers
 
 
 def to_markdown(study: Outline, lines: list[Line]) -> str:
@@ -39,11 +39,10 @@ def note(study: Outline, lines: list[Line]) -> str:
 
 def _runs_covered(lines: list[Line]) -> str:
     """Whether intervals cover the noise between runs, as the end of a sentence."""
-    covers = {cell.against.covers_runs for one in lines for cell in one.cells.values()
-              if cell.against}  # fmt: skip
-    if covers == {True}:
+    found = covers(lines)
+    if found == {True}:
         return " and the noise between runs"
-    if True in covers:
+    if True in found:
         return ", and the noise between runs where both sides have several"
     return ", not the noise between runs"
 
@@ -56,7 +55,7 @@ def _other_base(study: Outline, lines: list[Line]) -> str:
         rule.base
         for rule in rules.values()
         if not isinstance(rule, Everything | None)
-        and not classwise.is_classwise(rule)
+        and not is_classwise(rule)
         and rule.base in layout.BASES
     }
     text = ""
@@ -80,5 +79,5 @@ def _markdown(cell: Cell) -> str:
     top1 = points(cell.top1.value)
     if cell.difference is None:
         return top1
-    text = ranged(cell.difference)
+    text = f"{signed(cell.difference.value)} {ends(cell.difference)}"
     return f"{top1} (**{text}**)" if cell.difference.is_distinguishable else f"{top1} ({text})"

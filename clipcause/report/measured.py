@@ -9,7 +9,7 @@ from clipcause.embed import embeddings
 from clipcause.embed.embeddings import Embeddings
 from clipcause.prune.by_similarity import Scored
 from clipcause.prune.rule import Rule
-from clipcause.report.study import Sources
+from clipcause.report.study import Sources, needed
 from clipcause.search import scores
 from clipcause.search.scores import Scores
 
@@ -23,13 +23,9 @@ class Measured:
 
     def store(self, name: str, role: str, test: str) -> Embeddings:
         """The embeddings of a data set, the very ones that the scores of ``test`` are of."""
-        folder = self.folder / name
-        if not folder.exists():
-            how = f"embed@{name}"
-            if self.folder.parent.name == "by":
-                how = f"scores@{self.folder.name}"
-            raise FileNotFoundError(f"{folder}: not found; `dvc repro {how}` makes it")
-        card = self.scores[test].card
+        is_other = self.folder.parent.name == "by"
+        how = f"scores@{self.folder.name}" if is_other else f"embed@{name}"
+        folder, card = needed(self.folder / name, how), self.scores[test].card
         return embeddings.read(folder, encoder=card["encoder"], dataset=card[role])
 
 

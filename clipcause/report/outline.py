@@ -3,43 +3,58 @@
 It is stored with the analysis, so that what draws reads no split and no prediction.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator
 
 from clipcause.config import Strict, objectives
 from clipcause.config.runs import NONE, Run
 from clipcause.prune import rules
 from clipcause.prune.rule import Rule
+from clipcause.report import factors
 from clipcause.report.conditions import Condition, controls
 
 RANDOM, SUPERVISED, SPLIT = "random", "supervised", "split"  # kinds of marks
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 def _stated(items: Mapping[str, Strict]) -> dict[str, Any]:
     return {name: one.model_dump(mode="json", by_alias=True) for name, one in items.items()}
 
 
-def _rules(stated: Mapping[str, Any]) -> dict[str, Rule]:
-    return {
-        name: one if isinstance(one, Rule) else rules.parse(one, f"{rules.SECTION}.{name}")
-        for name, one in stated.items()
-    }
+def _parsed(room: Any) -> PlainValidator:
+    """By the parser of a room, ``rules`` or ``objectives``."""
+
+    def parse(stated: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: one if isinstance(one, Strict) else room.parse(one, f"{room.SECTION}.{name}")
+            for name, one in stated.items()
+        }
+
+    return PlainValidator(parse)
 
 
-def _runs(stated: Mapping[str, Any]) -> dict[str, Run]:
-    return {
-        name: one if isinstance(one, Run) else objectives.parse(one, f"{objectives.SECTION}.{name}")
-        for name, one in stated.items()
-    }
+def _entries(found: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    return list(found.items())
 
 
+def _dictionary(stored: Any) -> Any:
+    if isinstance(stored, list):
+        return {tuple(key) if isinstance(key, list) else key: value for key, value in stored}
+    return stored
+
+
+# JSON's own keys are text alone: a list of key and value
+Keyed = Annotated[dict[Key, Value], PlainSerializer(_entries), BeforeValidator(_dictionary)]
+Pairs = Keyed[tuple[str, str], Value]  # by condition and test set
 # each has the type of its rule or objective; what is stored is what the parameters state
-Rules = Annotated[dict[str, Rule], PlainSerializer(_stated), PlainValidator(_rules)]
-Runs = Annotated[dict[str, Run], PlainSerializer(_stated), PlainValidator(_runs)]
+Rules = Annotated[dict[str, Rule], PlainSerializer(_stated), _parsed(rules)]
+Runs = Annotated[dict[str, Run], PlainSerializer(_stated), _parsed(objectives)]
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,30 @@ class Outline:
     def every(self) -> dict[str, Condition]:
         """All conditions; those whose models name no class come last."""
         return {**self.conditions, **self.unnamed}
+
+    @cached_property
+    def models(self) -> dict[str, str]:
+        """The kind of model of every condition, whatever data it was trained on; conditions of one
+        split never share one.
+
+        Where runs on splits differ in whether they saw the reference, those that did say so.
+        """
+        found, run = (
+            self.every.values(),
+            {one: self.runs[of.runs[0]] for one, of in self.every.items()},
+        )
+        is_mixed = len({one.without_reference for one in found if one.split != NONE}) > 1
+        short = {name: factors.kind(one) for name, one in run.items()}
+        count = Counter((one.split, short[one.name], one.without_reference) for one in found)
+        twice = {kind for (_, kind, _), many in count.items() if many > 1}
+        kinds = {}
+        for one in found:
+            # the length of training and whose text tower it is are said only where nothing else
+            # tells two apart
+            kind = factors.kind(run[one.name], in_full=short[one.name] in twice)
+            is_added = is_mixed and one.split != NONE and not one.without_reference
+            kinds[one.name] = f"{kind}, with the reference" if is_added else kind
+        return kinds
 
     def is_encoder(self, condition: Condition) -> bool:
         """Whether one of its models is the encoder that measures similarity."""

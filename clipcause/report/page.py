@@ -1,8 +1,8 @@
-"""The page: one self-contained HTML file. A section is declared once, here, in its place.
+"""The files of a report: tables, figures, and the page, one self-contained HTML file.
 
-Its view, in `sections/`, turns what the report has into what the section says, as plain data, or
-into None where the study has nothing for it; its template, `templates/ID.html.j2`, says it. Every
-text is escaped where it is put in.
+A section is declared once, here, in its place. Its view, in `sections/`, turns what the report has
+into what the section says, as plain data, or into None where the study has nothing for it; its
+template, `templates/ID.html.j2`, says it. Every text is escaped where it is put in.
 """
 
 import base64
@@ -11,13 +11,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from clipcause.report import figures, markdown, tables
 from clipcause.report.colours import GREY
 from clipcause.report.content import Content
+from clipcause.report.figures import drawing
 from clipcause.report.sections import (
     accuracy,
     agreement,
@@ -37,6 +39,9 @@ from clipcause.report.sections import (
     summary,
 )
 from clipcause.report.sections.elements import sorted_by
+from clipcause.report.tables import runs, table
+from clipcause.report.tables.accuracy import to_csv
+from clipcause.runtime import atomic
 
 TEMPLATES = Path(__file__).parent / "templates"
 View = Callable[[Content], dict[str, Any] | None]
@@ -79,9 +84,29 @@ SECTIONS = (
 )
 
 
+def write(folder: Path, content: Content) -> None:
+    """Write page, tables, the plots' CSV files and figures."""
+    texts = {
+        "index.html": render(content),
+        "table.md": markdown.to_markdown(content.study, content.lines),
+        "table.csv": to_csv(content.lines),
+        "runs.csv": runs.to_csv(content.runs),
+    }
+    for name, text in texts.items():
+        with atomic.file(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    with atomic.folder(folder / "plots") as out:
+        for name, one in tables.load().items():
+            text = table.to_csv([*one.columns, *one.looks], content.rows(name))
+            (out / f"{name}.csv").write_text(text, encoding="utf-8")
+    with atomic.folder(folder / "figures") as out:
+        for one in figures.load().values():
+            drawing.write(one.files(content), out)
+
+
 def environment() -> Environment:
-    """Where templates are found and how: all is escaped, and a name that no view gives is an
-    error."""
+    """Where templates are found and how: all is escaped, a name that no view gives is an error, and
+    the macros are `page`."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -90,6 +115,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"sorted_by": sorted_by, "one_line": one_line}
+    macros = made.get_template("macros.html.j2", globals={"grey": GREY})
+    cast("dict[str, Any]", made.globals)["page"] = macros.module
     return made
 
 
@@ -118,6 +145,6 @@ def render(content: Content) -> str:
 
 def drawn(templates: Environment, one: Section, view: dict[str, Any], content: Content) -> str:
     """A section's own part of the page."""
-    study = content.study
-    known = {"tests": list(study.tests), "encoder": study.encoder, "grey": GREY}
+    study, parameters = content.study, content.parameters
+    known = {"tests": list(study.tests), "encoder": study.encoder, "parameters": parameters}
     return templates.get_template(f"{one.id}.html.j2", globals=known).render(view)

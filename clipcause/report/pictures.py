@@ -103,8 +103,6 @@ def removed(study: Sources, name: str, count: int) -> list[Judged]:
 
     One per test image, so that a single test image with many copies does not fill the page.
     """
-    if not isinstance(study.rules[name], Hull) or not count:
-        return []
     return _judged(study, name, study.removed(name), count)
 
 
@@ -113,14 +111,13 @@ def survived(study: Sources, name: str, count: int) -> list[Judged]:
 
     One per test image, as in ``removed``.
     """
-    if not isinstance(study.rules[name], Hull) or not count:
-        return []
     return _judged(study, name, study.splits[name], count)
 
 
 def _judged(study: Sources, name: str, among: Split, count: int) -> list[Judged]:
     rule = study.rules[name]
-    assert isinstance(rule, Hull)
+    if not isinstance(rule, Hull) or not count:
+        return []
     found = measured.by(study, rule)
     order = highest(among, [found.scores[test] for test in rule.tests], SCANNED)
     pool = found.store(layout.POOL, "pool", rule.tests[0])
@@ -160,17 +157,10 @@ def highest(among: Split, found: Sequence[Scores], count: int) -> Int64[np.ndarr
 def neighbours(study: Sources, test: str, count: int) -> list[Neighbours]:
     """Test images from the least to the most similar to the reference, with their neighbours."""
     found = study.scores[test].test
-    order = np.argsort(found.reference_sim, kind="stable")
-    return [
-        Neighbours(
-            int(found.row[at]),
-            int(found.reference_row[at]),
-            float(found.reference_sim[at]),
-            int(found.pool_row[at]),
-            float(found.pool_sim[at]),
-        )
-        for at in spread(order, count)
-    ]
+    at = spread(np.argsort(found.reference_sim, kind="stable"), count)
+    near, far = (found.reference_row, found.reference_sim), (found.pool_row, found.pool_sim)
+    columns = (column[at].tolist() for column in (found.row, *near, *far))
+    return [Neighbours(*values) for values in zip(*columns, strict=True)]
 
 
 def copies(study: Sources, test: str, threshold: float, count: int) -> tuple[int, list[Copy]]:

@@ -1,6 +1,5 @@
 """The published study's numbers and which of our conditions stand beside them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from clipcause.config import Strict, parse, yaml12
@@ -36,22 +35,9 @@ class Published(Strict):
     spearman: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Beside:
-    """A published row and our condition that corresponds to it, if there is one."""
-
-    row: Row
-    ours: Condition | None
-
-
 def load() -> Published:
     """The data file of this package."""
     return parse(yaml12.load(FILE.read_text(encoding="utf-8"), FILE.name), Published, FILE.name)
-
-
-def beside(study: Outline, one: Published) -> list[Beside]:
-    """Every published row with our first condition of that kind."""
-    return [Beside(row, counterpart(study, row.ours)) for row in one.rows]
 
 
 def counterpart(study: Outline, kind: str | list[str]) -> Condition | None:

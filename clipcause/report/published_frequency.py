@@ -87,7 +87,7 @@ def read_accuracy(path: Path, known: Mapping[str, str]) -> dict[str, float]:
             raise ValueError(f"{path}: {known[key]}: {value!r} is no accuracy")
     factor = 1 if any(value > 1 for value in values.values()) else 100
     if without := len(known) - len(values):
-        _warn(f"{path}: no accuracy of {without} of {len(known)} classes")
+        notices.line(f"{path}: no accuracy of {without} of {len(known)} classes")
     return {key: float(factor * values[key]) for key in known if key in values}
 
 
@@ -115,17 +115,13 @@ def correlations(counts: Corpora, accuracies: Accuracies) -> list[dict[str, str 
             mine = [values[found.classes[place]] for place in at]
             value = corpora.correlation(found.count_C[np.array(at, np.int64)], mine)
             if value is None:
-                _warn(
+                notices.line(
                     f"no correlation of {corpus} and accuracy of {name}: {len(at)} classes have "
                     "both, which are fewer than three or have one count or one accuracy"
                 )
             else:
-                rows.append({
-                    "accuracy": name,
-                    "corpus": corpus,
-                    "spearman": round(value, 4) + 0.0,
-                    "classes": len(at),
-                })  # fmt: skip
+                cells = name, corpus, table.rounded(value), len(at)
+                rows.append(dict(zip(COLUMNS, cells, strict=True)))
     return rows
 
 
@@ -195,7 +191,7 @@ def main(*words: str) -> str:
     values = {name: read_accuracy(path, known) for name, path in accuracy.items()}
     for name, one in corpus.items():
         if corpora.is_constant(one):
-            _warn(
+            notices.line(
                 f"{name} is left out of the agreement: all of its {len(known)} classes have one "
                 "count, or they are fewer than three"
             )
@@ -250,10 +246,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _warn(text: str) -> None:
-    notices.line(text)
-
-
 def _match(names: Iterable[str], known: Iterable[str]) -> int:
     """How many of the names are known."""
     listed = set(known)
@@ -281,9 +273,5 @@ def _some(names: Sequence[str]) -> str:
 
 def coloured(rows: Iterable[Any], at: int | None = None) -> Rows:
     """Rows as dictionaries, with the colour of that place."""
-    colour = {} if at is None else {"colour": _colour(at)}
+    colour = {} if at is None else {"colour": PALETTE[at % len(PALETTE)]}
     return [table.record(row) | colour for row in rows]
-
-
-def _colour(at: int) -> str:
-    return PALETTE[at % len(PALETTE)]

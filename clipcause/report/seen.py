@@ -7,6 +7,7 @@ Shapes: Q test images.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
@@ -60,15 +61,16 @@ def labels(study: Outline, test: str) -> Shaped[np.ndarray, " Q"]:
     return np.array([], dtype=str)
 
 
+def by_class(run: str, test: str) -> list[dict[str, Any]]:
+    """What `evaluate` found of every class; nothing where it was not told class frequencies."""
+    folder = layout.predictions(run)
+    is_there = (folder / f"{test}.classes.csv").exists()
+    return predictions.read_classes(folder, test).to_pylist() if is_there else []
+
+
 def _frequency(one: Condition, test: str, label_Q: np.ndarray) -> Float64[np.ndarray, " Q"] | None:
     """Mean over seeds; None where a run or the class of an image has no frequency."""
-    found: list[dict[str, int]] = []
-    for run in one.runs:
-        folder = layout.predictions(run)
-        if not (folder / f"{test}.classes.csv").exists():
-            return None
-        lines = predictions.read_classes(folder, test).to_pylist()
-        found.append({row["class"]: row["frequency"] for row in lines})
+    found = [{row["class"]: row["frequency"] for row in by_class(run, test)} for run in one.runs]
     known = [[table.get(label) for table in found] for label in label_Q.tolist()]
     if not known or any(value is None for values in known for value in values):
         return None

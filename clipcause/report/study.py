@@ -1,36 +1,34 @@
 """What the report reads: all small artifacts of a study in one object, checked against each other.
 
-Shapes: Q images of a test set, S runs of a condition, T runs or random splits that it is compared
-with.
+Shapes: Q images of a test set, S runs of a condition, C distinct captions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int32, Int64
 
 from clipcause.config import FILE, layout, objectives, read, study
 from clipcause.config.runs import NONE, Run
 from clipcause.data import manifest
 from clipcause.data.manifest import Manifest
 from clipcause.embed import checkpoint
-from clipcause.evaluate import predictions
+from clipcause.evaluate import predictions, ranks
 from clipcause.prune import rules as prune_rules
 from clipcause.prune import split
 from clipcause.prune.rule import Rule
 from clipcause.prune.split import Split
-from clipcause.report import retrieved
 from clipcause.report.conditions import Condition, group, on_splits
 from clipcause.report.outline import Outline, Sized
-from clipcause.report.retrieved import Ranks
 from clipcause.runtime import atomic
 from clipcause.search import gap, scores
 from clipcause.search.scores import Scores
 
 Pair = tuple[str, str]  # condition and test set
+Reader = Callable[[Path, str], pa.Table]
 
 TOP = 5
 MADE_BY = {layout.ALL: f"prepare@{layout.POOL}", "dedup": "deduplicate"}  # splits without a rule
@@ -52,6 +50,15 @@ class Gap:
 
     similarity_Q: Float64[np.ndarray, " Q"]
     alone_Q: Float64[np.ndarray, " Q"]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Ranks of the nearest right item by every run of a condition, on a test set of captions."""
+
+    image_to_text: Int32[np.ndarray, "S Q"]
+    text_to_image: Int32[np.ndarray, "S C"]
+    row_C: Int64[np.ndarray, " C"]  # the first image of every caption
 
 
 @dataclass(frozen=True)
@@ -96,18 +103,6 @@ class Study(Outline):
         found = [self.outcomes[name, test].top1_Q for name in condition.controls]
         return np.mean(found, axis=0) if found else None
 
-    def control_units(self, condition: Condition, test: str) -> Float64[np.ndarray, "T Q"] | None:
-        """What a condition is compared with: see ``units``."""
-        return units([self.outcomes[name, test].right_SQ for name in condition.controls])
-
-
-def units(of_controls: Sequence[Bool[np.ndarray, "S Q"]]) -> Float64[np.ndarray, "T Q"] | None:
-    """The runs on the one random split of a condition's size; of several such splits each is one
-    unit, the mean of its runs, for another draw of rows is what they differ by."""
-    if len(of_controls) == 1:
-        return of_controls[0].astype(np.float64)
-    return np.stack([right_SQ.mean(axis=0) for right_SQ in of_controls]) if of_controls else None
-
 
 def load_sources(path: Path = FILE) -> Sources:
     """Read what pictures are chosen from, as ``params.yaml`` names it; errors are those of
@@ -119,7 +114,7 @@ def load_sources(path: Path = FILE) -> Sources:
     # what nothing was trained on or evaluated for is no part of the report's tables
     root = layout.similarities(encoder, reference)
     for test in names:
-        _need(root / test / scores.CARD, f"similarity@{test}")
+        needed(root / test / scores.CARD, f"similarity@{test}")
     bases = dict.fromkeys(rule.base for rule in rules.values())
     others = [base for base in bases if base not in rules]
     return Sources(
@@ -143,7 +138,7 @@ def load(path: Path = FILE) -> Study:
     rules, scored = sources.rules, sources.scores
     runs = on_splits(load_runs(path), rules, study.encoder(path)[1])
     cards = {
-        run: atomic.read_json(_need(layout.model(run) / checkpoint.CARD, f"train@{run}"))
+        run: atomic.read_json(needed(layout.model(run) / checkpoint.CARD, f"train@{run}"))
         for run in runs
     }
     # a published model's card does not say what it saw
@@ -173,7 +168,7 @@ def load(path: Path = FILE) -> Study:
             for test in tests
         },
         ranks={
-            test: retrieved.load(test, conditions.values(), scored[test])
+            test: _ranks(test, conditions.values(), scored[test])
             for test in study.to_retrieve(path)
         },
         gaps={(name, test): _gap(name, test, scored[test]) for name in rules for test in suite},
@@ -191,20 +186,21 @@ def load_runs(path: Path = FILE) -> dict[str, Run]:
     }
 
 
-def _need(path: Path, stage: str) -> Path:
+def needed(path: Path, stage: str) -> Path:
+    """A file or folder; raises ``FileNotFoundError`` with the stage that makes it."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found; `dvc repro {stage}` makes it")
     return path
 
 
 def _manifest(name: str) -> Manifest:
-    _need(layout.manifest(name), f"prepare@{name}")
+    needed(layout.manifest(name), f"prepare@{name}")
     return manifest.read(layout.dataset(name), shards=False)
 
 
 def _split(name: str, pool: Manifest) -> Split:
     stage = MADE_BY.get(name, f"prune@{name}")
-    _need(layout.split(name) / split.CARD, stage)
+    needed(layout.split(name) / split.CARD, stage)
     found = split.read(layout.split(name))
     if found.card.get("pool") != pool.sha256:
         raise ValueError(
@@ -215,31 +211,49 @@ def _split(name: str, pool: Manifest) -> Split:
 
 
 def _outcome(condition: Condition, test: str, against: Scores) -> Outcome:
-    tables = {}
-    for run in condition.runs:
-        path = layout.predictions(run) / f"{test}.parquet"
-        _need(path, f"evaluate@{run}")
-        tables[run] = predictions.read(path.parent, test)
-        _check_rows(path, tables[run], against)
-    ranks = {run: table["rank"].to_numpy() for run, table in tables.items()}
-    return Outcome(
-        np.mean([rank_Q == 1 for rank_Q in ranks.values()], axis=0),
-        np.mean([rank_Q <= TOP for rank_Q in ranks.values()], axis=0),
-        {run: float((rank_Q == 1).mean()) for run, rank_Q in ranks.items()},
-        np.stack([rank_Q == 1 for rank_Q in ranks.values()]),
-    )
+    tables = [_evaluated(run, test, ".parquet", predictions.read, against)
+              for run in condition.runs]  # fmt: skip
+    rank_SQ = np.stack([table["rank"].to_numpy() for table in tables])
+    right_SQ = rank_SQ == 1
+    accuracy = dict(zip(condition.runs, right_SQ.mean(axis=1).tolist(), strict=True))
+    return Outcome(right_SQ.mean(axis=0), (rank_SQ <= TOP).mean(axis=0), accuracy, right_SQ)
+
+
+def _ranks(test: str, conditions: Iterable[Condition], against: Scores) -> dict[str, Ranks]:
+    """Of all conditions of CLIP: others have not learnt what captions say."""
+    found = {}
+    for one in conditions:
+        if one.objective != "clip":
+            continue
+        tables = [_evaluated(run, test, ranks.ENDING, ranks.read, against) for run in one.runs]
+        row_Q, caption_Q = tables[0]["row"].to_numpy(), tables[0]["caption"].to_numpy()
+        is_first_Q = row_Q == caption_Q
+        found[one.name] = Ranks(
+            np.stack([table["image_to_text"].to_numpy() for table in tables]),
+            np.stack([table["text_to_image"].to_numpy()[is_first_Q] for table in tables]),
+            row_Q[is_first_Q],
+        )
+    return found
 
 
 def _gap(name: str, test: str, against: Scores) -> Gap:
-    path = _need(layout.gap(name) / f"{test}.parquet", f"gap@{name}")
-    table = gap.read(path.parent, test)
-    _check_rows(path, table, against)
+    table = _of_images(layout.gap(name), test, ".parquet", f"gap@{name}", gap.read, against)
     return Gap(table["similarity"].to_numpy(), table["split_similarity"].to_numpy())
 
 
-def _check_rows(path: Path, table: pa.Table, against: Scores) -> None:
+def _evaluated(run: str, test: str, ending: str, read: Reader, against: Scores) -> pa.Table:
+    return _of_images(layout.predictions(run), test, ending, f"evaluate@{run}", read, against)
+
+
+def _of_images(
+    folder: Path, test: str, ending: str, stage: str, read: Reader, against: Scores
+) -> pa.Table:
+    """A file with a row per image of a test set, which are those that were scored."""
+    path = needed(folder / f"{test}{ending}", stage)
+    table = read(folder, test)
     if not np.array_equal(table["row"].to_numpy(), against.test.row):
         raise ValueError(
             f"{path}: its {table.num_rows} rows are not the {len(against.test.row)} test images of "
             f"{against.folder}; one of them is of an older test set"
         )
+    return table

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from clipcause.report.decimals import fixed
+from clipcause.report.decimals import fixed, signed
 from clipcause.report.tables.comparisons import Compared
 from clipcause.stats.comparison import ALPHA, MCNEMAR, POWER
 
@@ -16,8 +16,8 @@ def cells(one: Compared) -> list[str]:
     difference, seen = one.found.difference, one.found.detectable
     digits = _decimals(difference.value) if one.is_sure else 1
     return [
-        _signed(difference.value, digits),
-        f"{_signed(difference.low, digits)} to {_signed(difference.high, digits)}",
+        signed(difference.value, digits),
+        f"{signed(difference.low, digits)} to {signed(difference.high, digits)}",
         p_value(one.found.p),
         p_value(one.p_holm),
         NONE if seen is None else points_of(seen),
@@ -116,11 +116,6 @@ def _decimals(share: float) -> int:
     """Decimals of points that show that a share is not zero: one, or more where it is small."""
     least = abs(100 * share)
     return next((digits for digits in range(1, MOST_DECIMALS) if least >= 0.5 * 10**-digits), 1)
-
-
-def _signed(share: float, digits: int) -> str:
-    text = fixed(100 * share, digits)
-    return f"+{text}" if text.strip("0.") and not text.startswith("−") else text
 
 
 def points_of(share: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clipcause.report import analysis, colours, tables
-from clipcause.report.pairs import Pairs
+from clipcause.report.outline import Pairs
 from clipcause.report.tables import accuracy, comparisons, decomposition, density, robustness
 from clipcause.report.tables import retrieval as of_captions
 from clipcause.runtime.imports import transitive
@@ -21,7 +21,7 @@ from tests.report import test_agreement, test_domains, test_retrieval
 
 ROOT = Path(__file__).parents[2]
 DRAWING = ("clipcause/report/figures/", "clipcause/report/sections/", "clipcause/report/templates/")
-DRAWS = {"page", "written", "content", "colours", "markdown", "album", "pictures", "dvc_plots"}
+DRAWS = {"page", "content", "colours", "markdown", "album", "pictures", "dvc_plots"}
 STUDIES = {
     "images": report_study.write_study,
     "imbalance": report_imbalance.write,

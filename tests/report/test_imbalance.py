@@ -28,7 +28,6 @@ from clipcause.report import (
 )
 from clipcause.report.colours import GREY
 from clipcause.report.figures.bias import caption, numbered
-from clipcause.report.kinds import kinds_of
 from clipcause.report.sections import bias as bias_section
 from clipcause.report.tables import frequency, locked_text, parts
 from clipcause.report.tables import runs as tidy
@@ -163,7 +162,7 @@ def test_a_study_that_adds_no_reference_to_any_run_does_not_repeat_it():
 
 def test_kinds_say_the_text_tower_only_where_nothing_else_tells_two_apart(inside):
     found = study.load()
-    kinds = kinds_of(found)
+    kinds = found.models
     assert kinds["labelled"] == kinds["half"] == "CLIP"
     assert kinds["supervised on half, frozen head of clip-0, vocabulary 8"] == (
         "supervised, frozen head, vocabulary 8"

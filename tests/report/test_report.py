@@ -196,8 +196,8 @@ def test_the_highest_margins_are_those_of_a_sort(here, monkeypatch, count):
 def test_published_numbers_stand_beside_their_counterparts(here):
     found = study.load()
     theirs = published.load()
-    pairs = published.beside(found, theirs)
-    assert {pair.row.name: pair.ours and pair.ours.name for pair in pairs} == {
+    ours = {row.name: published.counterpart(found, row.ours) for row in theirs.rows}
+    assert {name: one and one.name for name, one in ours.items()} == {
         "full pool": "full",
         "Sketch-pruned": "hull-sketch",
         "R-pruned": None,

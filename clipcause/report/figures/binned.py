@@ -5,7 +5,7 @@ from functools import partial
 import altair as alt
 
 from clipcause.report.figures import lines
-from clipcause.report.figures.encodings import by_colour, colour, kinds, x, y
+from clipcause.report.figures.encodings import x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure
 
 SIMILARITY = "nearest cosine similarity to the training data"
@@ -17,12 +17,7 @@ def chart(of: Drawn, title: str = "top-1 accuracy / %") -> Chart:
         x=x("similarity", SIMILARITY, {"tickCount": 5}, zero=False),
         y=y("accuracy", title, domain=[0, 100]),
     )
-    return alt.layer(
-        point.mark_line(strokeWidth=1.5).encode(
-            detail="split:N", stroke=by_colour(lines.legend(of)), strokeDash=kinds()
-        ),
-        point.mark_point(size=14, opacity=1, filled=True).encode(fill=colour(alt.Fill)),
-    ).properties(width=250, height=180)
+    return lines.drawn(of, point)
 
 
 FIGURE = Figure(

@@ -5,7 +5,7 @@ from functools import partial
 import altair as alt
 
 from clipcause.report.figures import encodings, lines
-from clipcause.report.figures.encodings import POWERS, by_colour, colour, kinds, spread, ticks, x
+from clipcause.report.figures.encodings import POWERS, spread, ticks, x
 from clipcause.report.figures.figure import Chart, Drawn, Figure, distinct
 
 ROWS = "training rows of the class (logarithmic)"
@@ -18,13 +18,7 @@ def chart(of: Drawn) -> Chart:
     point = alt.Chart().encode(
         x=x("frequency", ROWS, axis, type="log", nice=False, padding=8), y=y("accuracy")
     )
-    return alt.layer(
-        point.mark_line(strokeWidth=1.5).encode(
-            detail="split:N", stroke=by_colour(lines.legend(of)), strokeDash=kinds()
-        ),
-        spread(point, y, strokeWidth=1, strokeOpacity=0.25),
-        point.mark_point(size=14, opacity=1, filled=True).encode(fill=colour(alt.Fill)),
-    ).properties(width=250, height=180)
+    return lines.drawn(of, point, spread(point, y, strokeWidth=1, strokeOpacity=0.25))
 
 
 FIGURE = Figure(

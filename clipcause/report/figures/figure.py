@@ -9,35 +9,20 @@ dashed.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import altair as alt
 
-from clipcause.config.report import Report
 from clipcause.report.colours import Rows
-from clipcause.report.outline import Outline
+from clipcause.report.content import Content
 from clipcause.report.tables.robustness import usual_of
 
 Spec = dict[str, Any]  # of Vega-Lite
 Chart = alt.LayerChart
+Found = Content  # all that figures are drawn from
 
 COLUMNS = 3  # of panels in a file
 NOMINAL = {"type": "nominal", "title": None}
-
-
-@runtime_checkable
-class Found(Protocol):
-    """All that figures are drawn from."""
-
-    @property
-    def study(self) -> Outline: ...
-
-    @property
-    def parameters(self) -> Report: ...
-
-    def rows(self, name: str) -> Rows:
-        """A table's, by the name of its CSV."""
-        ...
 
 
 @dataclass(frozen=True)

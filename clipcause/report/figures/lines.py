@@ -1,7 +1,10 @@
 """Which conditions a plot of many lines draws, and what its legend calls them."""
 
-from clipcause.report import classwise
+import altair as alt
+
 from clipcause.report.colours import colours
+from clipcause.report.conditions import is_classwise
+from clipcause.report.figures.encodings import by_colour, colour, kinds
 from clipcause.report.figures.figure import Drawn, Found, Rows, distinct
 from clipcause.report.outline import Outline
 
@@ -16,7 +19,7 @@ def shown(study: Outline) -> list[str]:
     plain = [
         name
         for name, one in study.conditions.items()
-        if one.is_plain and not classwise.is_classwise(study.rules.get(one.split))
+        if one.is_plain and not is_classwise(study.rules.get(one.split))
     ]
     return plain[:MOST]
 
@@ -32,13 +35,23 @@ def of(found: Found, table: str) -> Rows:
     return [row for row in found.rows(table) if row["split"] in names]
 
 
+def drawn(of: Drawn, point: alt.Chart, *between: alt.Chart) -> alt.LayerChart:
+    """A line with its points per condition; what lies ``between`` the two."""
+    stroke, dash = by_colour(legend(of)), kinds()
+    return alt.layer(
+        point.mark_line(strokeWidth=1.5).encode(detail="split:N", stroke=stroke, strokeDash=dash),
+        *between,
+        point.mark_point(size=14, opacity=1, filled=True).encode(fill=colour(alt.Fill)),
+    ).properties(width=250, height=180)
+
+
 def legend(of: Drawn) -> dict[str, str]:
     """Colour to name of the conditions that are drawn, where there is a legend; those of one
     colour share an entry."""
     named: dict[str, str] = {}
     if of.legend and of.found:
-        drawn, colour = distinct(of.rows, "split"), colours(of.found.study)
+        present, known = distinct(of.rows, "split"), colours(of.found.study)
         for name in own(of.found.study):
-            if name in drawn:
-                named[colour[name]] = ", ".join(filter(None, [named.get(colour[name]), name]))
+            if name in present:
+                named[known[name]] = ", ".join(filter(None, [named.get(known[name]), name]))
     return named

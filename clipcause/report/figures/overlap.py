@@ -1,6 +1,6 @@
 """How far splits of one base removed the same images."""
 
-from clipcause.report import classwise
+from clipcause.report.conditions import is_classwise
 from clipcause.report.figures.encodings import EQUAL, GAIN, matrix, squares
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, distinct, only
 
@@ -18,7 +18,7 @@ def splits(found: Found) -> dict[str, list[str]]:
     rows, rules, chosen = found.rows("overlap"), found.study.rules, {}
     for base in distinct(rows, "base"):
         names = distinct(only(rows, base=base), "first")
-        plain = [name for name in names if not classwise.is_classwise(rules[name])]
+        plain = [name for name in names if not is_classwise(rules[name])]
         few = (plain if len(plain) > 1 else names)[:MOST]
         chosen[base] = names if len(names) <= MOST else few
     return chosen

@@ -6,7 +6,6 @@ import altair as alt
 
 from clipcause.report.figures.encodings import POWERS, colour, ticks, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, distinct, only
-from clipcause.report.kinds import kinds_of
 
 MOST = 12  # conditions
 
@@ -34,7 +33,7 @@ def chart(of: Drawn, what: str = "training rows of the class") -> Chart:
 def shown(found: Found) -> list[str]:
     """The conditions whose classes are drawn: one of every kind of model, on the split that most
     kinds were trained on, or on the first that it was."""
-    known, kinds = found.study.conditions, kinds_of(found.study)
+    known, kinds = found.study.conditions, found.study.models
     present = distinct(found.rows("perclass"), "condition")
     splits = Counter(known[name].split for name in present)
     chosen: dict[str, str] = {}

@@ -2,8 +2,8 @@
 
 import altair as alt
 
-from clipcause.report import classwise
 from clipcause.report.colours import GREY, colours
+from clipcause.report.conditions import is_classwise
 from clipcause.report.figures.encodings import colour, dashes, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows
 from clipcause.report.outline import RANDOM, Outline
@@ -35,7 +35,7 @@ def splits(study: Outline) -> tuple[list[str], int]:
     """The splits that are drawn, and how many others there are. What was chosen by class has no
     reason to be nearer to a test set."""
     every = [name for name in study.rules if name not in study.controls]
-    own = [name for name in every if not classwise.is_classwise(study.rules[name])][:MOST]
+    own = [name for name in every if not is_classwise(study.rules[name])][:MOST]
     return own, len(every) - len(own)
 
 

@@ -48,13 +48,14 @@ def published_view(content: Content) -> dict[str, Any] | None:
     named = {test for one in theirs.rows for test in one.accuracy}
     tests = [test for test in study.tests if test in named]
     rows = []
-    for pair in published.beside(study, theirs):
-        line = by_name[pair.ours.name] if pair.ours else None
+    for one in theirs.rows:
+        ours = published.counterpart(study, one.ours)
+        line = by_name[ours.name] if ours else None
         gone = NONE if line is None or line.removed is None else percent(line.removed)
-        cells = [pair.row.removed or NONE, line.condition.name if line else NONE, gone]
+        cells = [one.removed or NONE, line.condition.name if line else NONE, gone]
         for test in tests:
-            cells.append(pair.row.accuracy.get(test, NONE))
+            cells.append(one.accuracy.get(test, NONE))
             cells.append(points(line.cells[test].top1.value) if line else NONE)
-        rows.append(Row(pair.row.name, cells))
+        rows.append(Row(one.name, cells))
     both = [Cell(f"{test}\n", (Small(whose),)) for test in tests for whose in ("paper", "ours")]
     return {"theirs": theirs, "both": both, "rows": rows} if tests else None

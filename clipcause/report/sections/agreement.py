@@ -42,7 +42,7 @@ def _family(content: Content, family: Family) -> dict[str, Any]:
             for line in trained
             if line.condition.split == one.name
         ],
-        "without": listed(without) if without else "",
+        "without": listed(without),
     }  # fmt: skip
 
 
@@ -59,13 +59,7 @@ def _removed(study: Outline, one: Member, base: int) -> Row:
 
 def _pair(one: Overlap) -> Row:
     least = min(one.first.removed, one.second.removed)
-    return Row(
-        one.pair,
-        [
-            f"{one.both:,}",
-            percent(one.both / least) if least else NONE,
-            f"{one.jaccard:.3f}",
-            f"{one.chance:.3f}",
-            NONE if one.same_size is None else percent(one.same_size),
-        ],
-    )
+    shares = (one.both / least if least else None), one.same_size
+    of_smaller, at_one_size = (NONE if one is None else percent(one) for one in shares)
+    indices = f"{one.jaccard:.3f}", f"{one.chance:.3f}"
+    return Row(one.pair, [f"{one.both:,}", of_smaller, *indices, at_one_size])

@@ -26,7 +26,16 @@ from clipcause.report.sections.elements import (
 from clipcause.report.tables import parts
 
 ABOUT = "0: accuracy does not follow class frequency, below 0: rare classes do better"
-COLUMNS = {  # of the table of conditions: path of the number, title, factor, digits
+
+
+def _below(text: str, letter: str, rest: str = "") -> Cell:
+    """A title with a letter below the line."""
+    return Cell(text, then=Cell(letter, kind="sub", then=Cell(rest)))
+
+
+COLUMNS: dict[
+    str, tuple[Cell | str, int, int]
+] = {  # of the table of conditions: path of the number, title, factor, digits
     "top1": ("top-1", 100, 1),
     "imbalance.corr_acc": ("corr_acc", 1, 3),
     "imbalance.corr_pred": ("corr_pred", 1, 3),
@@ -35,10 +44,10 @@ COLUMNS = {  # of the table of conditions: path of the number, title, factor, di
     "imbalance.tail": ("tail", 100, 1),
     "imbalance.trimmed": ("trimmed", 100, 1),
     "neural_collapse.nc1": ("NC1", 1, 2),
-    "neural_collapse.nc2_m": (("NC2", "M", ""), 1, 3),
-    "neural_collapse.nc2nn_m": (("NC2", "M", " nearest"), 1, 3),
-    "neural_collapse.nc2_w": (("NC2", "W", ""), 1, 3),
-    "neural_collapse.nc2nn_w": (("NC2", "W", " nearest"), 1, 3),
+    "neural_collapse.nc2_m": (_below("NC2", "M"), 1, 3),
+    "neural_collapse.nc2nn_m": (_below("NC2", "M", " nearest"), 1, 3),
+    "neural_collapse.nc2_w": (_below("NC2", "W"), 1, 3),
+    "neural_collapse.nc2nn_w": (_below("NC2", "W", " nearest"), 1, 3),
 }
 
 
@@ -78,14 +87,14 @@ def frequency(content: Content) -> dict[str, Any] | None:
     without = [f"{count:,} in “{name}”" for name, count in found.without_rows.items() if count]
     return {
         "classes": f"{found.classes:,}",
-        "without": listed(without) if without else "",
+        "without": listed(without),
         "unlisted": {name: f"{count:,}" for name, count in found.unlisted.items()},
         "panels": [
             Panel(one.title, one.drawing, _key(looks[one.title]))
             for one in panels(content, "frequency")
         ],
         "sources": panels(content, "sources")[0] if len(sources) > 1 else None,
-        "constant": listed(found.constant) if found.constant else "",
+        "constant": listed(found.constant),
         "is_one": len(found.constant) == 1,
         "left_out": found.left_out,
     }
@@ -134,14 +143,7 @@ def _table(study: Outline, measured: list[Measured]) -> dict[str, Any]:
         cells = [_cell(found, path, *how) for path, (_, *how) in shown.items()]
         head = Cell(one.name, seeds, mark=Mark(looks[found.kind][0]))
         rows.append(Row(head, [f"{numbers[one.name]}", size, *cells]))
-    return {"head": [_title(title) for title, *_ in shown.values()], "rows": rows}
-
-
-def _title(title: str | tuple[str, str, str]) -> Cell:
-    if isinstance(title, str):
-        return Cell(title)
-    text, below, rest = title
-    return Cell(text, then=Cell(below, kind="sub", then=Cell(rest)))
+    return {"head": [title for title, *_ in shown.values()], "rows": rows}
 
 
 def _cell(found: Measured, path: str, factor: int, digits: int) -> Cell:
@@ -204,15 +206,12 @@ def intraclass(content: Content) -> dict[str, Any] | None:
     """Metrics as they are, an entry a row."""
     found = content.intraclass
     names = list(dict.fromkeys(name for numbers in found.values() for name in numbers))
-    rows = [
-        Row(entry, [_plain(numbers[name]) if name in numbers else NONE for name in names])
-        for entry, numbers in found.items()
-    ]
+    rows = []
+    for entry, numbers in found.items():
+        known = {one: f"{value:,}" if isinstance(value, int) else fixed(value, 4)
+                 for one, value in numbers.items()}  # fmt: skip
+        rows.append(Row(entry, [known.get(name, NONE) for name in names]))
     return {"head": [name.replace("_", " ") for name in names], "rows": rows} if rows else None
-
-
-def _plain(value: int | float) -> str:
-    return f"{value:,}" if isinstance(value, int) else fixed(value, 4)
 
 
 def _plot(content: Content, name: str) -> dict[str, Any]:

@@ -24,10 +24,7 @@ def view(content: Content) -> dict[str, Any] | None:
             *("p after Holm", Cell("smallest detectable\n", POINTS), "beyond noise"),
         ],
         "rows": [
-            Row(
-                Cell(one.name, mark=Mark(colour.get(one.name, GREY))),
-                [one.test, *cells(one)],
-            )
+            Row(Cell(one.name, mark=Mark(colour.get(one.name, GREY))), [one.test, *cells(one)])
             for one in found
         ],
         "method": method(found),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from clipcause.report.colours import colours
 from clipcause.report.conditions import Condition
-from clipcause.report.decimals import points, signed
+from clipcause.report.decimals import ends, points, signed
 from clipcause.report.outline import RANDOM, Outline
 from clipcause.report.sections.elements import Cell, Mark, Row, Small
 from clipcause.stats.comparison import Interval
@@ -69,8 +69,3 @@ def marked(one: Interval) -> str:
     if not one.is_distinguishable:
         return ""
     return "worse" if one.value < 0 else "better"
-
-
-def ends(one: Interval) -> str:
-    """The ends of a difference in points."""
-    return f"[{signed(one.low)}, {signed(one.high)}]"

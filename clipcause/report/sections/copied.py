@@ -12,12 +12,11 @@ from clipcause.report.tables.copies import POOL, REFERENCE
 
 def view(content: Content) -> dict[str, Any]:
     """A row each for the reference, the pool and every split."""
-    study, threshold = content.study, content.parameters.copy_threshold
+    study = content.study
     of = {(row["data"], row["test"]): row for row in content.rows("copies")}
     lines = [(name, Cell(name)) for name in (REFERENCE, POOL)]
     lines += [(name, split_name(study, name)) for name in study.rules]
     return {
-        "threshold": f"{threshold:g}",
         "sets": [Cell(test, (Small(f"of {len(one):,}"),)) for test, one in study.suite.items()],
         "rows": [
             Row(head, [_cell(of[name, test]) for test in study.suite], kind(study, name))

@@ -40,9 +40,7 @@ def view(content: Content) -> dict[str, Any] | None:
             Row(f"{name} on {test}", [cell[name, test, group] for group in groups])
             for name, test in pairs
         ],
-        "apart": listed([f"{name} ({_why(rule)})" for name, rule in apart.items()])
-        if apart
-        else "",
+        "apart": listed([f"{name} ({_why(rule)})" for name, rule in apart.items()]),
     }
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from clipcause.report.content import Content
-from clipcause.report.decimals import fixed, signed
+from clipcause.report.decimals import ends, fixed, signed
 from clipcause.report.figures.explained import shown
-from clipcause.report.sections.conditions import ends, marked, rows
+from clipcause.report.sections.conditions import marked, rows
 from clipcause.report.sections.elements import NONE, Cell, Small, panels
 from clipcause.report.tables.decomposition import OBSERVED, PREDICTED
 from clipcause.stats.comparison import Interval

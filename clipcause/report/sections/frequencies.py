@@ -21,7 +21,6 @@ def view(content: Content) -> dict[str, Any]:
     names, fits = grid.shown(content), content.fits.values()
     grids = grouped(content, "grid", "test") if drawn else {}
     return {
-        "least": content.parameters.least_per_bin,
         "marks": [(line(study, name), name) for name in shown if name in present],
         "panels": panels(content, "byfrequency"),
         "grids": {
@@ -29,7 +28,7 @@ def view(content: Content) -> dict[str, Any]:
             for test in study.tests
             if test in grids
         },
-        "gridded": listed(names) if names else "",
+        "gridded": listed(names),
         "more_grids": len(study.conditions) - len(names),
         "told": _told(content),
         "both": any(content.has_frequency.values()),
@@ -64,7 +63,7 @@ def _told(content: Content) -> str:
             above = sum(one.low > 0 for one in known)
             below = sum(one.high < 0 for one in known)
             told.append(f"that of {name} for {above} and {below} of {len(known)}")
-    return listed(told) if told else ""
+    return listed(told)
 
 
 def _coefficients(content: Content, name: str, test: str) -> Cell:

@@ -10,8 +10,7 @@ from typing import Any
 from clipcause.config.layout import NONE
 from clipcause.data.manifest import Manifest
 from clipcause.prune.rules.hull import Hull
-from clipcause.report import pictures
-from clipcause.report.album import Album
+from clipcause.report import album, pictures
 from clipcause.report.content import Content
 from clipcause.report.decimals import fixed, percent
 from clipcause.report.pictures import Duplicate, Judged
@@ -63,8 +62,8 @@ def view(content: Content) -> dict[str, Any] | None:
     least, count = parameters.copy_threshold, content.duplicate_count
     made = {
         "neighbours": _neighbours(study, parameters.neighbours),
-        "removed": _removed(study, parameters.removed),
-        "kept": _kept(study, parameters.kept),
+        "removed": _of_hulls(study, pictures.removed, parameters.removed, "removed"),
+        "kept": _of_hulls(study, pictures.survived, parameters.kept, "kept"),
         "copies": _copies(study, least, parameters.copies),
         "duplicates": _duplicates(study, content.duplicates) if count else (),
     }
@@ -73,14 +72,12 @@ def view(content: Content) -> dict[str, Any] | None:
         return None
     if not _count(wanted):
         wanted = [replace(one, groups=()) for one in wanted]
-    galleries, album = limited(wanted, MOST), Album()
+    galleries = limited(wanted, MOST)
     found = list(_cards(galleries))
-    for one in (shown for item in found for shown in item.shown):
-        album.want(one.source, [one.row])
-    album.read()
+    drawn = album.read((one.source, one.row) for item in found for one in item.shown)
     return {
         "galleries": galleries,
-        "picture": album.picture,
+        "picture": lambda source, row: drawn[source.folder, row],
         "sets": [test for test in study.suite if any(item.test == test for item in found)],
         "cards": len(found),
         "shown": _count(galleries),
@@ -98,16 +95,11 @@ def limited(galleries: list[Gallery], most: int) -> list[Gallery]:
     wanted = _count(galleries)
     if wanted <= most:
         return galleries
-    return [
-        replace(
-            one,
-            groups=tuple(
-                replace(group, cards=group.cards[: len(group.cards) * most // wanted])
-                for group in one.groups
-            ),
-        )
-        for one in galleries
-    ]
+
+    def cut(group: Group) -> Group:
+        return replace(group, cards=group.cards[: len(group.cards) * most // wanted])
+
+    return [replace(one, groups=tuple(map(cut, one.groups))) for one in galleries]
 
 
 def _cards(galleries: list[Gallery]) -> Iterator[Card]:
@@ -141,31 +133,21 @@ def _neighbours(study: Sources, count: int) -> Iterator[Group]:
             yield Group(test, cards, f"{len(cards)} of {len(source):,} images.")
 
 
-def _removed(study: Sources, count: int) -> Iterator[Group]:
-    for name, cards, by in _of_hulls(study, pictures.removed, count, "removed"):
-        gone = len(study.base_of(name)) - len(study.splits[name])
-        yield Group(name, cards, f"{len(cards)} of {gone:,} removed images.{by}")
-
-
-def _kept(study: Sources, count: int) -> Iterator[Group]:
-    for name, cards, by in _of_hulls(study, pictures.survived, count, "kept"):
-        stayed = len(study.splits[name])
-        yield Group(name, cards, f"{len(cards)} of {stayed:,} images that stayed.{by}")
-
-
 def _of_hulls(
     study: Sources, choose: Callable[[Sources, str, int], list[Judged]], count: int, title: str
-) -> Iterator[tuple[str, tuple[Card, ...], str]]:
+) -> Iterator[Group]:
     """Every hull split with cards: pool images beside the test images that judged them; and by
     what, where it is not the study's encoder and reference."""
     for name, rule in study.rules.items():
-        if not isinstance(rule, Hull):
+        if not isinstance(rule, Hull) or not (found := choose(study, name, count)):
             continue
+        cards = tuple(_judged(study, one, title, rule.delta) for one in found)
         by = f" Similarities and thresholds are those of the scores “{rule.scores}”."
-        found = choose(study, name, count)
-        if found:
-            cards = tuple(_judged(study, one, title, rule.delta) for one in found)
-            yield name, cards, "" if rule.scores == NONE else by
+        stayed = len(study.splits[name])
+        gone = f"{len(study.base_of(name)) - stayed:,} removed images"
+        many = gone if title == "removed" else f"{stayed:,} images that stayed"
+        text = f"{len(cards)} of {many}.{'' if rule.scores == NONE else by}"
+        yield Group(name, cards, text)
 
 
 def _judged(study: Sources, one: Judged, title: str, delta: float) -> Card:

@@ -6,10 +6,9 @@ from clipcause.evaluate.retrieval import DEPTHS
 from clipcause.report.colours import colours
 from clipcause.report.content import Content
 from clipcause.report.outline import Outline
-from clipcause.report.retrieved import DIRECTIONS
 from clipcause.report.sections.conditions import accuracy, kind
 from clipcause.report.sections.elements import Cell, Mark, Row, Small, grouped
-from clipcause.report.tables.retrieval import Asked, Line
+from clipcause.report.tables.retrieval import DIRECTIONS, Asked, Line
 
 
 def view(content: Content) -> dict[str, Any] | None:
@@ -17,9 +16,7 @@ def view(content: Content) -> dict[str, Any] | None:
     found = [
         _of_test(content, test, asked) for test, asked in content.retrieval.items() if asked.lines
     ]
-    least = content.parameters.least_per_bin
-    looks = len(DEPTHS) * len(DIRECTIONS)
-    return {"sets": found, "least": least, "looks": looks} if found else None
+    return {"sets": found, "looks": len(DEPTHS) * len(DIRECTIONS)} if found else None
 
 
 def _of_test(content: Content, test: str, asked: Asked) -> dict[str, Any]:

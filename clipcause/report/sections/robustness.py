@@ -26,7 +26,7 @@ def view(content: Content) -> dict[str, Any] | None:
         "line": _line(found, kinds),
         "has_line": kinds != {NO_LINE},
         "is_fitted": FITTED in kinds,
-        "apart": listed(found.apart) if found.apart else "",
+        "apart": listed(found.apart),
         "marks": [
             (Mark(colour[name]), name)
             for name in lines.own(study)

@@ -16,7 +16,6 @@ def similarity(content: Content) -> dict[str, Any]:
     """Histograms of nearest similarity, a panel per split and test set."""
     _, more = splits(content.study)
     return {
-        "width": f"{content.parameters.histogram_width:g}",
         "further": further(more, "split"),
         "sets": grouped(content, "similarity", "test"),
     }
@@ -24,17 +23,15 @@ def similarity(content: Content) -> dict[str, Any]:
 
 def bins(content: Content) -> dict[str, Any]:
     """Accuracy in bins of similarity, and its rank correlation."""
-    study, parameters, shown = content.study, content.parameters, lines.shown(content.study)
+    study, shown = content.study, lines.shown(content.study)
     theirs = published.load().spearman
     known = [f"{theirs[test]} on {test}" for test in study.tests if test in theirs]
     return {
-        "width": f"{parameters.bin_width:g}",
-        "least": parameters.least_per_bin,
         "marks": [(line(study, name), name) for name in shown],
         "panels": panels(content, "binned"),
         "further": further(len(study.conditions) - len(shown), "condition"),
         "rows": rows(study, lambda name, test: _rank(content.orders[name, test])),
-        "published": listed(known) if known else "",
+        "published": listed(known),
     }
 
 

@@ -19,7 +19,6 @@ def view(content: Content) -> dict[str, Any]:
     runs = [run for one in study.conditions.values() for run in one.runs]
     return {
         "pool": study.pool.sha256[:12],
-        "resamples": f"{content.parameters.resamples:,}",
         "rule": Cell("rule", kind=WORDS),
         "removed": Cell("removed by each test set", kind=WORDS),
         "splits": [_split(study, name) for name in study.rules],
@@ -32,30 +31,17 @@ def _split(study: Outline, name: str) -> Row:
     rule, kept, base = study.rules[name], len(study.splits[name]), len(study.base_of(name))
     removed = study.splits[name].card.get("removed_per_test") or {}
     each = ", ".join(f"{test} {removed[test]:,}" for test in study.tests if test in removed)
-    return Row(
-        Cell(name, id=f"split-{name}"),
-        [
-            Cell(rule.sentence(), kind=WORDS),
-            f"{rule.base}, {base:,}",
-            f"{kept:,}",
-            f"{base - kept:,}",
-            Cell(each or NONE, kind=WORDS),
-        ],
-    )
+    said, by_test = (Cell(text, kind=WORDS) for text in (rule.sentence(), each or NONE))
+    counts = f"{rule.base}, {base:,}", f"{kept:,}", f"{base - kept:,}"
+    return Row(Cell(name, id=f"split-{name}"), [said, *counts, by_test])
 
 
 def _run(name: str, card: dict[str, Any]) -> Row:
     recipe = card["training"]
     seen = recipe.get("optimiser", {}).get("samples_seen")
-    return Row(
-        name,
-        [
-            str(recipe.get("objective", NONE)),
-            str(recipe.get("seed", NONE)),
-            f"{seen:,}" if isinstance(seen, int) else NONE,
-            Cell(card["fingerprint"][:12], kind="code"),
-        ],
-    )
+    stated = [str(recipe.get(key, NONE)) for key in ("objective", "seed")]
+    count = f"{seen:,}" if isinstance(seen, int) else NONE
+    return Row(name, [*stated, count, Cell(card["fingerprint"][:12], kind="code")])
 
 
 def credits_view(_: Content) -> dict[str, Any] | None:
@@ -64,21 +50,12 @@ def credits_view(_: Content) -> dict[str, Any] | None:
         return None
     with ATTRIBUTION.open(newline="", encoding="utf-8") as stream:
         sets = list(csv.DictReader(stream))
-    return {
-        "sets": len(sets),
-        "licences": sorted({one["licence"] for one in sets}),
-        "rows": [
-            Row(
-                one["title"],
-                [
-                    _linked(one["author"], one["author_url"]),
-                    _linked(one["licence"], one["licence_url"]),
-                    f"{int(one['icons']):,}",
-                ],
-            )
-            for one in sets
-        ],
-    }
+    rows = []
+    for one in sets:
+        linked = [_linked(one[what], one[f"{what}_url"]) for what in ("author", "licence")]
+        rows.append(Row(one["title"], [*linked, f"{int(one['icons']):,}"]))
+    licences = sorted({one["licence"] for one in sets})
+    return {"sets": len(sets), "licences": licences, "rows": rows}
 
 
 def _linked(text: str, address: str) -> Cell:

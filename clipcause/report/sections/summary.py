@@ -10,12 +10,12 @@ from typing import Any
 from clipcause.config.layout import NONE
 from clipcause.prune.by_similarity import Ranked
 from clipcause.prune.rules.hull import Hull
-from clipcause.report import classwise
+from clipcause.report.conditions import is_classwise
 from clipcause.report.content import Content
 from clipcause.report.decimals import listed, percent, points, signed
 from clipcause.report.outline import Outline
 from clipcause.report.sections import bias
-from clipcause.report.tables.accuracy import Line
+from clipcause.report.tables.accuracy import Line, covers
 from clipcause.report.tables.comparisons import Compared
 from clipcause.stats.comparison import LEVEL, Interval
 from clipcause.stats.decomposition import Explained
@@ -47,6 +47,8 @@ def view(content: Content) -> dict[str, Any]:
     told = [*hulls[:MOST], *others[:MOST]]
     supervised = next((line for line in lines if line.condition.is_supervised), None)
     answers = _answers(content, hulls, found, supervised) if supervised else []
+    known = supervised.cells if supervised and not answers else {}
+    labelled = [f"{percent(cell.top1.value)} on {test}" for test, cell in known.items()]
     share = percent(duplicates / len(study.pool))
     splits = [_split(study, line, found.get(line.condition.name, {})) for line in told]
     title, of_bias = _title(study), bias.summary(content)
@@ -62,7 +64,7 @@ def view(content: Content) -> dict[str, Any]:
         "told": [*splits, *of_bias] if title == LONG_TAIL else splits,
         "bias": [] if title == LONG_TAIL else of_bias,
         "more": len(compared) - len(told),
-        "supervised": _supervised(supervised) if supervised and not answers else "",
+        "supervised": listed(labelled),
         **_certainty(lines),
         "compared": len(every),
         # how many intervals would leave out zero if no choice of rows did anything
@@ -73,8 +75,8 @@ def view(content: Content) -> dict[str, Any]:
 
 def _title(study: Outline) -> str:
     """The question: that of the study of class-wise splits where no rule looks at test images."""
-    is_classwise = any(classwise.is_classwise(rule) for rule in study.rules.values())
-    return LONG_TAIL if is_classwise and not _looks_at_tests(study) else TITLE
+    has_classwise = any(map(is_classwise, study.rules.values()))
+    return LONG_TAIL if has_classwise and not _looks_at_tests(study) else TITLE
 
 
 def _looks_at_tests(study: Outline) -> bool:
@@ -212,21 +214,15 @@ def _split(study: Outline, line: Line, found: Told) -> str:
     return f"{text}. {rest[0].upper()}{rest[1:]}." if rest else f"{text}."
 
 
-def _supervised(line: Line) -> str:
-    return listed([f"{percent(cell.top1.value)} on {test}" for test, cell in line.cells.items()])
-
-
 def _certainty(lines: Sequence[Line]) -> dict[str, Any]:
     """What intervals cover, and which conditions were trained once."""
     single = [line.condition.name for line in lines if len(line.condition.seeds) == 1]
-    covers = {
-        cell.against.covers_runs for one in lines for cell in one.cells.values() if cell.against
-    }
+    covered = covers(lines)
     many = f"{len(single)} of {len(lines)} conditions"
     return {
         "is_once": len(single) == len(lines),
-        "covers_all": covers == {True},
-        "covers_some": True in covers,
-        "single": (listed(single) if len(single) <= NAMED else many) if single else "",
+        "covers_all": covered == {True},
+        "covers_some": True in covered,
+        "single": listed(single) if len(single) <= NAMED else many,
         "is_one": len(single) == 1,
     }

@@ -1,30 +1,25 @@
-"""Accuracy of every condition on every test set, beside that of the random splits of its size."""
+"""Accuracy of every condition on every test set, beside that of the random splits of its size.
 
-from collections.abc import Mapping
+Shapes: S runs of a condition, T runs or random splits, N images or other queries.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
+
+import numpy as np
+from jaxtyping import Bool
 
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.tables import table
-from clipcause.report.tables.table import (
-    Beside,
-    High,
-    Kind,
-    Low,
-    Split,
-    Table,
-    Test,
-    percent,
-    share,
-)
 from clipcause.stats.comparison import Comparison, Interval, compare
 
 COLUMNS = (
     "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
     "control", "drop", "drop_low", "drop_high", "share_removed", "seeds",
 )  # fmt: skip
-DIGITS = 6
+Right = Bool[np.ndarray, "S N"]
 
 
 @dataclass(frozen=True)
@@ -61,13 +56,13 @@ class Line:
 class Row:
     """A condition on a test set; a random split once for every condition it is compared with."""
 
-    test: Test
-    split: Split
-    beside: Beside
-    kind: Kind
+    test: table.Test
+    split: table.Split
+    beside: table.Beside
+    kind: table.Kind
     top1: Annotated[float, "top-1 accuracy in %, mean over seeds"]
-    low: Low
-    high: High
+    low: table.Low
+    high: table.High
 
 
 def lines(inputs: Inputs) -> list[Line]:
@@ -79,11 +74,28 @@ def rows(inputs: Inputs) -> list[Row]:
     """Top-1 in % with its Wilson interval."""
     study = inputs.study
     return [
-        Row(test, line.condition.name, beside, study.kind(line.condition), *percent(cell.top1))
+        Row(
+            test, line.condition.name, beside, study.kind(line.condition), *table.percent(cell.top1)
+        )
         for line in inputs.of(lines)
         for test, cell in line.cells.items()
         for beside in study.beside(line.condition)
     ]
+
+
+def against(inputs: Inputs, of_controls: Sequence[Right], right_SN: Right) -> Comparison | None:
+    """What a condition's runs have right minus what those on the random splits of its size have;
+    None where there is none.
+
+    It is compared with the runs on the one such split; of several each is one unit, the mean of its
+    runs, for another draw of rows is what they differ by.
+    """
+    if not of_controls:
+        return None
+    controls_TN = of_controls[0].astype(np.float64)
+    if len(of_controls) > 1:
+        controls_TN = np.stack([one.mean(axis=0) for one in of_controls])
+    return compare(controls_TN, right_SN, **inputs.draws).reversed()
 
 
 def by_run(inputs: Inputs) -> dict[str, dict[str, float]]:
@@ -111,28 +123,29 @@ def path(condition: str) -> str:
     return condition.replace(" ", "-")
 
 
+def covers(found: Iterable[Line]) -> set[bool]:
+    """Whether intervals of differences cover the noise between runs: all, some or none."""
+    cells = [cell for line in found for cell in line.cells.values()]
+    return {cell.against.covers_runs for cell in cells if cell.against}
+
+
 def to_csv(found: list[Line]) -> str:
     """Long form: a line per condition and test set; several runs and seeds are joined by blanks."""
-    return table.to_csv(
-        COLUMNS,
-        [
-            {
-                "split": line.condition.name,
-                "run": " ".join(line.condition.runs),
-                "n": line.rows,
-                "test": test,
-                "control": " ".join(line.condition.controls),
-                "share_removed": _number(line.removed),
-                "seeds": " ".join(map(str, line.condition.seeds)),
-                **_columns(cell),
-            }
-            for line in found
-            for test, cell in line.cells.items()
-        ],
-    )
+    made = []
+    for line in found:
+        one, removed = line.condition, table.text(line.removed)
+        runs, controls, seeds = (
+            " ".join(map(str, names)) for names in (one.runs, one.controls, one.seeds)
+        )
+        for test, cell in line.cells.items():
+            top1, drop = cell.top1, cell.drop
+            shares = map(table.text, (top1.value, cell.top5, cell.images, top1.low, top1.high))
+            ends = map(table.text, (drop.value, drop.low, drop.high)) if drop else [""] * 3
+            made.append([one.name, runs, line.rows, test, *shares, controls, *ends, removed, seeds])
+    return table.lines(COLUMNS, made)
 
 
-TABLES = (Table("accuracy", Row, rows, by="beside"),)
+TABLES = (table.Table("accuracy", Row, rows, by="beside"),)
 
 
 def _line(inputs: Inputs, condition: Condition) -> Line:
@@ -148,28 +161,7 @@ def _line(inputs: Inputs, condition: Condition) -> Line:
 
 def _cell(inputs: Inputs, condition: Condition, test: str) -> Cell:
     outcome = inputs.study.outcomes[condition.name, test]
-    controls_TQ = inputs.study.control_units(condition, test)
-    against = None
-    if controls_TQ is not None:
-        against = compare(controls_TQ, outcome.right_SQ, **inputs.draws).reversed()
+    of_controls = [inputs.study.outcomes[name, test].right_SQ for name in condition.controls]
+    difference = against(inputs, of_controls, outcome.right_SQ)
     hits, count = float(outcome.top1_Q.sum()), len(outcome.top1_Q)
-    return Cell(share(hits, count), float(outcome.top5_Q.mean()), count, against)
-
-
-def _columns(cell: Cell) -> Mapping[str, Any]:
-    drop = cell.drop
-    return {
-        "top1": _number(cell.top1.value),
-        "top5": _number(cell.top5),
-        "n_test": cell.images,
-        "wilson_low": _number(cell.top1.low),
-        "wilson_high": _number(cell.top1.high),
-        "drop": _number(drop.value if drop else None),
-        "drop_low": _number(drop.low if drop else None),
-        "drop_high": _number(drop.high if drop else None),
-    }
-
-
-def _number(value: float | None) -> str:
-    # + 0 so that a rounded zero has no sign
-    return "" if value is None else f"{round(value, DIGITS) + 0:.{DIGITS}f}"
+    return Cell(table.share(hits, count), float(outcome.top5_Q.mean()), count, difference)

@@ -132,37 +132,23 @@ def family(sources: Sources, names: Sequence[str]) -> Family:
     for first, second in combinations(names, 2):
         a, b = gone[first], gone[second]
         fewer, more = sorted((first, second), key=lambda name: len(gone[name]))
-        overlaps.append(
-            Overlap(
-                members[first],
-                members[second],
-                len(split.intersection(a, b)),
-                split.jaccard(a, b),
-                by_chance(len(a), len(b), base),
-                _same_size(sources, gone[fewer], more) if isinstance(rule, Hull) else None,
-            )
-        )
+        alike = len(split.intersection(a, b)), split.jaccard(a, b), by_chance(len(a), len(b), base)
+        same_size = _same_size(sources, gone[fewer], more)
+        overlaps.append(Overlap(members[first], members[second], *alike, same_size))
     return Family(_title(rule), base, list(members.values()), overlaps)
 
 
 def rows(inputs: Inputs) -> list[Row]:
     """A line per pair of splits of a family."""
-    return [
-        Row(
-            found.rule,
-            one.pair,
-            one.first.name,
-            one.second.name,
-            one.first.removed,
-            one.second.removed,
-            one.both,
-            round(one.jaccard, SHARES),
-            round(one.chance, SHARES),
-            None if one.same_size is None else round(one.same_size, SHARES),
-        )
-        for found in inputs.of(families)
-        for one in found.overlaps
-    ]
+    made = []
+    for found in inputs.of(families):
+        for one in found.overlaps:
+            counts = one.first.removed, one.second.removed, one.both
+            shares = round(one.jaccard, SHARES), round(one.chance, SHARES)
+            top = None if one.same_size is None else round(one.same_size, SHARES)
+            names = one.first.name, one.second.name
+            made.append(Row(found.rule, one.pair, *names, *counts, *shares, top))
+    return made
 
 
 def highest(among: Split, found: Sequence[Scores], count: int) -> Split:

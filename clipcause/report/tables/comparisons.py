@@ -98,18 +98,13 @@ def numbers(found: Sequence[Compared]) -> dict[str, Any]:
 
 def rows(inputs: Inputs) -> list[Row]:
     """The forest plot's data: a line per comparison."""
-    return [
-        Row(
-            one.test,
-            one.name,
-            *percent(one.found.difference),
-            float(f"{one.found.p:.4g}"),
-            float(f"{one.p_holm:.4g}"),
-            None if one.found.detectable is None else rounded(100 * one.found.detectable),
-            SURE if one.is_sure else UNSURE,
-        )
-        for one in inputs.of(family)
-    ]
+    made = []
+    for one in inputs.of(family):
+        found, kind = one.found, SURE if one.is_sure else UNSURE
+        chances = float(f"{found.p:.4g}"), float(f"{one.p_holm:.4g}")
+        least = None if found.detectable is None else rounded(100 * found.detectable)
+        made.append(Row(one.test, one.name, *percent(found.difference), *chances, least, kind))
+    return made
 
 
 TABLES = (Table("comparisons", Row, rows),)

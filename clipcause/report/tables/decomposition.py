@@ -11,17 +11,7 @@ from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.seen import seen
 from clipcause.report.study import Pair
-from clipcause.report.tables import accuracy
-from clipcause.report.tables.table import (
-    High,
-    Images,
-    Low,
-    Split,
-    Table,
-    Test,
-    percent,
-    rounded,
-)
+from clipcause.report.tables import accuracy, table
 from clipcause.stats import decomposition, logistic
 from clipcause.stats.comparison import Interval
 from clipcause.stats.decomposition import PER_SIMILARITY, Explained
@@ -50,13 +40,13 @@ class Fit:
 class Row:
     """A difference, or what similarity predicts of it."""
 
-    test: Test
-    split: Split
+    test: table.Test
+    split: table.Split
     kind: Annotated[str, "`observed`, `predicted from similarity`, or observed among some images"]
     points: Annotated[float, "accuracy minus that of the random split of its size, in points"]
-    low: Low
-    high: High
-    images: Images
+    low: table.Low
+    high: table.High
+    images: table.Images
     share: Annotated[float | None, "predicted over observed, where that leaves out zero"] = None
     share_low: Annotated[float | None, "lower end of its 95 % interval"] = None
     share_high: Annotated[float | None, "upper end of its 95 % interval"] = None
@@ -66,14 +56,14 @@ class Row:
 class Logistic:
     """A coefficient of a condition's fit on a test set."""
 
-    test: Test
-    split: Split
+    test: table.Test
+    split: table.Split
     of: Annotated[str, "`similarity` or `frequency`"]
     per: Annotated[str, "the unit: of similarity, or a doubling of the class's training rows"]
     log_odds: Annotated[float | None, "change in the log odds of a right answer per unit"]
     low: Annotated[float | None, "lower end of its 95 % interval, cluster-robust by class"]
     high: Annotated[float | None, "upper end of that interval"]
-    images: Images
+    images: table.Images
     classes: Annotated[int, "classes of these images"]
     undefined: Annotated[str | None, "why there is no number"]
 
@@ -85,10 +75,8 @@ def fits(inputs: Inputs) -> dict[Pair, Fit | Undefined]:
         design_QK = decomposition.design(one.similarity_Q, one.varying)
         found = logistic.fit(design_QK, one.correct_Q, one.class_Q)
         if isinstance(found, logistic.Fit):
-            columns = range(1, design_QK.shape[1])
-            values = [float(found.coefficient_K[column]) for column in columns]
-            ends = [found.interval(column) for column in columns]
-            found = Fit(list(map(Coefficient, values, ends)))
+            value_K, columns = found.coefficient_K.tolist(), range(1, design_QK.shape[1])
+            found = Fit([Coefficient(value_K[k], found.interval(k)) for k in columns])
         made[at] = found
     return made
 
@@ -127,13 +115,13 @@ def rows(inputs: Inputs) -> list[Row]:
         images = len(inputs.of(seen)[name, test].correct_Q)
         share = ()
         if isinstance(one.share, Interval):
-            share = map(rounded, (one.share.value, one.share.low, one.share.high))
+            share = map(table.rounded, (one.share.value, one.share.low, one.share.high))
         made += [
-            Row(test, name, OBSERVED, *percent(one.drop.reversed()), images),
-            Row(test, name, PREDICTED, *percent(one.predicted.reversed()), images, *share),
+            Row(test, name, OBSERVED, *table.percent(one.drop.reversed()), images),
+            Row(test, name, PREDICTED, *table.percent(one.predicted.reversed()), images, *share),
         ]
         if one.kept_drop:
-            made.append(Row(test, name, KEPT, *percent(one.kept_drop.reversed()), one.kept))
+            made.append(Row(test, name, KEPT, *table.percent(one.kept_drop.reversed()), one.kept))
     return made
 
 
@@ -142,7 +130,10 @@ def logistic_rows(inputs: Inputs) -> list[Logistic]:
     return [row for at in inputs.of(fits) for row in _coefficients(inputs, *at)]
 
 
-TABLES = (Table("explained", Row, rows), Table("logistic", Logistic, logistic_rows, looks=()))
+TABLES = (
+    table.Table("explained", Row, rows),
+    table.Table("logistic", Logistic, logistic_rows, looks=()),
+)
 
 
 def _explain(inputs: Inputs, one: Condition, test: str) -> Explained | Undefined:
@@ -155,14 +146,9 @@ def _explain(inputs: Inputs, one: Condition, test: str) -> Explained | Undefined
         decomposition.design(control.similarity_Q, values)
         for control, values in zip(controls, known, strict=True)
     ]
-    return decomposition.explain(
-        np.stack(designs),
-        np.stack([control.correct_Q for control in controls]),
-        pruned.similarity_Q,
-        pruned.correct_Q,
-        pruned.class_Q,
-        **inputs.draws,
-    )
+    correct_TQ = np.stack([control.correct_Q for control in controls])
+    own = pruned.similarity_Q, pruned.correct_Q, pruned.class_Q
+    return decomposition.explain(np.stack(designs), correct_TQ, *own, **inputs.draws)
 
 
 def _coefficients(inputs: Inputs, name: str, test: str) -> Iterator[Logistic]:
@@ -177,5 +163,5 @@ def _coefficients(inputs: Inputs, name: str, test: str) -> Iterator[Logistic]:
         found = fit.coefficients[at]
         low, high = None, None
         if found.interval:
-            low, high = rounded(found.interval.low), rounded(found.interval.high)
-        yield Logistic(test, name, *what, rounded(found.value), low, high, *sizes, None)
+            low, high = table.rounded(found.interval.low), table.rounded(found.interval.high)
+        yield Logistic(test, name, *what, table.rounded(found.value), low, high, *sizes, None)

@@ -23,14 +23,7 @@ from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.outline import Outline
 from clipcause.report.study import Study
-from clipcause.report.tables.table import (
-    SHARES,
-    Images,
-    Split,
-    Table,
-    Test,
-    percent,
-)
+from clipcause.report.tables import table
 from clipcause.search import density
 from clipcause.search.density import ABOVE, Density
 from clipcause.stats.comparison import paired_bootstrap
@@ -69,7 +62,7 @@ class Edge:
 class Row:
     """The test images with at least so many pool rows about their threshold."""
 
-    test: Test
+    test: table.Test
     rows: Annotated[str, "the split whose rows are counted"]
     band: Annotated[str, "`above` the threshold, or `within` so much under it"]
     least: Annotated[int, "at least so many rows"]
@@ -80,10 +73,10 @@ class Row:
 class Drop:
     """What a group of test images lost by hull pruning."""
 
-    test: Test
-    split: Split
+    test: table.Test
+    split: table.Split
     group: Annotated[str, "test images by the share of rows that is just under their threshold"]
-    images: Images
+    images: table.Images
     drop: Annotated[float | None, "accuracy of the random split minus that of the split, in points"]
     low: Annotated[float | None, "lower end of the 95 % interval"]
     high: Annotated[float | None, "upper end of the 95 % interval"]
@@ -93,7 +86,7 @@ class Drop:
 class Removed:
     """What hull pruning with a delta of minus the band removes."""
 
-    test: Test
+    test: table.Test
     band: Annotated[float, "so far under the thresholds"]
     removed: Annotated[int, "rows of the base that go"]
     further: Annotated[int, "those that stay at delta 0"]
@@ -138,7 +131,7 @@ def rows(inputs: Inputs) -> list[Row]:
     for test, one in inputs.of(stored).items():
         most = max(int(count_Q.max()) for count_Q in one.base.values())
         found += [
-            Row(test, one.card["base"], name, least, _share(count_Q, least))
+            Row(test, one.card["base"], name, least, table.rounded(100 * (count_Q >= least).mean()))
             for name, count_Q in _named(one).items()
             for least in _steps(most)
             if (count_Q >= least).any()
@@ -168,7 +161,9 @@ def drops(inputs: Inputs) -> list[Drop]:
 def removed(inputs: Inputs) -> list[Removed]:
     """Per test set and band, what hull pruning with delta 0 and with minus the band removes."""
     return [
-        Removed(test, band, count, count - edge.removed[0], round(count / edge.base_rows, SHARES))
+        Removed(
+            test, band, count, count - edge.removed[0], round(count / edge.base_rows, table.SHARES)
+        )
         for test, edge in inputs.of(edges).items()
         for band, count in zip([0.0, *edge.bands], edge.removed, strict=True)
     ]
@@ -191,9 +186,9 @@ def left_out(study: Outline, known: dict[str, Edge]) -> dict[str, Hull]:
 
 
 TABLES = (
-    Table("density", Row, rows, looks=()),
-    Table("density_drops", Drop, drops, looks=()),
-    Table("hull_edge", Removed, removed, looks=()),
+    table.Table("density", Row, rows, looks=()),
+    table.Table("density_drops", Drop, drops, looks=()),
+    table.Table("hull_edge", Removed, removed, looks=()),
 )
 
 
@@ -243,10 +238,6 @@ def _named(one: Density) -> dict[str, np.ndarray]:
     return dict(zip(names, one.base.values(), strict=True))
 
 
-def _share(count_Q: np.ndarray, least: int) -> float:
-    return round(float(100 * (count_Q >= least).mean()), 4)
-
-
 def _steps(most: int) -> list[int]:
     """1, 2, 3, … and from ten on about ten numbers a decade, up to ``most``."""
     steps = np.unique(np.round(10 ** np.arange(0, np.log10(max(most, 1)) + 1e-9, 0.1)))
@@ -275,5 +266,5 @@ def _drop(
     assert control_Q is not None
     if chosen_Q.any():
         own_Q = inputs.study.outcomes[name, test].top1_Q
-        ends = percent(paired_bootstrap(control_Q[chosen_Q], own_Q[chosen_Q], **inputs.draws))
+        ends = table.percent(paired_bootstrap(control_Q[chosen_Q], own_Q[chosen_Q], **inputs.draws))
     return Drop(test, name, group, int(chosen_Q.sum()), *ends)

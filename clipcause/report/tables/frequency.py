@@ -11,7 +11,8 @@ from clipcause.captions.frequency import Frequency
 from clipcause.config import FILE, layout, read
 from clipcause.prune.rule import Rule
 from clipcause.prune.split import Split
-from clipcause.report import classwise, corpora
+from clipcause.report import corpora
+from clipcause.report.conditions import is_classwise
 from clipcause.report.corpora import Corpora
 from clipcause.report.inputs import Inputs
 from clipcause.report.study import Sources
@@ -170,7 +171,7 @@ TABLES = (
 
 def _chosen(sources: Sources) -> dict[str, Rule]:
     """The splits that class-wise rules made."""
-    return {one: rule for one, rule in sources.rules.items() if classwise.is_classwise(rule)}
+    return {one: rule for one, rule in sources.rules.items() if is_classwise(rule)}
 
 
 def _needed(sources: Sources, by: str) -> dict[str, Split]:

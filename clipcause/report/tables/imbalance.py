@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Annotated, Any
 
-from clipcause.config import layout
-from clipcause.evaluate import predictions
 from clipcause.prune.rules.scale import Scale
 from clipcause.prune.rules.trim_tail import TrimTail
+from clipcause.report import seen
 from clipcause.report.evaluated import CORR_ACC, CORR_PRED, measured
 from clipcause.report.inputs import Inputs
-from clipcause.report.kinds import kinds_of
 from clipcause.report.tables.table import Model, Table, Test, rounded
 
 PARTS = (Scale, TrimTail)  # rules that make a set smaller and have curves of their own
@@ -82,15 +80,19 @@ def classes(inputs: Inputs) -> list[Class]:
     Classes without test images are left out; `evaluate` counts them.
     """
     study, made = inputs.study, []
-    kinds = kinds_of(study)
+    kinds = study.models
     for name, one in study.conditions.items():
         for test in study.tests:
             by_class: dict[str, list[dict[str, Any]]] = {}
-            for line in (line for run in one.runs for line in _lines(run, test)):
-                by_class.setdefault(line["class"], []).append(line)
-            points = [
-                _class((test, name, kinds[name]), key, lines) for key, lines in by_class.items()
-            ]
+            for line in (line for run in one.runs for line in seen.by_class(run, test)):
+                if None not in (line["accuracy"], line["frequency"]):
+                    by_class.setdefault(line["class"], []).append(line)
+            points, facts = [], (test, name, kinds[name])
+            for key, lines in by_class.items():
+                frequency = rounded(mean(line["frequency"] for line in lines))
+                accuracy = rounded(100 * mean(line["accuracy"] for line in lines))
+                first = lines[0]
+                points.append(point(facts, key, first["name"], frequency, first["n"], accuracy))
             made += [*points, *means(points)]
     return made
 
@@ -132,17 +134,3 @@ TABLES = (
     Table("bias", Row, rows, looks=("colour", "shape"), by="kind"),
     Table("perclass", Class, classes, by="condition"),
 )
-
-
-def _lines(run: str, test: str) -> list[dict[str, Any]]:
-    folder = layout.predictions(run)
-    if not (folder / f"{test}.classes.csv").exists():
-        return []
-    lines = predictions.read_classes(folder, test).to_pylist()
-    return [line for line in lines if None not in (line["accuracy"], line["frequency"])]
-
-
-def _class(facts: tuple[str, str, str], key: str, lines: list[dict[str, Any]]) -> Class:
-    frequency = rounded(mean(line["frequency"] for line in lines))
-    accuracy = rounded(100 * mean(line["accuracy"] for line in lines))
-    return point(facts, key, lines[0]["name"], frequency, lines[0]["n"], accuracy)

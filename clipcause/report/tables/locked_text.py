@@ -18,7 +18,7 @@ from clipcause.prune.members import Members
 from clipcause.prune.rules.none import Everything
 from clipcause.prune.split import Split
 from clipcause.report.inputs import Inputs
-from clipcause.report.study import Pair, Sources, Study
+from clipcause.report.study import Pair, Sources, Study, needed
 from clipcause.runtime import atomic
 
 
@@ -59,9 +59,7 @@ def seen(inputs: Inputs) -> dict[Pair, int | None]:
 def _training(study: Study, run: str) -> tuple[Split, bool] | None:
     """The pool rows that a run learnt from, and whether it saw the reference; None: not known."""
     if run not in study.runs:  # the encoder, where no entry of `splits` has its rows: all
-        path = layout.model(run) / checkpoint.CARD
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: not found; `dvc repro train@{run}` makes it")
+        path = needed(layout.model(run) / checkpoint.CARD, f"train@{run}")
         training = atomic.read_json(path)["training"]
         return split.everything(len(study.pool)), training["reference"] != NONE
     card, entry = study.cards[run], study.runs[run]

@@ -51,10 +51,9 @@ def cells(inputs: Inputs) -> list[Cell]:
     for line in inputs.of(accuracy.lines):
         one = line.condition
         for test, cell in line.cells.items():
-            ends, told = (None, None, None), None
-            if (difference := cell.difference) is not None:
-                ends = percent(difference)
-                told = signed(difference.value) + "*" * difference.is_distinguishable
+            gap = cell.difference
+            ends = percent(gap) if gap else (None, None, None)
+            told = signed(gap.value) + "*" * gap.is_distinguishable if gap else None
             top1, kind = cell.top1.value, inputs.study.kind(one)
             found.append(Cell(test, one.name, kind, rounded(100 * top1), *ends, points(top1), told))
     return found

@@ -8,7 +8,6 @@ from clipcause.config import FILE, item, layout, read
 from clipcause.config.probes import NONE, Probe
 from clipcause.report import factors
 from clipcause.report.inputs import Inputs
-from clipcause.report.kinds import kinds_of
 from clipcause.report.tables.table import Model, Table, Test, rounded
 from clipcause.runtime import metrics
 
@@ -50,7 +49,7 @@ def intraclass(_: Inputs) -> dict[str, dict[str, int | float]]:
 def rows(inputs: Inputs) -> list[Row]:
     """Accuracy of every probe in % by test set and samples of a class (none: all rows)."""
     study, made = inputs.study, []
-    kinds = kinds_of(study)
+    kinds = study.models
     condition = {run: name for name, one in study.every.items() for run in one.runs}
     for name, found in stated("probe").items():
         probe = item("probes", name, Probe)

@@ -1,34 +1,22 @@
 """R@k on test sets of captions by condition, beside the random split's.
 
-Shapes: S runs of a condition, T runs or random splits, N queries (images, or distinct captions).
+Shapes: S runs of a condition, N queries (images, or distinct captions).
 """
 
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from clipcause.evaluate.retrieval import DEPTHS
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
-from clipcause.report.pairs import Keyed
-from clipcause.report.retrieved import DIRECTIONS, Ranks
-from clipcause.report.study import units
-from clipcause.report.tables import accuracy, similarity
-from clipcause.report.tables.table import (
-    Beside,
-    High,
-    Kind,
-    Low,
-    Split,
-    Table,
-    Test,
-    percent,
-    share,
-)
-from clipcause.stats.comparison import Comparison, Interval, compare
+from clipcause.report.outline import Keyed
+from clipcause.report.study import Ranks
+from clipcause.report.tables import accuracy, similarity, table
+from clipcause.stats.comparison import Comparison, Interval
 
+DIRECTIONS = {"image_to_text": "image to text", "text_to_image": "text to image"}
 At = tuple[str, int]  # direction and depth
 
 
@@ -62,15 +50,15 @@ class Asked:
 class Row:
     """A condition on a test set, in one direction and depth."""
 
-    test: Test
+    test: table.Test
     direction: Annotated[str, "`image to text` or `text to image`"]
     depth: Annotated[str, "R@k: found among the k nearest"]
-    split: Split
-    beside: Beside
-    kind: Kind
+    split: table.Split
+    beside: table.Beside
+    kind: table.Kind
     recall: Annotated[float, "queries that find what is right, in %"]
-    low: Low
-    high: High
+    low: table.Low
+    high: table.High
     difference: Annotated[float | None, "points above (+) the random split of its size"]
     difference_low: Annotated[float | None, "lower end of its 95 % interval"]
     difference_high: Annotated[float | None, "upper end of its 95 % interval"]
@@ -82,7 +70,7 @@ def asked(inputs: Inputs) -> dict[str, Asked]:
     return {
         test: Asked(
             len(study.suite[test]),
-            len(next(iter(found.values())).row_T) if found else 0,
+            len(next(iter(found.values())).row_C) if found else 0,
             [_line(inputs, study.conditions[name], found) for name in study.conditions
              if name in found],
         )
@@ -111,11 +99,11 @@ def rows(inputs: Inputs) -> list[Row]:
         for line in of.lines:
             name, kind = line.condition.name, study.kind(line.condition)
             for (direction, depth), recall in line.recalls.items():
-                ends = percent(recall.against.difference) if recall.against else (None,) * 3
+                ends = table.percent(recall.against.difference) if recall.against else (None,) * 3
                 made += [
                     Row(
                         test, DIRECTIONS[direction], f"R@{depth}", name, beside, kind,
-                        *percent(recall.share), *ends,
+                        *table.percent(recall.share), *ends,
                     )
                     for beside in study.beside(line.condition)
                 ]  # fmt: skip
@@ -135,8 +123,8 @@ def binned(inputs: Inputs) -> list[similarity.Binned]:
 
 
 TABLES = (
-    Table("retrieval", Row, rows, by="beside"),
-    Table("retrieval_bins", similarity.Binned, binned),
+    table.Table("retrieval", Row, rows, by="beside"),
+    table.Table("retrieval_bins", similarity.Binned, binned),
 )
 
 
@@ -147,12 +135,9 @@ def _line(inputs: Inputs, one: Condition, found: dict[str, Ranks]) -> Line:
         beside = [getattr(found[name], direction) for name in one.controls if name in found]
         median[direction] = float(np.median(rank_SN, axis=1).mean())
         for depth in DEPTHS:
-            controls_TN: Float64[np.ndarray, "T N"] | None = units(
-                [rank <= depth for rank in beside]
-            )
-            against = None
-            if controls_TN is not None:
-                against = compare(controls_TN, rank_SN <= depth, **inputs.draws).reversed()
-            right_N = (rank_SN <= depth).mean(axis=0)
-            recalls[direction, depth] = Recall(share(float(right_N.sum()), len(right_N)), against)
+            right_SN, of_controls = rank_SN <= depth, [rank <= depth for rank in beside]
+            right_N = right_SN.mean(axis=0)
+            share = table.share(float(right_N.sum()), len(right_N))
+            difference = accuracy.against(inputs, of_controls, right_SN)
+            recalls[direction, depth] = Recall(share, difference)
     return Line(one, recalls, median)

@@ -8,10 +8,8 @@ from clipcause.prune.rule import Rule
 from clipcause.report import factors
 from clipcause.report.evaluated import evaluated
 from clipcause.report.inputs import Inputs
-from clipcause.report.kinds import kinds_of
 from clipcause.report.tables import locked_text, table
 
-DIGITS = 6
 SPLIT = "split."
 SOURCES = {f"{SPLIT}{name}" for name in ("base", "of", "with", "tests", "scores")}
 
@@ -33,7 +31,7 @@ def lines(inputs: Inputs) -> list[Line]:
     names of ``metrics/evaluate``.
     """
     study, made = inputs.study, []
-    kinds, found, seen = kinds_of(study), inputs.of(evaluated), inputs.of(locked_text.seen)
+    kinds, found, seen = study.models, inputs.of(evaluated), inputs.of(locked_text.seen)
     condition = {run: one for one in study.every.values() for run in one.runs}
     for run, entry in study.runs.items():
         one, has_split = condition[run], entry.split != NONE
@@ -54,7 +52,7 @@ def lines(inputs: Inputs) -> list[Line]:
                 continue  # captions are asked of CLIP alone
             if not numbers and one.name in study.conditions:
                 numbers = {"top1": study.outcomes[one.name, test].accuracy[run]}
-            cells = {name: _number(value) for name, value in numbers.items()}
+            cells = {name: table.text(value) for name, value in numbers.items()}
             made.append(Line({"run": run, "test": test, **shared}, cells))
     return made
 
@@ -76,7 +74,3 @@ def _stated(rule: Rule | None) -> dict[str, str]:
     """The parameters of a split; which splits and test sets it is from comes before its rule."""
     found = factors.columns(rule, SPLIT)
     return {name: found[name] for name in sorted(found, key=lambda name: name not in SOURCES)}
-
-
-def _number(value: int | float) -> str:
-    return f"{value:d}" if isinstance(value, int) else f"{round(value, DIGITS) + 0:.{DIGITS}f}"

@@ -8,17 +8,7 @@ import numpy as np
 
 from clipcause.report.inputs import Inputs
 from clipcause.report.study import Pair
-from clipcause.report.tables.table import (
-    High,
-    Images,
-    Kind,
-    Low,
-    Split,
-    Table,
-    Test,
-    percent,
-    rounded,
-)
+from clipcause.report.tables import table
 from clipcause.stats.bins import Bins, bin_index, binned_accuracy, histogram, spearman
 from clipcause.stats.comparison import Interval
 from clipcause.stats.statistics import wilson
@@ -28,7 +18,7 @@ from clipcause.stats.statistics import wilson
 class Histogram:
     """A bin of nearest similarity to some data."""
 
-    test: Test
+    test: table.Test
     data: Annotated[str, "`reference`, `pool`, or a split with the reference added"]
     similarity: Annotated[float, "middle of a bin of nearest similarity to the data"]
     share: Annotated[float, "test images in it, in %"]
@@ -38,14 +28,14 @@ class Histogram:
 class Binned:
     """Accuracy in a bin of similarity to the training data."""
 
-    test: Test
-    split: Split
-    kind: Kind
+    test: table.Test
+    split: table.Split
+    kind: table.Kind
     similarity: Annotated[float, "mean nearest similarity to the training data in a bin"]
     accuracy: Annotated[float, "accuracy in it, in %"]
-    low: Low
-    high: High
-    images: Images
+    low: table.Low
+    high: table.High
+    images: table.Images
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ def histograms(inputs: Inputs) -> list[Histogram]:
         bins = [bin_index(values, width) for values in series.values()]
         first, last = min(int(one.min()) for one in bins), max(int(one.max()) for one in bins)
         rows += [
-            Histogram(test, name, rounded((index + 0.5) * width), rounded(100 * part))
+            Histogram(test, name, table.rounded((index + 0.5) * width), table.rounded(100 * part))
             for name, values in series.items()
             for index, part in enumerate(histogram(values, width, first, last), first)
         ]
@@ -110,21 +100,17 @@ def binned(inputs: Inputs) -> list[Binned]:
 
 def rows(inputs: Inputs, found: Mapping[Pair, Bins]) -> list[Binned]:
     """The bins of conditions and test sets as rows."""
-    study = inputs.study
-    return [
-        Binned(
-            test,
-            name,
-            study.kind(study.conditions[name]),
-            rounded(similarity),
-            *percent(Interval(accuracy, *wilson(min(accuracy * count, count), int(count)))),
-            int(count),
-        )
-        for (name, test), one in found.items()
-        for similarity, accuracy, count in zip(
-            one.similarity_B, one.accuracy_B, one.count_B, strict=True
-        )
-    ]
+    made = []
+    for (name, test), one in found.items():
+        of = test, name, inputs.study.kind(inputs.study.conditions[name])
+        columns = one.similarity_B, one.accuracy_B, one.count_B
+        for similarity, accuracy, count in zip(*columns, strict=True):
+            ends = Interval(accuracy, *wilson(min(accuracy * count, count), int(count)))
+            made.append(Binned(*of, table.rounded(similarity), *table.percent(ends), int(count)))
+    return made
 
 
-TABLES = (Table("similarity", Histogram, histograms, by="data"), Table("binned", Binned, binned))
+TABLES = (
+    table.Table("similarity", Histogram, histograms, by="data"),
+    table.Table("binned", Binned, binned),
+)

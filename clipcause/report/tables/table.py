@@ -70,6 +70,13 @@ def rounded(value: int | float, digits: int = DIGITS) -> float:
     return round(float(value), digits) + 0.0
 
 
+def text(value: int | float | None) -> str:
+    """A number of a CSV for readers: a share to the sixth digit."""
+    if value is None or isinstance(value, int):
+        return "" if value is None else f"{value:d}"
+    return f"{rounded(value, SHARES):.{SHARES}f}"
+
+
 def percent(one: Interval) -> tuple[float, float, float]:
     """A share with its interval, or a difference of shares, in %."""
     return rounded(100 * one.value), rounded(100 * one.low), rounded(100 * one.high)

@@ -1,1 +1,0 @@
-../../clipcause/report/classwise.py
