@@ -1,7 +1,8 @@
-"""Matching two downloads of a pool: time, memory and disk for three sizes.
+"""Matching two downloads of a pool: time, memory and disk for four sizes.
 
-    python -m benchmarks.overlap                # 1.5, 3 and 6 million rows a side; 1 GB of disk
+    python -m benchmarks.overlap                # 1.5 to 18 million rows a side; 6 GB of disk
     python -m benchmarks.overlap 1000000        # one size, printed only
+    python -m benchmarks.overlap 18000000:128   # of which DuckDB may hold 128 MiB
 
 Made-up manifests of random ids, with the shards of LAION-400M (10,000 rows): the second has nine
 tenths of the first one's rows, in shards of another order, a twentieth of them with a changed
@@ -15,7 +16,10 @@ import os
 import resource
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +33,8 @@ from clipcause.data.shards import Shard
 from clipcause.runtime.splitmix64 import GAMMA, finalised
 
 TABLE = Path(__file__).with_suffix(".md")
-SIZES = (1_500_000, 3_000_000, 6_000_000)
+LEAST = 128  # MiB that DuckDB may hold: of 18 million rows a side an eighth
+SIZES = ("1500000", "3000000", "6000000", f"18000000:{LEAST}")
 POOL = 413_000_000
 SHARD = 10_000
 
@@ -85,21 +90,39 @@ def write(folder: Path, rows: int, *, second: bool) -> None:
         )
 
 
-def measured(folder: Path) -> dict[str, float]:
+def measured(folder: Path, memory: int) -> dict[str, float]:
     """Seconds of the match, and the most memory that this process ever had, less its start's."""
     a, b = (manifest.read(folder / side, shards=False) for side in ("a", "b"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start, spent = time.perf_counter(), time.process_time()
-    found = overlap.match(a, b, folder)
-    return {
-        "seconds": time.perf_counter() - start,
-        "cpu": time.process_time() - spent,
-        "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
-        **found.counts,
-    }
+    scratch = folder / "scratch"
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        spilled = pool.submit(most_on_disk, scratch, done)
+        start, spent = time.perf_counter(), time.process_time()
+        try:
+            found = overlap.match(a, b, scratch, memory)
+        finally:
+            done.set()
+        return {
+            "seconds": time.perf_counter() - start,
+            "cpu": time.process_time() - spent,
+            "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+            "disk": spilled.result() / 2**20,
+            **found.counts,
+        }
 
 
-def run(rows: int) -> dict[str, float]:
+def most_on_disk(folder: Path, done: threading.Event) -> int:
+    """The most bytes that a folder has until ``done``, looked at twenty times a second."""
+    most = 0
+    while not done.wait(0.05):
+        with suppress(FileNotFoundError):  # a file that went while it was looked at
+            files = (path for path in folder.rglob("*") if path.is_file())
+            most = max(most, sum(path.stat().st_size for path in files))
+    return most
+
+
+def run(rows: int, memory: int) -> dict[str, float]:
     """One size, in a process of its own."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -107,43 +130,47 @@ def run(rows: int) -> dict[str, float]:
             write(folder / side, rows, second=side == "b")
         context = multiprocessing.get_context("spawn")
         with context.Pool(1) as pool:
-            return pool.apply(measured, (folder,))
+            return pool.apply(measured, (folder, memory))
 
 
 def main() -> None:
-    sizes = [int(word) for word in sys.argv[1:]] or list(SIZES)
-    found = {rows: run(rows) for rows in sizes}
+    words = sys.argv[1:] or SIZES
+    found = []
+    for word in words:
+        rows, _, mib = word.partition(":")
+        memory = int(mib) << 20 if mib else overlap.MEMORY
+        found.append({"limit": memory >> 20, **run(int(rows), memory)})
+    names = ("rows_a", "rows_b", "by_source_id", "by_uid", "limit", "mib", "disk")
     lines = [
         "# Matching two downloads of one pool",
         "",
-        f"`python -m benchmarks.overlap`: {describe('numpy', 'pyarrow')}; load average at the end "
-        f"{os.getloadavg()[0]:.1f}.",
+        f"`python -m benchmarks.overlap`: {describe('duckdb', 'numpy', 'pyarrow')}; load average "
+        f"at the end {os.getloadavg()[0]:.1f}. The limit is what DuckDB may hold; memory is all "
+        "that the process took for the match.",
         "",
-        "| rows of A | of B | by source_id | by uid | seconds | CPU seconds | rows a second "
-        "| MiB of memory |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| rows of A | of B | by source_id | by uid | limit, MiB | MiB of memory | MiB on disk "
+        "| seconds | CPU seconds | rows a second |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for rows, one in found.items():
-        cells = [rows, *(int(one[name]) for name in ("rows_b", "by_source_id", "by_uid"))]
+    for one in found:
         both = one["rows_a"] + one["rows_b"]
         rest = f"{one['seconds']:.1f} | {one['cpu']:.1f} | {both / one['seconds']:,.0f}"
-        lines.append(f"| {' | '.join(f'{n:,}' for n in cells)} | {rest} | {one['mib']:,.0f} |")
-    largest = found[max(found)]
-    both = largest["rows_a"] + largest["rows_b"]
-    minutes = largest["cpu"] / both * 2 * POOL / 60
+        lines.append(f"| {' | '.join(f'{int(one[name]):,}' for name in names)} | {rest} |")
+    last = found[-1]
+    scale = 2 * POOL / (last["rows_a"] + last["rows_b"])
+    minutes, gib = scale * last["cpu"] / 60, scale * last["disk"] / 1024
     lines += [
         "",
-        "A partition has at most four million rows a side, whatever the size: what grows with the "
-        "rows is 4 bytes for a row's partner and up to 3 for flags. At the last line's CPU seconds "
-        f"413 million rows a side take a core {minutes:.0f} minutes, with "
-        f"{2 * POOL * 28 / 1e9:.0f} GB on disk while the match runs.",
+        "What grows with the rows outside DuckDB is 4 bytes for a row's partner and up to 3 for "
+        f"flags. At the rates of the last line 413 million rows a side take {minutes:.0f} minutes "
+        f"of a core and {gib:.0f} GiB on disk while the match runs.",
     ]
     text = "\n".join(lines) + "\n"
     print(text)
     if not sys.argv[1:]:
         TABLE.write_text(text)
     else:
-        print(json.dumps(largest))
+        print(json.dumps(last))
 
 
 if __name__ == "__main__":

@@ -9,22 +9,23 @@ side has more of stays without a partner. Every row has at most one.
     python -m clipcause overlap data/pool other/data/pool
     python -m clipcause project splits/core data/pool other/data/pool splits/core-b
 
-The join goes by partitions: 28 bytes a row (id, row, half of the other id) go to as many unnamed
-temporary files beside the shard cache as keep a partition below four million rows, by the first
-bits of the id, and each is sorted in memory. 413 million rows a side take 23 GB of disk while it
-runs, and 1.7 GB of memory for the partners, 1.3 GB for which rows are free, 1 GB for a partition.
+DuckDB joins them in `MEMORY` bytes and spills what it cannot hold to a folder beside the shard
+cache, which goes at the end. For 413 million rows a side it holds an eighth of their 23 GB (28
+bytes a row: id, row, half of the other id) and wants some 70 GB of disk; the partners take 1.7 GB
+of memory, the flags of rows that are free 1.3 GB. `benchmarks/overlap.md` has what was measured.
 
-Shapes: N rows of A, M rows of B, K rows of a partition.
+Shapes: N rows of A, M rows of B, K rows of a block.
 """
 
 import binascii
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,12 +34,41 @@ from jaxtyping import Bool, UInt32, UInt64
 from clipcause.data.manifest import Manifest
 from clipcause.prune import split
 from clipcause.runtime import shard_cache as cache
+from clipcause.runtime.parallel import cores
 
 NONE = (1 << 32) - 1  # no partner
 DIGITS = 32  # of an id, hexadecimal
-AT_ONCE = 1 << 22  # rows of a side in a partition
-MOST_PARTITIONS = 256  # open files a side
-RECORD = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<u4"), ("other", "<u8")])
+MEMORY = 3 << 30  # bytes that DuckDB may hold
+BLOCK = 1 << 20  # pairs that come back at once
+# two columns of 64 bits an id: of one column of 128 bits some ways into DuckDB make floating-point
+# numbers, which do not tell ids apart that differ in their last bits
+RECORDS = pa.schema(
+    [("high", pa.uint64()), ("low", pa.uint64()), ("row", pa.uint32()), ("other", pa.uint64())]
+)
+# ids that several rows of a side have: they alone are ranked, since a rank of every row would need
+# memory that grows with the rows
+REPEATED = """
+    CREATE OR REPLACE TABLE repeated AS
+    SELECT high, low FROM a GROUP BY ALL HAVING count(*) > 1 UNION
+    SELECT high, low FROM b GROUP BY ALL HAVING count(*) > 1
+"""
+PAIRS = """
+    WITH once AS (FROM a ANTI JOIN repeated USING (high, low)),
+    ranked_a AS (
+        SELECT *, row_number() OVER (PARTITION BY high, low ORDER BY "row") AS rank
+        FROM a SEMI JOIN repeated USING (high, low)
+    ),
+    ranked_b AS (
+        SELECT *, row_number() OVER (PARTITION BY high, low ORDER BY "row") AS rank
+        FROM b SEMI JOIN repeated USING (high, low)
+    )
+    SELECT once."row" AS a, b."row" AS b, coalesce(once.other = b.other, false) AS same,
+           false AS ambiguous
+    FROM once JOIN b USING (high, low)
+    UNION ALL
+    SELECT a."row", b."row", coalesce(a.other = b.other, false), true
+    FROM ranked_a a JOIN ranked_b b USING (high, low, rank)
+"""
 
 
 @dataclass(frozen=True)
@@ -55,16 +85,7 @@ class Overlap:
     counts: Mapping[str, int]
 
 
-class Pairs(NamedTuple):
-    """Rows of A and B that match, and how many of the matches are by an id that more rows have."""
-
-    a_K: UInt32[np.ndarray, " K"]
-    b_K: UInt32[np.ndarray, " K"]
-    same: int
-    ambiguous: int
-
-
-def match(a: Manifest, b: Manifest, scratch: Path | None = None, at_once: int = AT_ONCE) -> Overlap:
+def match(a: Manifest, b: Manifest, scratch: Path | None = None, memory: int = MEMORY) -> Overlap:
     """Match the rows of two manifests; ``scratch`` is a folder for temporary files.
 
     Raises ``ValueError`` for an id that is none, and for more rows than a split can hold.
@@ -76,20 +97,29 @@ def match(a: Manifest, b: Manifest, scratch: Path | None = None, at_once: int = 
     met_M = np.zeros(len(b), bool)
     counts = {"rows_a": len(a), "rows_b": len(b)}
     without = [0, 0]
-    for column, other in (("source_id", "uid"), ("uid", None)):
-        found = same = ambiguous = 0
-        free_N = partner_N == NONE
-        lacking = [0, 0]
-        for pairs in _joined((a, b), (free_N, ~met_M), column, other, scratch, at_once, lacking):
-            partner_N[pairs.a_K] = pairs.b_K
-            met_M[pairs.b_K] = True
-            found += len(pairs.a_K)
-            same += pairs.same
-            ambiguous += pairs.ambiguous
-        counts |= {f"by_{column}": found, f"ambiguous_{column}": ambiguous}
-        if other is not None:
-            counts["same_bytes"] = same
-            without = lacking
+    with _database(scratch, memory) as database:
+        for column, other in (("source_id", "uid"), ("uid", None)):
+            sides = {"a": (a, partner_N == NONE), "b": (b, ~met_M)}
+            for place, (name, (one, free_N)) in enumerate(sides.items()):
+                records = _records(one, free_N, column, other)
+                stream = pa.RecordBatchReader.from_batches(RECORDS, records)
+                database.register("records", stream)
+                database.execute(f"CREATE OR REPLACE TABLE {name} AS FROM records")
+                if other is not None:
+                    ((kept,),) = database.execute(f"SELECT count(*) FROM {name}").fetchall()
+                    without[place] = len(one) - kept
+            database.execute(REPEATED)
+            found = same = ambiguous = 0
+            for pairs in database.sql(PAIRS).to_arrow_reader(BLOCK):
+                row_K, partner_K, same_K, ambiguous_K = (part.to_numpy(False) for part in pairs)
+                partner_N[row_K] = partner_K
+                met_M[partner_K] = True
+                found += len(row_K)
+                same += int(same_K.sum())
+                ambiguous += int(ambiguous_K.sum())
+            counts |= {f"by_{column}": found, f"ambiguous_{column}": ambiguous}
+            if other is not None:
+                counts["same_bytes"] = same
     both = counts["by_source_id"] + counts["by_uid"]
     counts |= {"only_in_a": len(a) - both, "only_in_b": len(b) - both}
     counts |= {"no_source_id_a": without[0], "no_source_id_b": without[1]}
@@ -148,63 +178,46 @@ def project(
     return split.Split(projected.bitmap, card), card
 
 
-def _joined(
-    sides: tuple[Manifest, Manifest],
-    free: tuple[Bool[np.ndarray, " N"], Bool[np.ndarray, " M"]],
-    column: str,
-    other: str | None,
-    scratch: Path | None,
-    at_once: int,
-    lacking: list[int],
-) -> Iterator[Pairs]:
-    """The pairs of all rows that are free, partition by partition.
-
-    The free rows of either side that have no id are counted in ``lacking``.
-    """
-    most = max(int(rows.sum()) for rows in free)
-    bits = min(MOST_PARTITIONS, max(1, -(-most // at_once)) - 1).bit_length()
+@contextmanager
+def _database(scratch: Path | None, memory: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A data base in memory that spills to a folder of its own, which goes when it is closed."""
     where = cache.folder() if scratch is None else scratch
     where.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        files = [
-            [stack.enter_context(tempfile.TemporaryFile(dir=where)) for _ in range(1 << bits)]
-            for _ in sides
-        ]
-        for side, (one, rows, partitions) in enumerate(zip(sides, free, files, strict=True)):
-            lacking[side] = int(rows.sum())
-            for record_K in _records(one, rows, column, other):
-                lacking[side] -= len(record_K)
-                _spread(record_K, partitions, bits)
-        for a_file, b_file in zip(*files, strict=True):
-            yield join(_whole(a_file), _whole(b_file))
-            a_file.close()
-            b_file.close()
+    with tempfile.TemporaryDirectory(dir=where) as folder:
+        settings: dict[str, str | float | list[str]] = {
+            "memory_limit": f"{memory}B",
+            "temp_directory": folder,
+            "preserve_insertion_order": False,  # the pairs have no order, and keeping one costs
+            "threads": cores(),
+        }
+        with duckdb.connect(config=settings) as database:
+            database.execute("SET enable_progress_bar = false")
+            yield database
 
 
 def _records(
     one: Manifest, free_N: Bool[np.ndarray, " N"], column: str, other: str | None
-) -> Iterator[np.ndarray]:
-    """The free rows of a manifest that have an id, shard by shard."""
+) -> Iterator[pa.RecordBatch]:
+    """The free rows of a manifest that have an id (``RECORDS``), shard by shard."""
     columns = [column] if other is None else [column, other]
     for position in range(len(one.shards)):
         start, stop = one.starts[position : position + 2]
-        if not free_N[start:stop].any():
-            continue
         table = one.shard_table(position, columns)
         stays = pc.call_function("is_valid", [table[column]]).to_numpy() & free_N[start:stop]
         if not stays.any():
             continue
         table = table.filter(pa.array(stays))
-        record_K = np.zeros(table.num_rows, RECORD)
         where = f"{one.folder}: {one.shards[position].name}: {column}"
         id_K2 = numbers(table[column], where)
-        record_K["high"], record_K["low"] = id_K2[:, 0], id_K2[:, 1]
-        record_K["row"] = start + np.flatnonzero(stays)
-        if other is not None and table[other].null_count < table.num_rows:
-            there = pc.call_function("is_valid", [table[other]]).to_numpy()
-            # half of the other id is enough to see that two are the same; 0 is none
-            record_K["other"][there] = numbers(table[other].drop_null(), where)[:, 0]
-        yield record_K
+        row_K = (start + np.flatnonzero(stays)).astype(np.uint32)
+        other_K = pa.nulls(len(row_K), pa.uint64())
+        if other is not None and table[other].null_count < len(row_K):
+            known_K = pc.call_function("is_valid", [table[other]]).to_numpy()
+            half_K = np.zeros(len(row_K), np.uint64)
+            # half of the other id is enough to see that two are the same
+            half_K[known_K] = numbers(table[other].drop_null(), where)[:, 0]
+            other_K = pa.array(half_K, mask=~known_K)
+        yield pa.record_batch([id_K2[:, 0].copy(), id_K2[:, 1].copy(), row_K, other_K], RECORDS)
 
 
 def numbers(column: pa.ChunkedArray, where: str) -> UInt64[np.ndarray, "K 2"]:
@@ -223,57 +236,6 @@ def numbers(column: pa.ChunkedArray, where: str) -> UInt64[np.ndarray, "K 2"]:
             f"{where}: an id is not {DIGITS} hexadecimal digits; is the manifest ours?"
         )
     return np.frombuffer(raw, ">u8").reshape(-1, 2).astype(np.uint64)
-
-
-def _spread(record_K: np.ndarray, files: Sequence[BinaryIO], bits: int) -> None:
-    """Append records to the partitions of their ids' first bits, in their order."""
-    if not bits:
-        files[0].write(record_K.tobytes())
-        return
-    part_K = (record_K["high"] >> np.uint64(64 - bits)).astype(np.int64)
-    sorted_K = record_K[np.argsort(part_K, kind="stable")]
-    ends = np.cumsum(np.bincount(part_K, minlength=len(files)))
-    start = 0
-    for file, end in zip(files, ends.tolist(), strict=True):
-        file.write(sorted_K[start:end].tobytes())
-        start = end
-
-
-def _whole(file: BinaryIO) -> np.ndarray:
-    file.seek(0)
-    return np.frombuffer(file.read(), RECORD)
-
-
-def join(a_K: np.ndarray, b_L: np.ndarray) -> Pairs:
-    """Match the records of two sides, each in row order: the k-th of an id with the k-th."""
-    both = np.concatenate([a_K, b_L])
-    order = np.argsort(
-        both["high"], kind="stable"
-    )  # within an id: A's rows, then B's, each in order
-    high, low = both["high"][order], both["low"][order]
-    if ((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any():
-        order = np.lexsort((both["low"], both["high"]))
-        high, low = both["high"][order], both["low"][order]
-    new = np.ones(len(both), bool)
-    new[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
-    first = np.flatnonzero(new)
-    group = np.cumsum(new) - 1
-    of_a = order < len(a_K)
-    in_a = np.bincount(group[of_a], minlength=len(first))
-    in_b = np.bincount(group[~of_a], minlength=len(first))
-    here = np.flatnonzero(of_a)
-    mine = group[here]
-    rank = here - first[mine]
-    matched = rank < in_b[mine]
-    here, mine, rank = here[matched], mine[matched], rank[matched]
-    partner = first[mine] + in_a[mine] + rank
-    left, right = both[order[here]], both[order[partner]]
-    return Pairs(
-        left["row"].copy(),
-        right["row"].copy(),
-        int(((left["other"] == right["other"]) & (left["other"] != 0)).sum()),
-        int(((in_a[mine] > 1) | (in_b[mine] > 1)).sum()),
-    )
 
 
 def _count(counts: dict[str, int], labels: pa.ChunkedArray) -> None:
