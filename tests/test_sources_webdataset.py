@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -85,6 +86,28 @@ def test_a_url_gives_the_same_data_set_as_a_folder(tmp_path, url):
     assert remote.image([9]) == local.image([9])
     again = pickle.loads(pickle.dumps(remote))  # of our own making: how it goes to workers
     assert again == remote
+
+
+def test_a_few_images_of_a_url_are_few_requests(tmp_path, monkeypatch):
+    local = prepared("data/pool", web_tars.pool(str(tmp_path / "folder"), {"0.tar": 9}))
+    remote = prepared("data/remote", web_tars.pool("memory://few", {"0.tar": 9}))
+    members = remote.members(0).to_pylist()
+    asked = []
+    memory = type(fsspec.filesystem("memory"))
+    fetch = memory.cat_file
+
+    def counted(self, path, start=None, end=None, **options):
+        asked.append((start, end))
+        return fetch(self, path, start, end, **options)
+
+    monkeypatch.setattr(memory, "cat_file", counted)
+    assert remote.image([8, 0, 1, 8]) == local.image([8, 0, 1, 8])
+    assert asked == [(members[0]["offset"], members[8]["offset"] + members[8]["size"])]
+    asked.clear()
+    monkeypatch.setattr(place, "GAP", members[1]["offset"] - members[0]["offset"])
+    assert remote.image([8, 0, 1, 8]) == local.image([8, 0, 1, 8])
+    neighbours = members[0]["offset"], members[1]["offset"] + members[1]["size"]
+    assert asked == [neighbours, (members[8]["offset"], members[8]["offset"] + members[8]["size"])]
 
 
 def test_rows_are_what_webdataset_yields(tmp_path):

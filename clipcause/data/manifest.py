@@ -208,10 +208,10 @@ class Manifest:
         members = self.members(position).take(index).select(["offset", "size"])
         columns = self.shard_table(position, ["key", "uid"]).take(index)
         check_facts(path, self.shards[position], place.facts(path))
-        with place.opened(path) as stream:
-            reader = Reader(stream, hashed=False)
-            for one in _sought(members, columns, rows):
-                yield one.row, content(reader, path, one)
+        sought = _sought(members, columns, rows)
+        found = place.pieces(path, [(one.offset, one.offset + one.size) for one in sought])
+        for one, image in zip(sought, found, strict=True):
+            yield one.row, checked(image, path, one)
 
     def _need_images(self, position: int) -> None:
         path = self.place(position)
@@ -245,7 +245,11 @@ def _sought(members: pa.Table, columns: pa.Table, rows: Iterable[int]) -> list[S
 def content(reader: Reader, path: str, one: Sought) -> bytes:
     """The bytes of an image, which are those that the manifest is of."""
     reader.skip(one.offset - reader.position)
-    found = reader.read(one.size)
+    return checked(reader.read(one.size), path, one)
+
+
+def checked(found: bytes, path: str, one: Sought) -> bytes:
+    """What was read, which is the image that was sought: ``ValueError`` where it is not."""
     if len(found) < one.size:
         raise ValueError(
             f"{path}: {one.key}: cut off, {len(found)} of {one.size} bytes; prepare the data set "

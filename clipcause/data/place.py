@@ -4,14 +4,17 @@ The driver of an object store is a package of its own; ``check`` names it before
 """
 
 import os
-from collections.abc import Generator
+from bisect import bisect_right
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import fsspec
+from fsspec.utils import merge_offset_ranges
 
 READ_AHEAD = 1 << 23  # bytes that one request to an object store asks for
+GAP = 1 << 21  # bytes that are fetched in about the time that a request waits for its answer
 BUFFER = 1 << 20
 PACKAGES = {
     "s3": "s3fs (pip install 'clipcause[s3]')",
@@ -101,6 +104,30 @@ def opened(path: str) -> Generator[BinaryIO]:
     check(path)
     with fsspec.open(path, "rb", block_size=READ_AHEAD, cache_type="readahead") as stream:
         yield stream
+
+
+def pieces(path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
+    """A few parts of a file, from start to end in bytes, which ascend; shorter where it ends.
+
+    Of an object store, parts with a short gap between them are one request, and nothing is read
+    ahead.
+    """
+    if not is_url(path):
+        with Path(path).open("rb") as stream:
+            return [os.pread(stream.fileno(), end - start, start) for start, end in spans]
+    check(path)
+    system, inner = fsspec.url_to_fs(path)
+    firsts: list[int | None] = [start for start, _ in spans]
+    lasts: list[int | None] = [end for _, end in spans]
+    paths, starts, ends = merge_offset_ranges(
+        [inner] * len(spans), firsts, lasts, max_gap=GAP, max_block=READ_AHEAD
+    )
+    blocks = system.cat_ranges(paths, starts, ends, on_error="raise")
+    which = [bisect_right(starts, start) - 1 for start, _ in spans]
+    return [
+        blocks[block][start - starts[block] : end - starts[block]]
+        for block, (start, end) in zip(which, spans, strict=True)
+    ]
 
 
 def _facts(info: dict[str, Any]) -> Facts:

@@ -19,7 +19,7 @@ Shapes: N rows of A, M rows of B, K rows of a block.
 
 import binascii
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +179,7 @@ def project(
 
 
 @contextmanager
-def _database(scratch: Path | None, memory: int) -> Iterator[duckdb.DuckDBPyConnection]:
+def _database(scratch: Path | None, memory: int) -> Generator[duckdb.DuckDBPyConnection]:
     """A data base in memory that spills to a folder of its own, which goes when it is closed."""
     where = cache.folder() if scratch is None else scratch
     where.mkdir(parents=True, exist_ok=True)
