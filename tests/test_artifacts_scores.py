@@ -129,7 +129,7 @@ def test_pieces_give_the_bytes_of_the_whole(tmp_path, monkeypatch, edges):
     assert contents(tmp_path / "a")["pool.parquet"] == (tmp_path / "whole.parquet").read_bytes()
     found = scores.read(tmp_path / "a")
     np.testing.assert_array_equal(found.pool.margin, pool.margin)
-    np.testing.assert_array_equal(found.pool_column("max_sim"), pool.max_sim)
+    np.testing.assert_array_equal(found.pool.column("max_sim"), pool.max_sim)
     seen = list(found.pool_blocks(["margin", "nearest"], rows=70))
     assert [start for start, _ in seen][:3] == [0, 70, 140]
     assert set(seen[0][1]) == {"margin", "nearest"}

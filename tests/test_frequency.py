@@ -56,7 +56,7 @@ def test_counts_and_matches_of_a_pool(repository):
     assert found.classes == tuple(known)
     counted = {key: n for key, n in zip(found.classes, found.count_C.tolist(), strict=True) if n}
     assert counted == MENTIONED
-    matches = frequency.read_matches(layout.frequency("icons")).to_pylist()
+    matches = pq.read_table(layout.frequency("icons") / frequency.MATCHES).to_pylist()
     assert [(match["row"], match["class"]) for match in matches] == [
         (0, "cat"), (1, "bell"), (1, "key"), (2, "key"), (4, "umbrella"), (5, "bell"), (5, "key"),
     ]  # fmt: skip
@@ -221,7 +221,7 @@ def stored(tmp_path):
 def test_matches_of_a_range_of_rows(stored, start, stop):
     opened = pickle.loads(pickle.dumps(frequency.matches(stored)))
     row_M, class_M = opened.between(start, stop)
-    listed = [(m["row"], m["class"]) for m in frequency.read_matches(stored).to_pylist()]
+    listed = [(m["row"], m["class"]) for m in pq.read_table(stored / frequency.MATCHES).to_pylist()]
     named = [opened.classes[owner] for owner in class_M]
     assert list(zip(row_M.tolist(), named, strict=True)) == [
         pair for pair in listed if start <= pair[0] < stop
@@ -233,7 +233,7 @@ def test_matches_of_a_range_of_rows(stored, start, stop):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_counts_of_some_rows(stored, rows):
     found = frequency.of_rows(stored, np.array(sorted(rows), np.int64))
-    listed = frequency.read_matches(stored).to_pylist()
+    listed = pq.read_table(stored / frequency.MATCHES).to_pylist()
     assert found.of(["a", "b", "none"]).tolist() == [
         sum(m["row"] in rows and m["class"] == key for m in listed) for key in ("a", "b", "none")
     ]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -139,7 +140,7 @@ def test_every_match_has_its_cosine(here, capsys):
     text = {"ball": "red", "wall": bell}
     expected = [
         (m["row"], m["class"], vector(pool.captions[m["row"]]) @ vector(text[m["class"]]))
-        for m in frequency.read_matches(layout.frequency("shapes")).to_pylist()
+        for m in pq.read_table(layout.frequency("shapes") / frequency.MATCHES).to_pylist()
         if m["class"] in text
     ]
     found = relevance.read(FOLDER, pool=pool.sha256)

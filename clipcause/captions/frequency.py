@@ -189,11 +189,6 @@ def read_card(folder: Path) -> dict[str, Any]:
     return atomic.read_json(folder / CARD)
 
 
-def read_matches(folder: Path) -> pa.Table:
-    """Pool row and class id of every match, sorted."""
-    return pq.read_table(folder / MATCHES, partitioning=None)
-
-
 def read_lines(path: Path) -> list[tuple[str, int]]:
     """The names, or class ids, of a published file and their counts, in the order of its lines.
 

@@ -8,6 +8,7 @@ and removes. Several processes may write one target at once: the last rename sta
 
 import errno
 import fcntl
+import glob
 import json
 import os
 import re
@@ -159,7 +160,7 @@ def _locked(target: Path, *, is_folder: bool) -> tuple[Path, int]:
 
 def _sweep(target: Path) -> None:
     """Remove what killed writers of ``target`` left behind: temporaries that nobody has locked."""
-    for path in target.parent.glob(f".{_escaped(target.name)}.*{SUFFIX}"):
+    for path in target.parent.glob(f".{glob.escape(target.name)}.*{SUFFIX}"):
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
@@ -171,10 +172,6 @@ def _sweep(target: Path) -> None:
             pass  # a living writer's
         finally:
             os.close(descriptor)
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _replace_folder(new: Path, target: Path) -> None:

@@ -27,18 +27,19 @@ exact arithmetic, r the engine's result.
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from numpy import ndarray
 
+from clipcause.runtime.threads import ahead
 from clipcause.search.vectors import Vectors
 
 ENGINES = ("bfloat16", "float32")
@@ -55,8 +56,6 @@ DIMENSIONS = 8192
 Also = Callable[[torch.Tensor, int, int], None] | None
 """What else looks at products, (columns, rows): it is told their first column and row."""
 
-In = TypeVar("In")
-Out = TypeVar("Out")
 _mkldnn: Any = torch.backends.mkldnn  # a class in the place of a module, so without types
 _scratch = threading.local()
 
@@ -97,17 +96,7 @@ def workers(threads: int | None) -> Generator[Callable[..., Iterator[Any]]]:
             yield map
             return
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-
-            def ordered(work: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
-                flying = []
-                for one in items:
-                    flying.append(pool.submit(work, one))
-                    if len(flying) > threads:
-                        yield flying.pop(0).result()
-                for future in flying:
-                    yield future.result()
-
-            yield ordered
+            yield lambda work, items: ahead(pool, work, items, threads + 1)
     finally:
         _mkldnn.matmul.fp32_precision = precision
         torch.set_num_threads(before)

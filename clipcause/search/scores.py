@@ -122,10 +122,6 @@ class Scores:
     test: TestScores
     card: Mapping[str, Any]
 
-    def pool_column(self, name: str) -> np.ndarray:
-        """One column of ``pool``, not kept: `max_sim`, `nearest` or `margin`."""
-        return self.pool.column(name)
-
     def pool_blocks(
         self, columns: Sequence[str], rows: int = atomic.ROW_GROUP
     ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:

@@ -7,8 +7,10 @@ and neither device, engine, threads nor blocks.
 import hashlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from clipcause.config.engine import Engine
 from clipcause.embed.embeddings import Embeddings, Part
 from clipcause.prune.split import Split
 from clipcause.runtime import shard_cache as cache
+from clipcause.runtime import threads as on_threads
 from clipcause.runtime.engine import shardwise
 from clipcause.runtime.engine.task import Task
 from clipcause.search import device, pool
@@ -232,15 +235,14 @@ class Neighbours:
 
 def ahead(blocks: Iterator[Block]) -> Iterator[Block]:
     """The same blocks; the next one is read while one is computed."""
-
-    def read() -> Block | None:
-        return next(blocks, None)
-
     with ThreadPoolExecutor(1) as reader:
-        following = reader.submit(read)
-        while (block := following.result()) is not None:
-            following = reader.submit(read)
-            yield block
+        # a call each, the last of which finds no block
+        read = on_threads.ahead(reader, lambda _: next(blocks, None), repeat(None), 2)
+        with closing(read):
+            for block in read:
+                if block is None:
+                    return
+                yield block
 
 
 def threads(where: Engine) -> int:

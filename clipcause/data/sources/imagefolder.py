@@ -18,12 +18,12 @@ import io
 import json
 import os
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import quote
 
 from PIL import Image
@@ -38,6 +38,7 @@ from clipcause.data.source import Copied
 from clipcause.data.sources import audit
 from clipcause.runtime.parallel import cores
 from clipcause.runtime.progress import progress
+from clipcause.runtime.threads import ahead
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 NO_IMAGE = "not an image"
@@ -45,9 +46,6 @@ OBJECTNET = "objectnet"
 RED_LINE = 1  # pixels
 AHEAD = 4  # images under way for each core
 SHOWN = 3
-
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 class ClassFolder(NamedTuple):
@@ -187,10 +185,17 @@ def _read(
     limits: Limits,
 ) -> Iterator[Sample | Drop]:
     one = partial(_one, root, known, options, limits)
-    images = 0
-    for result in _ahead(one, _files(folders)):
-        images += isinstance(result, Sample) or result.reason not in (OUTSIDE, NO_IMAGE)
-        yield result
+    images, workers = 0, cores()
+    # threads, for Pillow frees the interpreter; those that put warnings aside put back each other's
+    # filters: ours come back at the end
+    with (
+        warnings.catch_warnings(),
+        ThreadPoolExecutor(workers) as pool,
+        closing(ahead(pool, one, _files(folders), AHEAD * workers)) as results,
+    ):
+        for result in results:
+            images += isinstance(result, Sample) or result.reason not in (OUTSIDE, NO_IMAGE)
+            yield result
     if options.images and images != options.images:
         raise ValueError(
             f"{root}: {images:,} images, the parameters say {options.images:,}; is the download "
@@ -292,21 +297,3 @@ def _encoded(picture: Image.Image, kind: str, extension: str, **settings: int) -
     stream = io.BytesIO()
     picture.save(stream, kind, **settings)
     return Picture(stream.getvalue(), extension, *picture.size)
-
-
-def _ahead(function: Callable[[In], Out], items: Iterable[In]) -> Iterator[Out]:
-    """``map`` on threads, in order, a few items ahead: Pillow frees the interpreter."""
-    workers = cores()
-    # threads that put warnings aside put back each other's filters: ours come back at the end
-    with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Out]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= AHEAD * workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
