@@ -19,6 +19,9 @@ from clipcause.runtime import atomic
 
 DEFINITIONS = Path("report/dvc.yaml")
 TEMPLATES = Path(".dvc/plots")
+# what figures are called in earlier revisions: DVC draws all revisions by the templates of the
+# workspace, and `dvc plots diff` fails with one that names a template which is not there
+FORMER = {"yardsticks": "agreement"}
 HEAD = "# Written by `python -m clipcause plots --write` from clipcause/report/figures.\n"
 
 
@@ -58,7 +61,9 @@ def definitions() -> str:
 
 def files(root: Path = Path()) -> dict[Path, str]:
     """All files with the text that they should have."""
-    found = {TEMPLATES / f"{name}.json": template(one) for name, one in figures.load().items()}
+    known = figures.load()
+    named = known | {former: known[name] for former, name in FORMER.items()}
+    found = {TEMPLATES / f"{name}.json": template(one) for name, one in named.items()}
     studies = [path.parent.relative_to(root) for path in root.glob("studies/*/params.yaml")]
     return found | {folder / DEFINITIONS: definitions() for folder in (Path(), *sorted(studies))}
 

@@ -16,8 +16,7 @@ from clipcause.config import layout, parse
 from clipcause.config.domains import Domain
 from clipcause.data import dataset, manifest
 from clipcause.embed import embeddings
-from clipcause.prune import domain_classifier as telling
-from clipcause.prune import domain_learning, domains, rules, split
+from clipcause.prune import domain_classifier, domain_learning, domains, rules, split
 from clipcause.prune.rules import domain as domain_rule
 from clipcause.prune.rules.domain import ByDomain
 from clipcause.runtime import metrics
@@ -41,7 +40,7 @@ def by_brute_force(score_N, own_N, weight_N, precision):
     best = None
     for threshold in sorted({np.float32(0), *score_N[score_N > 0]}, reverse=True):
         above_N = score_N > threshold
-        if above_N.sum() >= telling.LEAST:
+        if above_N.sum() >= domain_classifier.LEAST:
             share = weight_N[above_N & own_N].sum() / weight_N[above_N].sum()
             if share >= precision:
                 best = float(threshold)
@@ -58,13 +57,13 @@ def test_the_threshold_is_the_least_that_is_precise_enough(seed, rows, precision
     own_N[:2] = [True, False]
     # few values: many ties
     score_N = (rng.integers(-4, 9, rows) + 3 * own_N).astype(np.float32) / 2
-    weight_N = telling.weights(own_N, prior)
+    weight_N = domain_classifier.weights(own_N, prior)
     expected = by_brute_force(score_N, own_N, weight_N, precision)
     if expected is None:
         with pytest.raises(ValueError, match=r"the best is|are needed"):
-            telling.choose(score_N, own_N, weight_N, precision)
+            domain_classifier.choose(score_N, own_N, weight_N, precision)
     else:
-        found = telling.choose(score_N, own_N, weight_N, precision)
+        found = domain_classifier.choose(score_N, own_N, weight_N, precision)
         assert found.threshold == expected
         assert found.called == (score_N > np.float32(expected)).sum()
 
@@ -75,35 +74,41 @@ def test_a_threshold_by_hand():
     own_N = np.repeat([True, False, True, False], [30, 2, 10, 1])
     ones_N = np.ones(43)
     # above 0 are 40 of 42: 0.952; above 1 30 of 32: 0.9375; above 2 30 of 30
-    assert telling.choose(score_N, own_N, ones_N, 0.95) == (0.0, 42, 40 / 42)
-    assert telling.choose(score_N, own_N, ones_N, 0.96) == (2.0, 30, 1.0)
+    assert domain_classifier.choose(score_N, own_N, ones_N, 0.95) == (0.0, 42, 40 / 42)
+    assert domain_classifier.choose(score_N, own_N, ones_N, 0.96) == (2.0, 30, 1.0)
     mistaken_N = np.where(score_N == 2, np.float32(4), score_N)  # the others are the surest
     with pytest.raises(ValueError, match=r"best is 0\.9524, of the 42 rows above 0\.000"):
-        telling.choose(mistaken_N, own_N, ones_N, 0.96)
+        domain_classifier.choose(mistaken_N, own_N, ones_N, 0.96)
 
 
 def test_few_rows_above_show_no_precision():
-    score_N = np.repeat([5, -1], [telling.LEAST - 1, 40]).astype(np.float32)
+    score_N = np.repeat([5, -1], [domain_classifier.LEAST - 1, 40]).astype(np.float32)
     with pytest.raises(ValueError, match="19 rows are called so at even odds, 20 are needed"):
-        telling.choose(score_N, score_N > 0, np.ones(len(score_N)), 0.9)
+        domain_classifier.choose(score_N, score_N > 0, np.ones(len(score_N)), 0.9)
 
 
 def test_a_prior_weighs_the_domains():
     own_N = np.array([True] * 30 + [False] * 10)
-    weight_N = telling.weights(own_N, 0.2)
+    weight_N = domain_classifier.weights(own_N, 0.2)
     assert weight_N[own_N].sum() / weight_N.sum() == pytest.approx(0.2)
-    stated = telling.described(telling.Stated(right=18, wrong=1, rows=20, others=20), 0.2)
+    stated = domain_classifier.described(
+        domain_classifier.Stated(right=18, wrong=1, rows=20, others=20), 0.2
+    )
     # 0.2 * 0.9 / (0.2 * 0.9 + 0.8 * 0.05)
     assert stated["precision"]["value"] == pytest.approx(0.18 / 0.22)
-    plain = telling.described(telling.Stated(right=18, wrong=1, rows=20, others=20), None)
+    plain = domain_classifier.described(
+        domain_classifier.Stated(right=18, wrong=1, rows=20, others=20), None
+    )
     assert plain["precision"]["value"] == 18 / 19
     assert plain["recall"]["value"] == 0.9
 
 
 def test_scores_are_exact_sums_in_any_order_and_any_block():
     image_ND = unit_vectors(200, dim=64, seed=1)
-    weight_D, offset = telling.exact(np.random.default_rng(2).standard_normal(64) * 7, 0.3)
-    made = telling.Classifier(weight_D, offset, 0.1, {}, 0)
+    weight_D, offset = domain_classifier.exact(
+        np.random.default_rng(2).standard_normal(64) * 7, 0.3
+    )
+    made = domain_classifier.Classifier(weight_D, offset, 0.1, {}, 0)
     whole_N = made.scores(image_ND)
     exact_N = [
         np.float32(
@@ -113,7 +118,7 @@ def test_scores_are_exact_sums_in_any_order_and_any_block():
         for row in image_ND
     ]
     assert whole_N.tolist() == exact_N
-    backwards = telling.Classifier(weight_D[::-1].copy(), offset, 0.1, {}, 0)
+    backwards = domain_classifier.Classifier(weight_D[::-1].copy(), offset, 0.1, {}, 0)
     assert backwards.scores(image_ND[:, ::-1].copy()).tolist() == exact_N
     for size in (1, 3, 64):
         parts = [made.scores(image_ND[at : at + size]) for at in range(0, 200, size)]
@@ -122,14 +127,16 @@ def test_scores_are_exact_sums_in_any_order_and_any_block():
 
 def test_parts_are_of_the_image_alone():
     keys = [f"{number:032x}" for number in range(4000)]
-    part_N = telling.parts(keys, 0, 0.3)
+    part_N = domain_classifier.parts(keys, 0, 0.3)
     counts = Counter(part_N.tolist())
-    assert counts[telling.FIT] == pytest.approx(2800, abs=120)
-    assert counts[telling.CHOOSE] == pytest.approx(600, abs=90)
+    assert counts[domain_classifier.FIT] == pytest.approx(2800, abs=120)
+    assert counts[domain_classifier.CHOOSE] == pytest.approx(600, abs=90)
     # other rows and another order move none; copies stay together; another seed deals anew
-    assert telling.parts(keys[1000:][::-1], 0, 0.3).tolist() == part_N[1000:][::-1].tolist()
-    assert len(set(telling.parts([keys[5]] * 9, 0, 0.3).tolist())) == 1
-    assert telling.parts(keys, 1, 0.3).tolist() != part_N.tolist()
+    assert (
+        domain_classifier.parts(keys[1000:][::-1], 0, 0.3).tolist() == part_N[1000:][::-1].tolist()
+    )
+    assert len(set(domain_classifier.parts([keys[5]] * 9, 0, 0.3).tolist())) == 1
+    assert domain_classifier.parts(keys, 1, 0.3).tolist() != part_N.tolist()
 
 
 @given(
@@ -325,7 +332,9 @@ def test_stating_rows_decide_nothing(house):
     first_N = np.arange(len(keys)) < len(stores[0])
     wanted = parse(ENTRY, Domain, "x")
     one, facts = domain_learning.learn(image_ND, first_N, keys, wanted)
-    stating_N = telling.parts(keys, wanted.seed, wanted.held_out) == telling.STATE
+    stating_N = (
+        domain_classifier.parts(keys, wanted.seed, wanted.held_out) == domain_classifier.STATE
+    )
     other, changed = domain_learning.learn(image_ND, first_N ^ stating_N, keys, wanted)
     assert (one.weight_D == other.weight_D).all()
     assert facts["thresholds"] == changed["thresholds"]

@@ -1,6 +1,7 @@
 """What `dvc plots` reads: written from the figures, and drawn by DVC in root and study alike."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,20 @@ def test_dvc_shows_and_compares_without_a_run(repository, folder):
     }  # fmt: skip
     # the figure's own template, not DVC's
     assert spec["facet"] == {"column": {"field": "test", "type": "nominal", "title": None}}
+
+
+def test_a_revision_with_a_figures_former_name_is_drawn(repository, tmp_path):
+    """DVC takes templates of the workspace for every revision."""
+    folder = shutil.copytree(repository, tmp_path / "clone", symlinks=True)
+    definitions, row = folder / "report/dvc.yaml", "rule,pair,jaccard\nhull,a b,0.5\n"
+    now, (former, name) = definitions.read_text(), next(iter(dvc_plots.FORMER.items()))
+    definitions.write_text(now.replace(name, former))
+    (folder / f"report/plots/{former}.csv").write_text(row)
+    commit(folder, "as it was")
+    definitions.write_text(now)
+    (folder / f"report/plots/{former}.csv").rename(folder / f"report/plots/{name}.csv")
+    shown = json.loads(run(folder, *DVC, "plots", "diff", "HEAD", "--json"))["data"]
+    assert shown.keys() >= {f"report/plots/{one}.csv" for one in (former, name)}
 
 
 def test_pages_can_do_without_a_network(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from clipcause.captions import frequency
 from clipcause.captions.classes import ClassNames
 from clipcause.config.runs import Run
 from clipcause.data import dataset
-from clipcause.evaluate import frequency_seen as exposure
+from clipcause.evaluate import frequency_seen
 from clipcause.prune import split
 from tests import learning_study
 
@@ -61,7 +61,8 @@ def alone_and_added(sources, by, rows):
     pool, reference, folder = sources
     chosen = split.from_rows(rows)
     return tuple(
-        exposure.seen(by, KNOWN, KNOWN, pool, chosen, added, folder) for added in (None, reference)
+        frequency_seen.seen(by, KNOWN, KNOWN, pool, chosen, added, folder)
+        for added in (None, reference)
     )
 
 
@@ -76,10 +77,10 @@ def test_labels_of_the_splits_rows(sources):
 def test_a_label_that_is_in_no_row_of_the_split_has_frequency_zero(sources):
     pool, reference, folder = sources
     nothing = split.from_rows([])
-    alone = exposure.seen("label", LISTED, KNOWN, pool, nothing, reference, folder)
+    alone = frequency_seen.seen("label", LISTED, KNOWN, pool, nothing, reference, folder)
     assert alone == {"ball": 0, "sky": 2, "wall": 1}
     # nor does a label of the data have to be in the list
-    assert exposure.seen("label", ["sky", "odd"], {}, pool, nothing, reference, folder) == {
+    assert frequency_seen.seen("label", ["sky", "odd"], {}, pool, nothing, reference, folder) == {
         "sky": 2,
         "odd": 0,
     }
@@ -96,7 +97,7 @@ def test_mentions_in_the_splits_rows(sources):
 def test_the_order_of_the_classes_in_the_file_is_no_matter(sources):
     pool, _, folder = sources
     matches(folder, pool.sha256, ["wall", "ball", "sky"])
-    found = exposure.seen("mention", KNOWN, KNOWN, pool, split.everything(8), None, folder)
+    found = frequency_seen.seen("mention", KNOWN, KNOWN, pool, split.everything(8), None, folder)
     assert found == {"ball": 3, "sky": 2, "wall": 1, "coloured": 4}
 
 
@@ -105,10 +106,10 @@ def test_matches_of_other_classes_or_of_another_pool(sources, tmp_path):
     rows = split.everything(8)
     matches(tmp_path / "more", pool.sha256, [*LISTED, "sea"])
     with pytest.raises(ValueError, match=r"more: .*not asked for \(first \['sea'\]\)"):
-        exposure.seen("mention", LISTED, KNOWN, pool, rows, None, tmp_path / "more")
+        frequency_seen.seen("mention", LISTED, KNOWN, pool, rows, None, tmp_path / "more")
     matches(folder, "0" * 64)
     with pytest.raises(ValueError, match="made from another pool"):
-        exposure.seen("mention", LISTED, KNOWN, pool, rows, None, folder)
+        frequency_seen.seen("mention", LISTED, KNOWN, pool, rows, None, folder)
 
 
 @pytest.fixture
@@ -128,10 +129,10 @@ def study(tmp_path, monkeypatch):
 def test_the_frequency_of_a_run_is_of_what_its_card_says(study):
     root, card = study
     entry = Run(split="full", objective="clip", seed=0)
-    found = exposure.of_run("label", entry, card, LISTED, root / "models/full-0")
+    found = frequency_seen.of_run("label", entry, card, LISTED, root / "models/full-0")
     assert found == dict.fromkeys(LISTED, 7)  # the reference's: the pool has no labels
     card["training"]["reference"] = "none"
-    found = exposure.of_run("label", entry, card, LISTED, root / "models/full-0")
+    found = frequency_seen.of_run("label", entry, card, LISTED, root / "models/full-0")
     assert found == dict.fromkeys(LISTED, 0)
 
 
@@ -148,4 +149,6 @@ def test_a_checkpoint_of_other_rows(study, change, message):
     changed = {key: {**value, **change.get(key, {})} for key, value in card.items()}
     entry = Run(split="full", objective="clip", seed=0)
     with pytest.raises(ValueError, match=message):
-        exposure.of_run("label", entry, changed, LISTED, exposure.layout.model("full-0"))
+        frequency_seen.of_run(
+            "label", entry, changed, LISTED, frequency_seen.layout.model("full-0")
+        )
