@@ -103,10 +103,8 @@ class Outline:
 
         Where runs on splits differ in whether they saw the reference, those that did say so.
         """
-        found, run = (
-            self.every.values(),
-            {one: self.runs[of.runs[0]] for one, of in self.every.items()},
-        )
+        found = self.every.values()
+        run = {one.name: self.runs[one.runs[0]] for one in found}
         is_mixed = len({one.without_reference for one in found if one.split != NONE}) > 1
         short = {name: factors.kind(one) for name, one in run.items()}
         count = Counter((one.split, short[one.name], one.without_reference) for one in found)

@@ -33,9 +33,8 @@ def _below(text: str, letter: str, rest: str = "") -> Cell:
     return Cell(text, then=Cell(letter, kind="sub", then=Cell(rest)))
 
 
-COLUMNS: dict[
-    str, tuple[Cell | str, int, int]
-] = {  # of the table of conditions: path of the number, title, factor, digits
+# of the table of conditions: path of a number to its title, factor and digits
+COLUMNS: dict[str, tuple[Cell | str, int, int]] = {
     "top1": ("top-1", 100, 1),
     "imbalance.corr_acc": ("corr_acc", 1, 3),
     "imbalance.corr_pred": ("corr_pred", 1, 3),

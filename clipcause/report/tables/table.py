@@ -71,7 +71,8 @@ def rounded(value: int | float, digits: int = DIGITS) -> float:
 
 
 def text(value: int | float | None) -> str:
-    """A number of a CSV for readers: a share to the sixth digit."""
+    """A number of `table.csv` and `runs.csv`: a count, or any other to the sixth digit; empty where
+    there is none."""
     if value is None or isinstance(value, int):
         return "" if value is None else f"{value:d}"
     return f"{rounded(value, SHARES):.{SHARES}f}"
