@@ -151,7 +151,7 @@ def test_what_cannot_be_used_is_in_the_ledger(tmp_path):
     reasons = {drop.key.removeprefix(f"{TENCH}/"): (drop.reason, drop.detail) for drop in drops}
     assert {key: reason for key, (reason, _) in reasons.items()} == {
         "README": dataset.OUTSIDE,
-        "Thumbs": "not an image",
+        "Thumbs": "left by a tool",
         "deeper": "not an image",
         **dict.fromkeys(("cut", "empty", "gif"), "undecodable"),
         "tiny": "too small",

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 import fsspec
 from fsspec.utils import merge_offset_ranges
 
+from clipcause.data import tree
+
 READ_AHEAD = 1 << 23  # bytes that one request to an object store asks for
 GAP = 1 << 21  # bytes that are fetched in about the time that a request waits for its answer
 BUFFER = 1 << 20
@@ -77,15 +79,17 @@ def facts(path: str) -> Facts:
 
 
 def listing(place: str) -> dict[str, Facts]:
-    """All files below a folder or URL: relative name (with slashes) and facts, sorted by name."""
+    """All files below a folder or URL: relative name (with slashes) and facts, sorted by name.
+
+    Links of this machine are followed, to folders too; one to a folder that it is in is passed by.
+    """
     check(place)
     if not is_url(place):
         root = Path(place)
         if not root.is_dir():
             raise FileNotFoundError(f"{place}: no such folder")
-        paths = (Path(where, name) for where, _, names in os.walk(root) for name in names)
-        found = {path.relative_to(root).as_posix(): facts(str(path)) for path in paths}
-        return dict(sorted(found.items()))
+        names = [one.name.as_posix() for one in tree.files(root) if one.why != tree.CIRCLE]
+        return {name: facts(str(root / name)) for name in sorted(names)}
     system, inner = fsspec.url_to_fs(place)
     root = inner.rstrip("/")
     listed: dict[str, Any] = system.find(inner, detail=True)

@@ -80,8 +80,17 @@ def test_a_phones_format_says_what_reads_it(tmp_path: Path, monkeypatch):
     (tmp_path / "phone.txt").write_text("a bell")
     _, drops = read(tmp_path)
     (drop,) = drops.values()
-    assert (drop.reason, drop.counted) == ("undecodable", True)
+    assert (drop.reason, drop.counted) == ("format that is not read", False)
     assert "the extra `heif`" in drop.detail
+
+
+def test_two_pictures_of_one_name_are_two_rows_with_one_caption(tmp_path: Path):
+    captioned(tmp_path / "pair.jpg", 1)
+    picture(tmp_path / "pair.png", 2)
+    samples, drops = read(tmp_path)
+    assert samples.keys() == {"pair", "pair%2Epng"}
+    assert {one.caption for one in samples.values()} == {"a bell, number 1"}
+    assert not drops
 
 
 def test_what_tools_leave_is_in_the_ledger_and_is_no_damage(tmp_path: Path):

@@ -4,12 +4,13 @@ Two layouts, which may be mixed. `photo.jpg` with `photo.txt` beside it is an im
 An image in a sub-folder without such a file has the sub-folder's name as its label and, spaces
 for underscores, as its caption.
 
-Every file becomes a row or a line of the ledger. Those that claim to be pictures and cannot be read
-count against ``max_drop_fraction``; others (a README, what tools leave behind) do not.
+Every file becomes a row or a line of the ledger. Pictures that are damaged or have no caption count
+against ``max_drop_fraction``; what is no picture (a README, what tools leave behind) and formats
+that cannot be read here do not.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 from unicodedata import category
@@ -19,20 +20,23 @@ from PIL import Image
 
 from clipcause.config import versions
 from clipcause.config.datasets import Limits, Prepare
-from clipcause.data import picture
+from clipcause.data import picture, tree
 from clipcause.data.dataset import Drop, Sample
 from clipcause.data.source import Copied
-from clipcause.data.sources import audit, tree
+from clipcause.data.sources import audit
 from clipcause.data.sources.audit import Fault
-from clipcause.data.sources.tree import Found
+from clipcause.data.tree import Found
 from clipcause.icons.raster import png
 
 TEXT = ".txt"
 # what Pillow tries; HEIF is what phones save, and a package of its own
 FORMATS = (*audit.OPENED, "GIF", "BMP", "TIFF", "AVIF")
 HEIF = (".heic", ".heif")
+HEIF_READS = "; the extra `heif` of the project reads it"
+OTHERS = frozenset((".jp2", ".jxl", ".ico", ".psd", ".dng", ".raw"))
 
 NOT_A_PICTURE = "not a picture"
+NOT_READ = "format that is not read"
 NO_PICTURE = "a caption without a picture"
 UNREADABLE = "unreadable caption"
 
@@ -62,22 +66,26 @@ def read_folder(folder: Path, size: int, limits: Limits) -> Iterator[Sample | Dr
         for one in found
         if not one.why and one.name.suffix.lower() == TEXT
     }
-    read = set()
+    keys: set[str] = set()
+    unread = dict(texts)
     for one in found:
         stem = one.name.with_suffix("")
         if texts.get(stem) == one.name:
             continue
-        made = _one(folder, one, texts, size, limits, formats)
-        # a text belongs to what claims to be its picture, usable or not
-        read |= {stem} if isinstance(made, Sample) or made.counted else set()
+        # pair.jpg and pair.png are two pictures, whose caption is that of pair.txt
+        name = key(stem) if key(stem) not in keys else key(one.name)
+        made = _one(folder, one, name, texts.get(stem), size, limits, formats)
+        if isinstance(made, Sample):
+            keys.add(name)
+        if isinstance(made, Sample) or made.reason != NOT_A_PICTURE:
+            unread.pop(stem, None)
         yield made
-    for stem, name in texts.items():
-        if stem not in read:
-            yield Drop(str(name.parent), key(stem), NO_PICTURE, name.name, counted=False)
+    for stem, text in unread.items():
+        yield Drop(str(text.parent), key(stem), NO_PICTURE, text.name, counted=False)
 
 
 def key(stem: Path) -> str:
-    """The key of a picture: its path without the extension.
+    """The key of a picture: its path, as a rule without the extension.
 
     Dots are escaped, for WebDataset's extension begins at the first one, and control characters;
     folders stay folders, so that ``a/b`` and ``a_b`` are two keys.
@@ -91,13 +99,13 @@ def key(stem: Path) -> str:
 def _one(
     folder: Path,
     found: Found,
-    texts: Mapping[Path, Path],
+    key: str,
+    text: Path | None,
     size: int,
     limits: Limits,
     formats: tuple[str, ...],
 ) -> Sample | Drop:
     name, path = found.name, folder / found.name
-    stem = name.with_suffix("")
     if found.why:
         where, shown = (
             os.fsencode(one).decode("utf-8", "backslashreplace") for one in (name.parent, name)
@@ -106,20 +114,19 @@ def _one(
         return Drop(where, shown, found.why, "", counted=lost)
     where = str(name.parent)
     if not tree.is_picture(path):
-        return Drop(where, key(stem), NOT_A_PICTURE, name.name, counted=False)
+        return Drop(where, key, NOT_A_PICTURE, name.name, counted=False)
     label = name.parts[0] if len(name.parts) > 1 else None
-    text = texts.get(stem)
     try:
         caption = _caption(folder / text if text else None, label)
     except (OSError, ValueError) as error:
-        return Drop(where, key(stem), UNREADABLE, f"{text}: {error}")
+        return Drop(where, key, UNREADABLE, f"{text}: {error}")
     if not caption:
-        return Drop(where, key(stem), "no caption", f"neither {stem.name}{TEXT} nor a folder")
+        return Drop(where, key, "no caption", f"neither {name.stem}{TEXT} nor a folder")
     image = _square(path, size, limits, formats)
     if isinstance(image, Fault):
-        return Drop(where, key(stem), image.reason, image.detail)
+        return Drop(where, key, image.reason, image.detail, counted=image.reason != NOT_READ)
     return Sample(
-        key=key(stem),
+        key=key,
         image=image,
         extension="png",
         caption=caption,
@@ -143,8 +150,9 @@ def _square(path: Path, size: int, limits: Limits, formats: tuple[str, ...]) -> 
     # all pixels, for all are used
     found = audit.look(content, limits.model_copy(update={"decode": "full"}), formats)
     if isinstance(found, Fault):
-        if path.suffix.lower() in HEIF and "HEIF" not in formats:
-            return Fault(found.reason, "HEIF; the extra `heif` of the project reads it")
+        if found.reason == audit.UNDECODABLE and path.suffix.lower() in _unread(formats):
+            heif = path.suffix.lower() in HEIF
+            return Fault(NOT_READ, f"{path.name}{HEIF_READS if heif else ''}")
         return found
     try:
         whole = picture.decode(content, formats)
@@ -156,6 +164,11 @@ def _square(path: Path, size: int, limits: Limits, formats: tuple[str, ...]) -> 
     square = Image.new("RGB", (size, size), "white")
     square.paste(small, ((size - small.width) // 2, (size - small.height) // 2))
     return png(np.asarray(square))
+
+
+def _unread(formats: tuple[str, ...]) -> frozenset[str]:
+    """Extensions of pictures that none of the ``formats`` is."""
+    return OTHERS if "HEIF" in formats else OTHERS | set(HEIF)
 
 
 def _formats() -> tuple[str, ...]:

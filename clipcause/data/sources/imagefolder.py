@@ -33,6 +33,7 @@ from clipcause.captions import classes
 from clipcause.captions.classes import ClassNames
 from clipcause.config import layout, nearest, study, versions
 from clipcause.config.datasets import Limits, Prepare
+from clipcause.data import tree
 from clipcause.data.dataset import OUTSIDE, Drop, Sample
 from clipcause.data.source import Copied
 from clipcause.data.sources import audit
@@ -113,7 +114,9 @@ def class_folders(root: Path, known: Mapping[str, ClassNames], layout: str) -> l
     base = root / "images" if layout == OBJECTNET else root
     if not base.is_dir():
         raise FileNotFoundError(f"{base}: no such folder")
-    names = sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
+    names = sorted(
+        entry.name for entry in os.scandir(base) if entry.is_dir() and not tree.is_tools(entry.name)
+    )
     if not names:
         raise FileNotFoundError(f"{base}: no folders in it; {layout} has a folder for every class")
     own = list(classes.own(known))
@@ -206,7 +209,7 @@ def _read(
 def _files(folders: list[ClassFolder]) -> Iterator[tuple[os.DirEntry[str], str | None]]:
     base = folders[0].path.parent
     for entry in sorted(os.scandir(base), key=lambda entry: entry.name):
-        if not entry.is_dir():
+        if not entry.is_dir() or tree.is_tools(entry.name):
             yield entry, None
     for folder in folders:
         for entry in sorted(os.scandir(folder.path), key=lambda entry: entry.name):
@@ -228,8 +231,10 @@ def _one(
     where = os.fsencode(relative.parent).decode("utf-8", "backslashreplace")
 
     def drop(reason: str, detail: str) -> Drop:
-        return Drop(where, key, reason, detail, counted=reason != OUTSIDE)
+        return Drop(where, key, reason, detail, counted=reason not in (OUTSIDE, tree.TOOL))
 
+    if tree.is_tools(path.name):
+        return drop(tree.TOOL, "")
     if label is None:
         return drop(OUTSIDE, "a class that is not in the list, or a file beside the class folders")
     if entry.is_dir() or path.suffix.lower() not in EXTENSIONS:

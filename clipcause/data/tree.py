@@ -44,15 +44,22 @@ def _below(folder: Path, name: Path, above: tuple[str, ...], why: str) -> Iterat
     """What is below the folder ``name``; ``above`` are the folders, without links, to it."""
     for entry in sorted(os.scandir(folder / name), key=lambda entry: entry.name):
         path = name / entry.name
-        hidden = entry.name.startswith(".") or entry.name.lower() in TOOLS
-        reason = why or (TOOL if hidden else "") or _not_text(entry.name)
-        real = os.path.realpath(folder / path)
+        reason = why or (TOOL if is_tools(entry.name) else "") or _not_text(entry.name)
+        linked = entry.is_symlink()
         if not entry.is_dir():
-            yield Found(path, reason or ("" if Path(real).exists() else DEAD))
-        elif real in above:
-            yield Found(path, reason or CIRCLE)
+            dead = linked and not (folder / path).exists()
+            yield Found(path, reason or (DEAD if dead else ""))
+            continue
+        real = os.path.realpath(folder / path) if linked else str(Path(above[-1], entry.name))
+        if real in above:
+            yield Found(path, CIRCLE)
         else:
             yield from _below(folder, path, (*above, real), reason)
+
+
+def is_tools(name: str) -> bool:
+    """Whether a file or folder is hidden, or called as only tools call theirs."""
+    return name.startswith(".") or name.lower() in TOOLS
 
 
 def is_picture(path: Path) -> bool:

@@ -1,1 +1,0 @@
-../../clipcause/data/sources/tree.py
