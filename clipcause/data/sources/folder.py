@@ -11,6 +11,7 @@ that cannot be read here do not.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal
 from unicodedata import category
@@ -29,11 +30,14 @@ from clipcause.data.tree import Found
 from clipcause.icons.raster import png
 
 TEXT = ".txt"
-# what Pillow tries; HEIF is what phones save, and a package of its own
-FORMATS = (*audit.OPENED, "GIF", "BMP", "TIFF", "AVIF")
-HEIF = (".heic", ".heif")
-HEIF_READS = "; the extra `heif` of the project reads it"
-OTHERS = frozenset((".jp2", ".jxl", ".ico", ".psd", ".dng", ".raw"))
+# Pillow's names of what is tried, where it can be; phones save HEIF, a package of its own reads it
+FORMATS = (*audit.OPENED, "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+# extensions of what is not read everywhere, and how it would be
+SOMETIMES = {
+    "AVIF": ((".avif", ".avifs"), "; Pillow 11.3 and later reads it"),
+    "HEIF": ((".heic", ".heif"), "; the extra `heif` of the project reads it"),
+    "others": ((".jp2", ".jxl", ".ico", ".psd", ".dng", ".raw"), ""),
+}
 
 NOT_A_PICTURE = "not a picture"
 NOT_READ = "format that is not read"
@@ -150,9 +154,9 @@ def _square(path: Path, size: int, limits: Limits, formats: tuple[str, ...]) -> 
     # all pixels, for all are used
     found = audit.look(content, limits.model_copy(update={"decode": "full"}), formats)
     if isinstance(found, Fault):
-        if found.reason == audit.UNDECODABLE and path.suffix.lower() in _unread(formats):
-            heif = path.suffix.lower() in HEIF
-            return Fault(NOT_READ, f"{path.name}{HEIF_READS if heif else ''}")
+        for kind, (extensions, reads) in SOMETIMES.items():
+            if kind not in formats and path.suffix.lower() in extensions:
+                return Fault(NOT_READ, f"{path.name}{reads}")
         return found
     try:
         whole = picture.decode(content, formats)
@@ -166,16 +170,11 @@ def _square(path: Path, size: int, limits: Limits, formats: tuple[str, ...]) -> 
     return png(np.asarray(square))
 
 
-def _unread(formats: tuple[str, ...]) -> frozenset[str]:
-    """Extensions of pictures that none of the ``formats`` is."""
-    return OTHERS if "HEIF" in formats else OTHERS | set(HEIF)
-
-
 def _formats() -> tuple[str, ...]:
-    """What can be opened here: HEIF where its package is installed."""
-    try:
+    """What can be opened here."""
+    with suppress(ImportError):
         import pillow_heif  # ty: ignore[import-not-found] - an extra
-    except ImportError:
-        return FORMATS
-    pillow_heif.register_heif_opener()
-    return (*FORMATS, "HEIF")
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
