@@ -18,6 +18,7 @@ def sample(number, **changes):
         "width": 64,
         "height": 64,
         "source": f"set/icon-{number}",
+        "published": True,
     }
     return dataset.Sample(**{**values, **changes})
 

@@ -120,7 +120,9 @@ def test_too_many_drops_fail_and_leave_nothing(tmp_path):
 
 
 def test_images_outside_the_class_list_do_not_make_room_for_damage(tmp_path):
-    outside = [dataset.Drop("images/x", f"o{n}", dataset.OUTSIDE, "") for n in range(50)]
+    outside = [
+        dataset.Drop("images/x", f"o{n}", dataset.OUTSIDE, "", counted=False) for n in range(50)
+    ]
     damaged = [dataset.Drop("images/y", f"d{n}", "undecodable", "") for n in range(4)]
     samples = [sample(n) for n in range(6)]
     with pytest.raises(ValueError, match="4 of 10 samples dropped"):
@@ -132,6 +134,13 @@ def test_images_outside_the_class_list_do_not_make_room_for_damage(tmp_path):
     )
     assert (counts.samples, counts.dropped) == (6, 4)
     assert dataset.read_drops(tmp_path / "x").num_rows == 54
+
+
+def test_a_sample_that_is_not_published_has_no_identity_but_its_bytes(tmp_path):
+    made = make_dataset(tmp_path / "pool", items=[sample(1, published=False), sample(2)])
+    assert made.table["source_id"].to_pylist() == [
+        None, dataset.source_id("set/icon-2", "caption 2")
+    ]  # fmt: skip
 
 
 def test_nothing_usable_is_an_error_at_any_drop_fraction(tmp_path):
