@@ -273,6 +273,12 @@ def test_a_bad_class_list_is_named(tmp_path, text, message):
         classes.read(path)
 
 
+def test_a_class_list_in_another_encoding_is_named(tmp_path):
+    (path := tmp_path / "c.yaml").write_bytes("a: {name: Größe, names: [x]}".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"c\.yaml: not UTF-8"):
+        classes.read(path)
+
+
 def test_a_missing_class_list_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"c\.yaml: not found"):
         classes.read(tmp_path / "c.yaml")

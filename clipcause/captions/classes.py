@@ -60,7 +60,7 @@ def read(path: Path) -> dict[str, ClassNames]:
     """
     if not path.exists():
         raise FileNotFoundError(f"{path}: not found")
-    content = yaml12.load(path.read_text(), str(path))
+    content = yaml12.load(path.read_bytes(), str(path))
     if not isinstance(content, dict) or not content:
         raise ValueError(f"{path}: expected a mapping of class ids")
     classes: dict[str, ClassNames] = {}

@@ -31,10 +31,10 @@ class Stage:
 
 def read(path: Path = FILE) -> dict[str, Any]:
     """The stages of `dvc.yaml` as they are written."""
-    return definition(path.read_text(), str(path))
+    return definition(path.read_bytes(), str(path))
 
 
-def definition(text: str, where: str) -> dict[str, Any]:
+def definition(text: str | bytes, where: str) -> dict[str, Any]:
     """The stages that ``text``, the content of a `dvc.yaml`, defines."""
     content = yaml12.load(text, where)
     if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):

@@ -49,10 +49,7 @@ def read(path: Path = FILE) -> dict[str, Any]:
         raise FileNotFoundError(
             f"{path}: not found; run from the root of the repository or the folder of a study"
         )
-    try:
-        content = yaml12.load(path.read_text("utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8, which YAML is written in: {error}") from None
+    content = yaml12.load(path.read_bytes(), str(path))
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping of sections")  # noqa: TRY004 - a user's error
     return content

@@ -14,9 +14,13 @@ from ruamel.yaml.constructor import DuplicateKeyError
 def load(text: str | bytes, where: str) -> Any:
     """The plain values that ``text`` states; None where it states nothing.
 
-    Raises ``ValueError`` that begins with ``where`` for what is no YAML, and for a key that comes
-    twice in one mapping.
+    Raises ``ValueError`` that begins with ``where`` for what is no YAML or no UTF-8, and for a key
+    that comes twice in one mapping.
     """
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where}: not UTF-8, which YAML is written in: {error}") from None
     try:
         return YAML(typ="safe").load(text)
     except DuplicateKeyError as error:  # its own words end with how to switch the check off

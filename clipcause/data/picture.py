@@ -7,12 +7,22 @@ embedding, evaluation and what `prepare` stores agree.
 """
 
 import io
-import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # modes with more than eight bits a pixel
+# how what a camera stored is turned, by EXIF's number of it (CIPA DC-008, tag 274; 1 is upright).
+# Pillow's `exif_transpose` also writes the other tags anew, which fails where one is damaged
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(content: bytes, formats: tuple[str, ...] | None = None) -> Image.Image:
@@ -21,21 +31,17 @@ def decode(content: bytes, formats: tuple[str, ...] | None = None) -> Image.Imag
     Transparent pixels are laid on white, for black glyphs on black are nothing. Grey of 16 bits is
     divided by 256; floats from 0 to 1 are shares of white, other floats levels of 255. Raises
     ``OSError`` where Pillow cannot decode it, and for numbers that are no grey (negative, NaN, more
-    than 16 bits).
+    than 16 bits). Pillow may warn of odd EXIF data; threads call this, so warnings are left alone.
     """
-    return upright(Image.open(io.BytesIO(content), formats=formats))
-
-
-def upright(picture: Image.Image) -> Image.Image:
-    """An opened image in RGB, as ``decode``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd EXIF data, of which one number is wanted
-        turned = ImageOps.exif_transpose(picture) if picture.getexif() else picture
-    if turned.mode in DEEP:
-        turned = _eight_bits(turned)
-    if not turned.has_transparency_data:
-        return turned.convert("RGB")
-    over = turned.convert("RGBA")
+    picture = Image.open(io.BytesIO(content), formats=formats)
+    turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    if turn is not None:
+        picture = picture.transpose(turn)
+    if picture.mode in DEEP:
+        picture = _eight_bits(picture)
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    over = picture.convert("RGBA")
     white = Image.new("RGBA", over.size, "white")
     return Image.alpha_composite(white, over).convert("RGB")
 

@@ -11,7 +11,6 @@ audit's limits), so that every stage of every run decodes a shard once.
 Shapes: N images of S x S pixels.
 """
 
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
@@ -23,8 +22,8 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from clipcause.config import Strict, versions
+from clipcause.data import picture
 from clipcause.data.dataset import Manifest
-from clipcause.data.picture import upright
 from clipcause.runtime import atomic, code, unchanged
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.progress import progress
@@ -92,7 +91,7 @@ def _middle(picture: Image.Image, whole: tuple[int, int], view: View) -> UInt8[n
 
 def opened(image: bytes) -> Image.Image:
     """An image in RGB, upright; raises ``OSError`` where Pillow cannot decode it."""
-    return upright(Image.open(io.BytesIO(image)))
+    return picture.decode(image)
 
 
 def resized(

@@ -37,7 +37,7 @@ class Published(Strict):
 
 def load() -> Published:
     """The data file of this package."""
-    return parse(yaml12.load(FILE.read_text(encoding="utf-8"), FILE.name), Published, FILE.name)
+    return parse(yaml12.load(FILE.read_bytes(), FILE.name), Published, FILE.name)
 
 
 def counterpart(study: Outline, kind: str | list[str]) -> Condition | None:

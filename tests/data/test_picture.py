@@ -1,6 +1,8 @@
 """Pictures as a person sees them: upright, opaque, eight bits."""
 
 import io
+import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -74,3 +76,25 @@ def test_other_modes_are_as_before():
         content = encoded(made, kind)
         plain = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
         assert np.array_equal(np.asarray(picture.decode(content)), plain)
+
+
+@pytest.mark.parametrize(("turn", "quarters"), [(3, 2), (6, -1)])
+def test_damaged_exif_data_cost_no_picture(turn, quarters):
+    """A width that says it is text: what writes the tags again fails at it."""
+    exif = Image.Exif()
+    exif[0x0100], exif[0x0112] = 40, turn
+    block = bytearray(b"Exif\0\0" + exif.tobytes().removeprefix(b"Exif\0\0"))
+    kind = block.index(b"\1\0", 14) + 2  # of the first tag
+    assert block[kind : kind + 2] == b"\0\4"
+    block[kind + 1] = 2
+    plain = encoded(Image.fromarray(GREY[:, :9]), "JPEG")
+    segment = b"\xff\xe1" + (len(block) + 2).to_bytes(2) + block
+    damaged = plain[:2] + segment + plain[2:]
+    with pytest.raises(struct.error):
+        ImageOps.exif_transpose(Image.open(io.BytesIO(damaged)))
+    assert np.array_equal(grey(damaged), np.rot90(grey(plain), quarters))
+
+
+def test_threads_may_decode_without_losing_the_filters_of_warnings(monkeypatch):
+    monkeypatch.setattr(warnings, "catch_warnings", None)
+    assert np.array_equal(grey(encoded(Image.fromarray(GREY))), GREY)

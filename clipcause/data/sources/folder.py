@@ -10,6 +10,7 @@ that cannot be read here do not.
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -159,7 +160,9 @@ def _square(path: Path, size: int, limits: Limits, formats: tuple[str, ...]) -> 
                 return Fault(NOT_READ, f"{path.name}{reads}")
         return found
     try:
-        whole = picture.decode(content, formats)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd EXIF data, of which one number is wanted
+            whole = picture.decode(content, formats)
     except OSError as error:
         return Fault(audit.UNDECODABLE, str(error))
     scale = size / max(whole.size)
