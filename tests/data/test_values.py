@@ -43,8 +43,8 @@ def kept(tmp_path, monkeypatch):
 
 def table(path: Path, columns: dict, **options) -> manifest.Manifest:
     pq.write_table(pa.table(columns), path / "t.parquet")
-    options = Table(**{**PLAIN, **options})
-    base, parts = read_table(str(path / "t.parquet"), options)
+    read = Table.model_validate({**PLAIN, **options})
+    base, parts = read_table(str(path / "t.parquet"), read)
     in_place.write(path / "made", base, parts, max_drop_fraction=1.0)
     return manifest.read(path / "made", shards=False)
 
@@ -124,7 +124,9 @@ def test_lines_of_a_text_file_are_what_the_source_says(tmp_path, lines, first, e
     assert (made.caption, made.captions) == (first, everything)
     dataset.write(tmp_path / "stored", [made], shard_size=1, max_drop_fraction=0.0)
     with tarfile.open(tmp_path / "stored/00000.tar") as out:
-        facts = json.loads(out.extractfile("a.json").read())
+        member = out.extractfile("a.json")
+        assert member is not None
+        facts = json.load(member)
     assert facts.get("captions") == everything
 
 
