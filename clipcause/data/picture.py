@@ -79,6 +79,9 @@ def stored(content: bytes, formats: tuple[str, ...] | None = None) -> bytes:
 def _orientation(picture: Image.Image) -> Any:
     """EXIF's number of what is known of a picture: of a PNG that is not loaded, what its header
     says. Its own `getexif` would load it."""
+    # most pictures are JPEG files that say nothing of it: no object for each of these
+    if picture.format == "JPEG" and not picture.info.keys() & {"exif", "xmp"}:
+        return None
     return Image.Image.getexif(picture).get(ExifTags.Base.Orientation)
 
 
