@@ -25,6 +25,7 @@ from benchmarks.machine import describe
 from clipcause.config.datasets import Limits
 from clipcause.data.sources import audit, webdataset
 from clipcause.data.sources.audit import DRAFT
+from clipcause.data.sources.members import Texts
 from clipcause.icons import catalogue, raster
 
 POOL = catalogue.FOLDER / "pool.parquet"
@@ -70,7 +71,7 @@ def write(path: Path, count: int, damaged: int) -> None:
 
 def audited(folder: Path, name: str) -> int:
     """Samples that were found, usable or not."""
-    task = webdataset.Audit(str(folder), Limits(), "none")
+    task = webdataset.Audit(str(folder), Limits(), Texts())
     (item,) = webdataset.tars(str(folder), name)
     part = webdataset.read_tar(task, item)
     return part.rows.num_rows + len(part.drops)

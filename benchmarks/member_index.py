@@ -35,6 +35,7 @@ from clipcause.data import in_place, manifest, place, tar
 from clipcause.data.manifest import Manifest
 from clipcause.data.shards import IMAGES, split_name
 from clipcause.data.sources import webdataset
+from clipcause.data.sources.members import Texts
 from clipcause.data.stream import Reader
 
 LATENCY = 0.02  # seconds of a request
@@ -87,7 +88,7 @@ def made(folder: Path, tars: int) -> Manifest:
     """A pool of tars that are read in place."""
     for number in range(tars):
         audit.write(folder / f"{number:05d}.tar", SAMPLES, 0)
-    task = webdataset.Audit(str(folder), Limits(), "none")
+    task = webdataset.Audit(str(folder), Limits(), Texts())
     parts = (webdataset.read_tar(task, item) for item in webdataset.tars(str(folder), "*.tar"))
     in_place.write(folder / "pool", str(folder), parts, max_drop_fraction=0.0)
     return manifest.read(folder / "pool")

@@ -5,6 +5,7 @@ splits are made of. Reading the source is the audit of the data, before any work
 bad sample costs a line of the ledger, too many fail the stage (``clipcause.data.sources``).
 """
 
+from clipcause.captions import classes
 from clipcause.config import layout, section, study
 from clipcause.config.datasets import Prepare
 from clipcause.data import dataset, prepare
@@ -22,7 +23,8 @@ def main(name: str) -> str:
     # no byte of the data depends on the task: it says what is looked for in them, and is not
     # tracked; `evaluate` looks again
     if layout.is_test(name) and study.task(name.partition("/")[2]) == "classify":
-        prepare.check_labels(made, source.found(name))
+        listed = layout.classes(study.name("classes"))
+        prepare.check_labels(made, source.found(name), classes.read(listed), listed)
     card = bases.card(made.sha256, len(made), len(made), "all", {})
     split.write(layout.split("all", name), split.everything(len(made)), card=card)
     numbers = {"samples": counts.samples, "dropped": counts.dropped, "shards": counts.shards}

@@ -32,10 +32,13 @@ def test_rows_follow_the_order_of_the_samples(tmp_path):
         "key": "set:icon-4",
         "uid": hashlib.blake2b(image, digest_size=16).hexdigest(),
         "source_id": dataset.source_id("set/icon-4", "caption 4"),
+        "pool_uid": None,
         "caption": "caption 4",
+        "captions": None,
         "label": None,
         "width": 64,
         "height": 64,
+        "converted": False,
     }
     assert manifest.labels == [None, "cat", None, "cat", None, "cat", None]
     assert manifest.captions[6] == "caption 6"

@@ -21,10 +21,13 @@ def rows(count: int, start: int = 0, caption: str = "caption") -> pa.Table:
         "key": [f"{number:09d}" for number in numbers],
         "uid": [f"{number:032x}" for number in numbers],
         "source_id": [f"{number + 7:032x}" for number in numbers],
+        "pool_uid": [None] * count,
         "caption": [f"{caption} {number}" for number in numbers],
+        "captions": [None] * count,
         "label": [None] * count,
         "width": [256] * count,
         "height": [256] * count,
+        "converted": [False] * count,
     }
     return pa.table(columns, schema=PART)
 

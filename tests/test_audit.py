@@ -16,6 +16,7 @@ from clipcause.data.in_place import Part
 from clipcause.data.sources import audit, webdataset
 from clipcause.data.sources import members as samples
 from clipcause.data.sources.audit import Fault, Look
+from clipcause.data.sources.members import Texts
 from tests import web_tars
 from tests.web_tars import flat, members_tar, tar_of
 
@@ -25,7 +26,7 @@ def audited(folder: Path, content: bytes | None, stats: bytes | None = None, **l
     files = {"0.tar": content, "0_stats.json": stats}
     where = web_tars.put(str(folder), {k: v for k, v in files.items() if v is not None})
     (item,) = webdataset.tars(where, "*.tar")
-    part = webdataset.read_tar(webdataset.Audit(where, Limits(**limits), "none"), item)
+    part = webdataset.read_tar(webdataset.Audit(where, Limits(**limits), Texts()), item)
     again = webdataset.decode(webdataset.encode(part))
     assert again == part  # what the cache gives back
     if content is not None and part.rows.num_rows:
@@ -137,7 +138,7 @@ def test_a_duplicate_key_within_a_tar_is_dropped_and_the_first_counts(tmp_path):
 
 def test_of_a_run_of_images_only_the_first_is_held():
     """The names of one extension in other cases would each be read, up to the limit."""
-    reading = samples.Reading("0.tar", Limits(), "none")
+    reading = samples.Reading("0.tar", Limits(), Texts())
     good = web_tars.sample(0)
     for name in ("a.jpg", "a.JPG", "a.Png", "b.jpg", "a.jpg"):
         wanted = reading.is_read(name, 1 << 20)
@@ -251,7 +252,7 @@ def test_a_tar_without_statistics_where_others_have_them_and_the_reverse(tmp_pat
     where = web_tars.pool(str(tmp_path), {"0.tar": 2, "1.tar": 2, "2.tar": 2})
     (tmp_path / "1_stats.json").unlink()
     (tmp_path / "2.tar").unlink()
-    task = webdataset.Audit(where, Limits(), "none")
+    task = webdataset.Audit(where, Limits(), Texts())
     parts = [webdataset.read_tar(task, item) for item in webdataset.tars(where, "*.tar")]
     assert [part.shard.name for part in parts] == ["0.tar", "1.tar", "2.tar"]
     assert [[r.reason for r in part.remarks] for part in parts] == [
@@ -276,7 +277,7 @@ def test_what_belongs_to_no_sample_is_remarked(tmp_path):
 def test_images_are_looked_at_in_three_ways(kind, extension):
     content = web_tars.images(1, extension)[0]
     limits = Limits(decode=kind)
-    assert audit.look(content, limits) == Look(48, 48, extension)
+    assert audit.look(content, limits) == Look(48, 48, extension, False)
     broken = audit.look(content[: len(content) * 2 // 3], limits)
     # WebP's header has the length of the file
     assert isinstance(broken, Look if kind == "header" and extension != "webp" else Fault)
@@ -312,7 +313,7 @@ def test_every_sample_of_any_order_is_a_row_or_in_the_ledger(names, data):
     """Whatever the order of members: no key twice among the rows, none lost without a line."""
     good = web_tars.sample(0)
     members = [(f"{key}.{data.draw(st.sampled_from(['jpg', 'txt']))}") for key in names]
-    reading = samples.Reading("0.tar", Limits(decode="header"), "none")
+    reading = samples.Reading("0.tar", Limits(decode="header"), Texts())
     for name in members:
         content = good[name.partition(".")[2]]
         reading.add(webdataset.tar.Member(name, "file", len(content), content))

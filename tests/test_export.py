@@ -21,6 +21,7 @@ from clipcause.config.exports import Export, load, load_all
 from clipcause.data import dataset, exports, in_place, member_index, samples, shards
 from clipcause.data.shards import Shard
 from clipcause.data.sources import webdataset
+from clipcause.data.sources.members import Texts
 from clipcause.prune import split
 from clipcause.runtime import metrics
 from stages import export
@@ -205,9 +206,9 @@ def pool_in_place(place):
                 key, image = f"00000000{index}", f"image {number}".encode()
                 facts = {"uid": f"{number:032x}", "url": f"https://example.org/{number}"}
                 where = tar.add(key, "jpg", image, "as downloaded", None, facts)
-                row = (key, dataset.uid(image), f"source {number}", f"caption {number}", None)
+                row = (key, dataset.uid(image), f"source {number}", None, f"caption {number}")
                 if key != dropped:
-                    rows.append((*row, 8, 8))
+                    rows.append((*row, None, None, 8, 8, False))
                     places.append(where)
         columns = [pa.array(column) for column in zip(*rows, strict=True)]
         table = pa.table(columns, names=in_place.PART.names).cast(in_place.PART)
@@ -282,7 +283,7 @@ def audited(content: bytes, folder: Path) -> dataset.Manifest:
     """The pool of one tar, read in place, and a split of all of it."""
     where = web_tars.put(str(folder), {"0.tar": content})
     (item,) = webdataset.tars(where, "*.tar")
-    part = webdataset.read_tar(webdataset.Audit(where, Limits(), "none"), item)
+    part = webdataset.read_tar(webdataset.Audit(where, Limits(), Texts()), item)
     in_place.write(layout.dataset("pool"), where, [part], max_drop_fraction=1.0)
     pool = dataset.read(layout.dataset("pool"))
     split.write(layout.split("some"), range(len(pool)), card={"pool": pool.sha256})

@@ -10,6 +10,7 @@ from PIL import Image
 from clipcause.config.datasets import Limits
 from clipcause.data import dataset, in_place
 from clipcause.data.sources import webdataset
+from clipcause.data.sources.members import Texts
 from clipcause.embed import ahead, pixels
 from clipcause.embed.pixels import View
 from clipcause.runtime import shard_cache as cache
@@ -76,7 +77,7 @@ def test_a_shard_with_other_rows_is_decoded_again(tmp_path, monkeypatch):
     where = web_tars.put(str(tmp_path / "tars"), {"0.tar": web_tars.tar_of(content)})
     values = []
     for limits in (Limits(most_pixels=2000), Limits(least_side=16)):
-        task = webdataset.Audit(where, limits, "none")
+        task = webdataset.Audit(where, limits, Texts())
         (item,) = webdataset.tars(where, "*.tar")
         part = webdataset.read_tar(task, item)
         in_place.write(tmp_path / "pool", where, [part], max_drop_fraction=1.0)
@@ -89,7 +90,7 @@ def test_an_image_of_a_pool_in_place_is_named_by_its_place(tmp_path):
     content = {"a": {"png": web_tars.images(1, "png")[0][:-30], "txt": b"x"}}
     where = web_tars.put(str(tmp_path / "tars"), {"0.tar": web_tars.tar_of(content)})
     (item,) = webdataset.tars(where, "*.tar")
-    part = webdataset.read_tar(webdataset.Audit(where, Limits(decode="header"), "none"), item)
+    part = webdataset.read_tar(webdataset.Audit(where, Limits(decode="header"), Texts()), item)
     in_place.write(tmp_path / "pool", where, [part], max_drop_fraction=0.0)
     pool = dataset.read(tmp_path / "pool")
     message = rf"{where}/0\.tar: a: cannot be decoded: .* with prepare\.decode full, which leaves"

@@ -18,6 +18,7 @@ from clipcause.data.dataset import Sample
 from clipcause.data.overlap import commands
 from clipcause.data.shards import Shard
 from clipcause.data.sources import webdataset
+from clipcause.data.sources.members import Texts
 from clipcause.prune import split
 from tests import web_tars
 from tests.real_images import SIDE, drawings, encoded
@@ -241,7 +242,7 @@ def test_shards_and_keys_of_one_name_are_no_match(tmp_path):
         content = {f"{n}": web_tars.sample(start + n, json=None) for n in range(4)}
         where = web_tars.put(str(tmp_path / name), {"0.tar": web_tars.tar_of(content)})
         (item,) = webdataset.tars(where, "*.tar")
-        part = webdataset.read_tar(webdataset.Audit(where, Limits(), "none"), item)
+        part = webdataset.read_tar(webdataset.Audit(where, Limits(), Texts()), item)
         in_place.write(tmp_path / f"pool-{name}", where, [part], max_drop_fraction=0.0)
         pools.append(manifest.read(tmp_path / f"pool-{name}"))
     a, b = pools

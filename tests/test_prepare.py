@@ -44,6 +44,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     tests = {"probe": {"task": "classify"}}
     stated = {"versions": VERSIONS, "prepare": SETTINGS, "datasets": entries, "tests": tests}
+    stated["classes"] = "mine"
+    (tmp_path / "data/classes").mkdir(parents=True)
+    (tmp_path / "data/classes/mine.yaml").write_text("key: {name: key, names: [key]}\n")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(stated))
     return tmp_path
 
@@ -93,6 +96,13 @@ def test_the_split_of_all_rows_is_made_of_nothing_else(repository):
 def test_a_test_set_without_classes_is_refused(repository):
     catalogue.write(catalogue.FOLDER, {"pool": [row("a"), row("b") | {"label": "key"}]}, [], [])
     with pytest.raises(ValueError, match=r"data/tests/probe: 1 of 2 images have no class"):
+        prepare.main("tests/probe")
+    assert not Path("data/tests/probe").exists()
+
+
+def test_a_test_set_with_a_class_of_no_list_is_refused_with_the_nearest(repository):
+    catalogue.write(catalogue.FOLDER, {"pool": [row("a") | {"label": "keys"}]}, [], [])
+    with pytest.raises(ValueError, match=r"mine\.yaml: 'keys' \(1\), .*'key'"):
         prepare.main("tests/probe")
     assert not Path("data/tests/probe").exists()
 

@@ -19,11 +19,13 @@ from clipcause.config.engine import Engine
 from clipcause.data import dataset, in_place, manifest, place
 from clipcause.data.manifest import Manifest
 from clipcause.data.sources import webdataset as source
+from clipcause.data.sources.members import Texts
 from clipcause.runtime import shard_cache as cache
 from stages import prepare
 from tests import web_tars
 from tests.artifacts_samples import contents
 
+TEXTS = Texts()
 VERSIONS = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text())["versions"]
 SIZES = {"00002.tar": 4, "00010.tar": 3, "00001.tar": 5}
 HELD = ["drops.parquet", "manifest.parquet", "members.parquet"]  # no image is copied
@@ -36,8 +38,8 @@ def kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def prepared(folder, where, shards="*.tar", *, label="none", limit=0.0, **engine) -> Manifest:
-    parts = source.parts(where, shards, label, Limits(), Engine(**engine), "pool")
+def prepared(folder, where, shards="*.tar", *, read=TEXTS, limit=0.0, **engine) -> Manifest:
+    parts = source.parts(where, shards, read, Limits(), Engine(**engine), "pool")
     in_place.write(Path(folder), where, parts, max_drop_fraction=limit)
     return manifest.read(Path(folder))
 
@@ -63,10 +65,13 @@ def test_a_pool_is_read_where_it_lies(tmp_path):
         "key": "000000000",
         "uid": dataset.uid(first["jpg"]),
         "source_id": dataset.source_id("https://example.com/7.jpg", first["txt"].decode()),
+        "pool_uid": None,
         "caption": first["txt"].decode(),
+        "captions": None,
         "label": None,
         "width": 48,
         "height": 48,
+        "converted": False,
     }
     images = dict(pool.images())
     assert sorted(images) == list(range(12))
@@ -157,7 +162,7 @@ def test_captions_and_labels_come_from_several_members(tmp_path):
         "d": web_tars.sample(3, txt=None, json=None, cls=b"tabby_cat"),
     }
     where = web_tars.put(str(tmp_path / "own"), {"0.tar": web_tars.tar_of(content)})
-    pool = prepared("data/pool", where, label="class")
+    pool = prepared("data/pool", where, read=Texts("class"))
     assert pool.captions == ["from json", "spaces around", "text", "tabby cat"]
     assert pool.labels == ["n01440764", None, "3", "tabby_cat"]
     assert pool.table["source_id"].to_pylist() == [
@@ -268,7 +273,7 @@ def test_a_tar_that_changes_while_it_is_audited_is_named(tmp_path):
     (item,) = source.tars(where, "*.tar")
     os.utime(Path(where, "0.tar"), ns=(5, 5))
     with pytest.raises(ValueError, match=r"laion/0\.tar: changed while it was read"):
-        source.read_tar(source.Audit(where, Limits(), "none"), item)
+        source.read_tar(source.Audit(where, Limits(), Texts()), item)
 
 
 def test_other_members_and_dropped_samples_are_passed_over_when_images_are_read(tmp_path):

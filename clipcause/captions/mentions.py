@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from clipcause.captions import counting, frequency, lemmas, wordnet
@@ -74,19 +76,26 @@ class Mentions:
 
     def __call__(self, position: int, /) -> dict[str, np.ndarray]:
         """Pool rows and positions of classes, sorted; how many captions are no text."""
-        stored = self._manifest.shard_table(position, ["caption"])["caption"]
+        table = self._manifest.shard_table(position, ["caption", "captions"])
+        stored = table["caption"]
+        row_N = np.arange(len(stored)) + self._manifest.starts[position]
+        if several := table["captions"].null_count < len(table):
+            # the first once more with all the others: a class counts once a row
+            everything = table["captions"].combine_chunks()
+            parents = pc.call_function("list_parent_indices", [everything]).to_numpy()
+            row_N = np.concatenate([row_N, row_N[parents]])
+            stored = pa.chunked_array([*stored.chunks, everything.flatten()], pa.string())
         found, faults = [], Faults()
         for start in range(0, len(stored), counting.BATCH):
             texts, bad = counting.checked(stored[start : start + counting.BATCH])
             found.append(self._match(texts))
             faults = faults.plus(bad)
-        first = self._manifest.starts[position]
-        rows = [match.row_M + first + counting.BATCH * at for at, match in enumerate(found)]
-        return {
-            "row": np.concatenate([np.empty(0, np.int64), *rows]),
-            "class": np.concatenate([np.empty(0, np.int64), *(match.class_M for match in found)]),
-            "faults": np.array(faults, np.int64),
-        }
+        rows = [row_N[match.row_M + counting.BATCH * at] for at, match in enumerate(found)]
+        row_M = np.concatenate([np.empty(0, np.int64), *rows])
+        class_M = np.concatenate([np.empty(0, np.int64), *(match.class_M for match in found)])
+        if several:
+            row_M, class_M = np.unique(np.stack((row_M, class_M)), axis=1)
+        return {"row": row_M, "class": class_M, "faults": np.array(faults, np.int64)}
 
     def name(self, position: int, /) -> str:
         """The shard's file."""

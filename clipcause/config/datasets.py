@@ -23,8 +23,8 @@ class Limits(Strict):
     most_pixels: Annotated[int, Field(ge=1, le=178_956_970)] = 64_000_000
     most_ratio: Annotated[float, Field(ge=1.0)] = 50.0  # of the longer side to the shorter
     most_bytes: Annotated[int, Field(ge=1, le=1 << 31)] = 1 << 26  # of a member of a tar
-    # how an image is tried out: header alone; draft, all of its bytes but a JPEG at an eighth of
-    # its size; full, all of its pixels
+    # how an image is tried out: header alone, and pixels where it says that some are transparent;
+    # draft, all of its bytes but a JPEG at an eighth of its size; full, all of its pixels
     decode: Literal["header", "draft", "full"] = "draft"
 
 

@@ -9,7 +9,7 @@ read can import that one alone.
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipcause.data import member_index, shards
+from clipcause.data import member_index, shards, values
 from clipcause.data.manifest import MANIFEST, SCHEMA, SHARDS_KEY, Manifest, encode_shards, read, uid
 from clipcause.data.shards import Shard
 from clipcause.runtime import atomic
@@ -48,6 +48,10 @@ class Sample:
 
     ``published`` says that ``source`` names the same thing everywhere, as a URL does. A path does
     not: every folder has its ``1.jpg``, and two of them are not one sample.
+
+    ``captions`` are all, where there are several; ``caption`` is the first. ``pool_uid`` is the
+    identity that the source itself publishes. ``uid`` is that of the bytes as they came, where
+    ``image`` is not these: it was turned upright, made opaque, drawn on a square.
     """
 
     key: str
@@ -60,6 +64,9 @@ class Sample:
     source: str
     extra: Mapping[str, Any] = field(default_factory=dict)
     published: bool = False
+    captions: Sequence[str] | None = None
+    pool_uid: str | None = None
+    uid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,9 @@ def _usable(folder: Path, samples: Iterable[Sample | Drop], drops: list[Drop]) -
     for sample in samples:
         if isinstance(sample, Drop):
             drops.append(sample)
+        elif why := values.unsafe(sample.key):
+            key = values.shown(sample.key)
+            drops.append(Drop("", key, values.UNSAFE, why))
         elif sample.key in first_source:
             detail = f"{sample.source}; the key is that of {first_source[sample.key]}"
             drops.append(Drop("", sample.key, "duplicate key", detail))
@@ -199,15 +209,18 @@ def _write_shard(
             facts = {"source": one.source, "width": one.width, "height": one.height} | dict(
                 one.extra
             )
+            if one.captions is not None:
+                facts["captions"] = list(one.captions)
             texts = one.caption, one.label, facts
             places.append(shard.add(one.key, one.extension, one.image, *texts))
             known = source_id(one.source, one.caption) if one.published else None
-            identity = uid(one.image), known
-            size = one.width, one.height
-            rows.append((row, path.name, one.key, *identity, one.caption, one.label, *size))
-    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+            identity = one.uid or uid(one.image), known, one.pool_uid
+            said = one.caption, one.captions, one.label
+            seen = one.width, one.height, one.uid is not None
+            rows.append((row, path.name, one.key, *identity, *said, *seen))
+    columns = zip(zip(*rows, strict=True), SCHEMA, strict=True)
     entry = Shard(path.name, shards.digest(path), path.stat().st_size, len(rows))
-    table = pa.table(columns, names=SCHEMA.names).cast(SCHEMA)
+    table = pa.table([pa.array(column, field.type) for column, field in columns], schema=SCHEMA)
     return entry, table, member_index.table(places)
 
 

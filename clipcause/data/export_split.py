@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clipcause.config.engine import Engine
-from clipcause.data import exports, manifest, samples
+from clipcause.data import exports, manifest, picture, samples
 from clipcause.data.exports import Stats
 from clipcause.data.manifest import Manifest, uid
 from clipcause.data.shards import digest
+from clipcause.data.sources import audit
 from clipcause.prune import split
 from clipcause.prune.split import Split
 from clipcause.runtime import code
@@ -71,11 +72,14 @@ def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sampl
         rows = pool.shard_table(position).filter(wanted_M).to_pylist()
         found = samples.originals(pool, position, wanted_M)
         for row, one in zip(rows, found, strict=True):
+            image, extension = one.image, one.extension
+            if row["converted"] and pool.source is not None:
+                image, extension = picture.stored(image, audit.OPENED), "png"
             origin = {"source_id": row["source_id"], "shard": pool.shards[position].name}
             yield exports.Sample(
                 row=one.row,
-                extension=one.extension,
-                image=one.image,
+                extension=extension,
+                image=image,
                 caption=row["caption"],
                 label=row["label"],
                 original=one.facts,

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipcause.data import place
@@ -47,10 +48,13 @@ SCHEMA = pa.schema(
         ("key", pa.string()),
         ("uid", pa.string()),
         ("source_id", pa.string()),
+        ("pool_uid", pa.string()),
         ("caption", pa.string()),
+        ("captions", pa.list_(pa.string())),
         ("label", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("converted", pa.bool_()),
     ]
 )
 
@@ -143,11 +147,24 @@ class Manifest:
         for position in range(len(self.shards)) if shards is None else shards:
             known = self._stamps.get(self.shards[position].name)
             members = self.members(position).select(["offset", "size"])
-            columns = self.shard_table(position, ["key", "uid"])
+            columns = self.identities(position)
             sought = _sought(members, columns, range(*self.starts[position : position + 2]))
             with self.reading(position, known) as reader:
                 for one in sought:
                     yield one.row, content(reader, self.place(position), one)
+
+    def identities(self, position: int) -> pa.Table:
+        """Key, and hash of the image in the shard, of every row of one.
+
+        The hash is null of a picture that is stored otherwise than it came, beside the manifest:
+        ``uid`` is that of the bytes as they came, and only the shard's hash speaks for it.
+        """
+        table = self.shard_table(position, ["key", "uid", "converted"])
+        if self.source is None:
+            none = pa.scalar(None, pa.string())
+            stored = pc.call_function("if_else", [table["converted"], none, table["uid"]])
+            table = table.set_column(1, "uid", stored)
+        return table.select(["key", "uid"])
 
     def members(self, position: int) -> pa.Table:
         """Where image and JSON of every row of a shard lie in it (``member_index.SCHEMA``)."""
@@ -206,7 +223,7 @@ class Manifest:
         path, start = self.place(position), self.starts[position]
         index = [row - start for row in rows]
         members = self.members(position).take(index).select(["offset", "size"])
-        columns = self.shard_table(position, ["key", "uid"]).take(index)
+        columns = self.identities(position).take(index)
         check_facts(path, self.shards[position], place.facts(path))
         sought = _sought(members, columns, rows)
         found = place.pieces(path, [(one.offset, one.offset + one.size) for one in sought])

@@ -7,6 +7,7 @@ embedding, evaluation and what `prepare` stores agree.
 """
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -33,9 +34,13 @@ def decode(content: bytes, formats: tuple[str, ...] | None = None) -> Image.Imag
     ``OSError`` where Pillow cannot decode it, and for numbers that are no grey (negative, NaN, more
     than 16 bits). Pillow may warn of odd EXIF data; threads call this, so warnings are left alone.
     """
-    picture = Image.open(io.BytesIO(content), formats=formats)
-    turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
-    if turn is not None:
+    return rgb(Image.open(io.BytesIO(content), formats=formats))
+
+
+def rgb(picture: Image.Image) -> Image.Image:
+    """An opened picture, as ``decode`` gives it."""
+    picture.load()  # a PNG's orientation may stand behind its pixels
+    if (turn := TURNS.get(_orientation(picture))) is not None:
         picture = picture.transpose(turn)
     if picture.mode in DEEP:
         picture = _eight_bits(picture)
@@ -44,6 +49,40 @@ def decode(content: bytes, formats: tuple[str, ...] | None = None) -> Image.Imag
     over = picture.convert("RGBA")
     white = Image.new("RGBA", over.size, "white")
     return Image.alpha_composite(white, over).convert("RGB")
+
+
+def changes(picture: Image.Image) -> bool:
+    """Whether a person sees an opened picture otherwise than a plain decoder shows it: it lies on
+    its side, has more than eight bits, or transparent pixels. Raises what the decoder raises."""
+    if picture.mode in DEEP or _orientation(picture) in TURNS:
+        return True
+    if not picture.has_transparency_data:
+        return False
+    alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
+    return bool(alpha.min() < 255)
+
+
+def is_sideways(picture: Image.Image) -> bool:
+    """Whether width and height of an opened picture change places when it is turned upright."""
+    return _orientation(picture) in (5, 6, 7, 8)
+
+
+def stored(content: bytes, formats: tuple[str, ...] | None = None) -> bytes:
+    """PNG of what a person sees of an image file."""
+    stream = io.BytesIO()
+    seen = decode(content, formats)
+    seen.info = {}  # what is written along otherwise: EXIF, which would turn it again
+    seen.save(stream, "PNG", compress_level=6)
+    return stream.getvalue()
+
+
+def _orientation(picture: Image.Image) -> Any:
+    """EXIF's number of what is known of a picture: of a PNG that is not loaded, what its header
+    says. Its own `getexif` would load it."""
+    # most pictures are JPEG files that say nothing of it: no object for each of these
+    if picture.format == "JPEG" and not picture.info.keys() & {"exif", "xmp"}:
+        return None
+    return Image.Image.getexif(picture).get(ExifTags.Base.Orientation)
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

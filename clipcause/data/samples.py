@@ -36,7 +36,7 @@ def originals(
     path, start = manifest.place(position), manifest.starts[position]
     chosen_K = np.flatnonzero(wanted_M)
     places = manifest.members(position).take(chosen_K).to_pylist()
-    columns = manifest.shard_table(position, ["key", "uid"]).take(chosen_K)
+    columns = manifest.identities(position).take(chosen_K)
     with manifest.reading(position) as reader:
         for index, place, known in zip(chosen_K, places, columns.to_pylist(), strict=True):
             sought = Sought(start + int(index), **known, offset=place["offset"], size=place["size"])

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from clipcause.config.datasets import Limits
+from clipcause.data.picture import changes, is_sideways
 
 FORMATS = {
     JpegImagePlugin.JpegImageFile.format: "jpg",
@@ -38,11 +39,13 @@ class Fault(NamedTuple):
 
 
 class Look(NamedTuple):
-    """An image that can be used; ``extension`` says what it is, whatever its name says."""
+    """An image that can be used; ``extension`` says what it is, whatever its name says. Width and
+    height are those of the upright picture."""
 
     width: int
     height: int
     extension: str
+    converted: bool  # a person sees it otherwise than its plain pixels: `picture.changes`
 
 
 def look(content: bytes, limits: Limits, formats: tuple[str, ...] = OPENED) -> Look | Fault:
@@ -100,4 +103,7 @@ def _look(content: bytes, limits: Limits, formats: tuple[str, ...]) -> Look | Fa
             picture.draft(None, (max(1, width // DRAFT), max(1, height // DRAFT)))
         if limits.decode != "header":
             picture.load()
-    return Look(width, height, extension)
+        converted = changes(picture)
+        if converted and is_sideways(picture):
+            width, height = height, width
+    return Look(width, height, extension, converted)

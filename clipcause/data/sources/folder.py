@@ -22,12 +22,13 @@ from PIL import Image
 
 from clipcause.config import versions
 from clipcause.config.datasets import Limits, Prepare
-from clipcause.data import picture, tree
-from clipcause.data.dataset import Drop, Sample
+from clipcause.data import picture, tree, values
+from clipcause.data.dataset import Drop, Sample, uid
 from clipcause.data.source import Copied
 from clipcause.data.sources import audit
 from clipcause.data.sources.audit import Fault
 from clipcause.data.tree import Found
+from clipcause.data.values import Captions, Lines
 from clipcause.icons.raster import png
 
 TEXT = ".txt"
@@ -51,14 +52,18 @@ class Folder(Copied):
 
     source: Literal["folder"]
     captioned: ClassVar = True
+    # what the lines of a .txt are: one caption, all but the first left out, or a caption each
+    lines: Lines = "join"
 
     def samples(self, raw: Path, settings: Prepare, name: str) -> Iterator[Sample | Drop]:  # noqa: ARG002
         """Images in order of their path, as squares of one size."""
         versions.check("pillow")
-        return read_folder(raw, settings.image_size, settings)
+        return read_folder(raw, settings.image_size, settings, self.lines)
 
 
-def read_folder(folder: Path, size: int, limits: Limits) -> Iterator[Sample | Drop]:
+def read_folder(
+    folder: Path, size: int, limits: Limits, lines: Lines = "join"
+) -> Iterator[Sample | Drop]:
     """Every file below ``folder`` in order of its path, pictures as squares of ``size`` pixels.
 
     They are stored upright and opaque; proportions are kept, the rest is white. Links are followed.
@@ -79,7 +84,7 @@ def read_folder(folder: Path, size: int, limits: Limits) -> Iterator[Sample | Dr
             continue
         # pair.jpg and pair.png are two pictures, whose caption is that of pair.txt
         name = key(stem) if key(stem) not in keys else key(one.name)
-        made = _one(folder, one, name, texts.get(stem), size, limits, formats)
+        made = _one(folder, one, name, texts.get(stem), lines, size, limits, formats)
         if isinstance(made, Sample):
             keys.add(name)
         if isinstance(made, Sample) or made.reason != NOT_A_PICTURE:
@@ -106,6 +111,7 @@ def _one(
     found: Found,
     key: str,
     text: Path | None,
+    lines: Lines,
     size: int,
     limits: Limits,
     formats: tuple[str, ...],
@@ -122,19 +128,23 @@ def _one(
         return Drop(where, key, NOT_A_PICTURE, name.name, counted=False)
     label = name.parts[0] if len(name.parts) > 1 else None
     try:
-        caption = _caption(folder / text if text else None, label)
+        said = _captions(folder / text if text else None, label, lines)
     except (OSError, ValueError) as error:
         return Drop(where, key, UNREADABLE, f"{text}: {error}")
-    if not caption:
+    if said is None:
         return Drop(where, key, "no caption", f"neither {name.stem}{TEXT} nor a folder")
-    image = _square(path, size, limits, formats)
+    content = _content(path, limits)
+    image = content if isinstance(content, Fault) else _square(path, content, size, limits, formats)
     if isinstance(image, Fault):
         return Drop(where, key, image.reason, image.detail, counted=image.reason != NOT_READ)
+    assert isinstance(content, bytes)
     return Sample(
         key=key,
         image=image,
+        uid=uid(content),
         extension="png",
-        caption=caption,
+        caption=said.first,
+        captions=said.all,
         label=label,
         width=size,
         height=size,
@@ -142,16 +152,21 @@ def _one(
     )
 
 
-def _caption(text: Path | None, label: str | None) -> str:
+def _captions(text: Path | None, label: str | None, lines: Lines) -> Captions | None:
     if text is not None:
-        return text.read_text("utf-8-sig").strip()
-    return (label or "").replace("_", " ")
+        return values.of_lines(values.decoded(text.read_bytes()), lines)
+    return values.captions((label or "").replace("_", " "))
 
 
-def _square(path: Path, size: int, limits: Limits, formats: tuple[str, ...]) -> bytes | Fault:
+def _content(path: Path, limits: Limits) -> bytes | Fault:
     if (length := path.stat().st_size) > limits.most_bytes:
         return Fault(audit.TOO_LARGE, f"{length:,} bytes are more than {limits.most_bytes:,}")
-    content = path.read_bytes()
+    return path.read_bytes()
+
+
+def _square(
+    path: Path, content: bytes, size: int, limits: Limits, formats: tuple[str, ...]
+) -> bytes | Fault:
     # all pixels, for all are used
     found = audit.look(content, limits.model_copy(update={"decode": "full"}), formats)
     if isinstance(found, Fault):

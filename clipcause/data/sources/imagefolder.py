@@ -34,7 +34,8 @@ from clipcause.captions.classes import ClassNames
 from clipcause.config import layout, nearest, study, versions
 from clipcause.config.datasets import Limits, Prepare
 from clipcause.data import tree
-from clipcause.data.dataset import OUTSIDE, Drop, Sample
+from clipcause.data.dataset import OUTSIDE, Drop, Sample, uid
+from clipcause.data.picture import rgb
 from clipcause.data.source import Copied
 from clipcause.data.sources import audit
 from clipcause.runtime.parallel import cores
@@ -63,6 +64,7 @@ class Picture(NamedTuple):
     extension: str
     width: int
     height: int
+    uid: str | None = None  # of the file's bytes, where ``content`` is not these
 
 
 class ImageFolder(Copied):
@@ -257,6 +259,7 @@ def _one(
         label=label,
         width=picture.width,
         height=picture.height,
+        uid=picture.uid,
         source=source,
     )
 
@@ -264,7 +267,8 @@ def _one(
 def stored(path: Path, border: int, resize: int, limits: Limits) -> Picture | audit.Fault:
     """What is kept of an image file, or why it cannot be used.
 
-    Its own bytes, unless it is cut (then PNG, which loses nothing) or made smaller (JPEG).
+    Its own bytes, unless it is cut, turned upright or made opaque (then PNG, which loses nothing)
+    or made smaller (JPEG). A border is that of the upright picture.
     """
     if (size := path.stat().st_size) > limits.most_bytes:
         return audit.Fault(audit.TOO_LARGE, f"{size:,} bytes are more than {limits.most_bytes:,}")
@@ -272,8 +276,8 @@ def stored(path: Path, border: int, resize: int, limits: Limits) -> Picture | au
     found = audit.look(content, limits)
     if isinstance(found, audit.Fault):
         return found
-    width, height, extension = found
-    if not border and not 0 < resize < min(width, height):
+    width, height, extension, converted = found
+    if not border and not converted and not 0 < resize < min(width, height):
         return Picture(content, extension, width, height)
     inner = min(width, height) - 2 * border
     if inner < limits.least_side:
@@ -284,21 +288,24 @@ def stored(path: Path, border: int, resize: int, limits: Limits) -> Picture | au
         return fault
     try:
         picture = Image.open(io.BytesIO(content), formats=audit.OPENED)
-        cut = picture.crop((border, border, width - border, height - border))
+        picture = rgb(picture) if converted else picture
+        cut = picture.crop((border, border, picture.width - border, picture.height - border))
     except (OSError, ValueError, SyntaxError) as error:
         return audit.Fault(audit.UNDECODABLE, str(error))
     if not 0 < resize < inner:
-        return _encoded(cut, "PNG", "png", compress_level=6)
+        return _encoded(cut, uid(content), "PNG", "png", compress_level=6)
     sides = [max(1, round(side * resize / inner)) for side in cut.size]
     small = cut.convert("RGB").resize((sides[0], sides[1]), Image.Resampling.BICUBIC)
-    return _encoded(small, "JPEG", "jpg", quality=95, subsampling=0)
+    return _encoded(small, uid(content), "JPEG", "jpg", quality=95, subsampling=0)
 
 
-def _encoded(picture: Image.Image, kind: str, extension: str, **settings: int) -> Picture:
+def _encoded(
+    picture: Image.Image, came: str, kind: str, extension: str, **settings: int
+) -> Picture:
     if kind == "PNG" and picture.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
         picture = picture.convert("RGB")
     # what is written along otherwise: resolution, colour profile, EXIF
     picture.info = {k: v for k, v in picture.info.items() if k == "transparency"}
     stream = io.BytesIO()
     picture.save(stream, kind, **settings)
-    return Picture(stream.getvalue(), extension, *picture.size)
+    return Picture(stream.getvalue(), extension, *picture.size, came)

@@ -7,16 +7,16 @@ drop; remarks are about what costs no sample.
 
 import json
 from typing import Any, NamedTuple
-from unicodedata import category
 
 from clipcause.config.datasets import NONE, Limits
-from clipcause.data import dataset
+from clipcause.data import dataset, values
 from clipcause.data.dataset import Drop
 from clipcause.data.member_index import Place
 from clipcause.data.shards import IMAGES, split_name
 from clipcause.data.sources import audit
 from clipcause.data.sources.audit import Fault
 from clipcause.data.tar import Member
+from clipcause.data.values import Captions, Lines
 
 LONGEST_TEXT = 1 << 20  # bytes of a caption, a class or a JSON member
 TEXTS = ("txt", "json", "cls")
@@ -27,7 +27,7 @@ NOT_A_FILE = "not a file"
 NOT_OF_A_SAMPLE = "not of a sample"
 OUT_OF_ORDER = "members out of order"
 DUPLICATE = "duplicate key"
-UNSAFE = "unsafe name"
+UNSAFE = values.UNSAFE
 NO_IMAGE = "no image"
 NO_CAPTION = "no caption"
 EMPTY_CAPTION = "empty caption"
@@ -44,27 +44,42 @@ class Row(NamedTuple):
     key: str
     uid: str
     source_id: str | None  # None where the JSON has no URL
+    pool_uid: str | None  # the JSON's `uid`, as DataComp's tars have it
     caption: str
+    captions: list[str] | None
     label: str | None
     width: int
     height: int
+    converted: bool
+
+
+class Texts(NamedTuple):
+    """How captions and classes of samples are read.
+
+    ``label`` is the JSON key of a class, for samples without a ``cls``. ``classes`` are the class
+    ids by position, where ``cls`` is a position; empty where it is a class id. ``lines`` says what
+    the lines of a ``txt`` are.
+    """
+
+    label: str = NONE
+    classes: tuple[str, ...] = ()
+    lines: Lines = "join"
 
 
 class Reading:
     """The samples of one tar, while its members are read.
 
     ``rows`` with their ``places``, ``drops`` and ``remarks`` are in its order; ``images`` counts
-    the samples with an image, usable or not. ``label`` is the JSON key of a class, for samples
-    without a ``cls``.
+    the samples with an image, usable or not.
     """
 
-    def __init__(self, shard: str, limits: Limits, label: str) -> None:
+    def __init__(self, shard: str, limits: Limits, read: Texts) -> None:
         self.rows: list[Row] = []
         self.places: list[Place] = []
         self.drops: list[Drop] = []
         self.remarks: list[Drop] = []
         self.images = 0
-        self._shard, self._limits, self._label = shard, limits, label
+        self._shard, self._limits, self._read = shard, limits, read
         self._seen: dict[str, frozenset[str]] = {}
         self._key = ""
         self._run: dict[str, Member] = {}  # the sample being read, by extension
@@ -139,16 +154,18 @@ class Reading:
             return Fault(NO_IMAGE, f"only {', '.join(sorted(run))}")
         name, member = image
         facts = self._json(run.get("json"))
-        texts = {name: _text(run[name]) for name in ("txt", "cls") if name in run}
-        label = texts.get("cls", facts.get(self._label) if self._label != NONE else None)
-        if isinstance(label, int) and not isinstance(label, bool):
-            label = str(label)
-        if isinstance(label, Fault):
-            return Fault(UNREADABLE_CLASS, label.detail)
-        label = printable(label.strip()) or None if isinstance(label, str) else None
-        caption = _caption(texts.get("txt"), facts.get("caption"), label)
-        if isinstance(caption, Fault):
-            return caption
+        try:
+            label = self._class(run.get("cls"), facts)
+        except values.NotTextError as error:
+            return Fault(UNREADABLE_CLASS, str(error))
+        try:
+            said = self._captions(run.get("txt"), facts) or values.captions(_words(label))
+        except values.NotTextError as error:
+            return Fault(UNREADABLE_CAPTION, str(error))
+        if said is None:
+            stated = (facts.get(name) for name in ("caption", "captions"))
+            there = "txt" in run or any(one is not None for one in stated)
+            return Fault(EMPTY_CAPTION if there else NO_CAPTION, "neither in txt nor in json")
         if member.content is None:
             most = self._limits.most_bytes
             return Fault(audit.TOO_LARGE, f"{member.size:,} bytes are more than {most:,}")
@@ -160,12 +177,34 @@ class Reading:
         return Row(
             key=self._key,
             uid=dataset.uid(member.content),
-            source_id=_source_id(facts.get("url"), caption),
-            caption=caption,
+            source_id=_source_id(facts.get("url"), said.first),
+            pool_uid=_pool_uid(facts.get("uid")),
+            caption=said.first,
+            captions=said.all,
             label=label,
             width=seen.width,
             height=seen.height,
+            converted=seen.converted,
         )
+
+    def _class(self, member: Member | None, facts: dict[str, Any]) -> str | None:
+        """The class id that a sample's ``cls`` or JSON says."""
+        if member is None:
+            return values.text(facts.get(self._read.label)) if self._read.label != NONE else None
+        said, classes = values.text(_content(member)), self._read.classes
+        if said is None or not classes:
+            return said
+        if not (said.isascii() and said.isdigit() and int(said) < len(classes)):
+            raise values.NotTextError(f"{said!r} is no position among {len(classes)} classes")
+        return classes[int(said)]
+
+    def _captions(self, member: Member | None, facts: dict[str, Any]) -> Captions | None:
+        """The text; where there is none, what the JSON says."""
+        if member is not None:
+            text = values.decoded(_content(member))
+            if found := values.of_lines(text, self._read.lines):
+                return found
+        return values.captions(facts.get("caption")) or values.captions(facts.get("captions"))
 
     def _json(self, member: Member | None) -> dict[str, Any]:
         """What a sample's JSON says; where it cannot be read, nothing and a remark."""
@@ -235,29 +274,19 @@ def _unsafe(key: str) -> str:
         return "an absolute path" if key.startswith("/") else "a backslash"
     if ".." in key.split("/"):
         return "a path out of the folder"
-    if any("\ud800" <= letter <= "\udfff" for letter in key):
-        return "bytes that are not UTF-8"
-    # blanks of other scripts and joiners are letters of names; what steers a terminal is not
-    return "control characters" if any(category(letter) == "Cc" for letter in key) else ""
+    return values.unsafe(key)
 
 
-def _text(member: Member) -> str | Fault:
+def _content(member: Member) -> bytes:
     if member.content is None:
-        return Fault("", f"{member.size:,} bytes are more than {LONGEST_TEXT:,}")
-    try:
-        return member.content.decode("utf-8-sig")  # a mark of the byte order is no text
-    except UnicodeDecodeError as error:
-        return Fault("", f"not UTF-8: {error}")
+        raise values.NotTextError(f"{member.size:,} bytes are more than {LONGEST_TEXT:,}")
+    return member.content
 
 
-def _caption(text: str | Fault | None, stated: Any, label: str | None) -> str | Fault:
-    """The text; where there is none, what the JSON says; where it says nothing, the class."""
-    if isinstance(text, Fault):
-        return Fault(UNREADABLE_CAPTION, text.detail)
-    said = [one.strip() for one in (text, stated) if isinstance(one, str)]
-    caption = next(filter(None, said), None) or (label or "").replace("_", " ")
-    if not caption:
-        return Fault(EMPTY_CAPTION if said else NO_CAPTION, "neither in txt nor in json")
-    if printable(caption) != caption:
-        return Fault(UNREADABLE_CAPTION, "half of a character of two")
-    return caption
+def _words(label: str | None) -> str | None:
+    """The caption of a picture that has a class alone."""
+    return label and label.replace("_", " ")
+
+
+def _pool_uid(stated: Any) -> str | None:
+    return printable(stated) if isinstance(stated, str) and stated else None

@@ -61,6 +61,7 @@ class Embeddings(InPlace):
     key: str = "image_path"  # none: numbers in the order of the file
     width: str = "none"
     height: str = "none"
+    uid: str = "none"  # the identity that the pool itself publishes, as DataComp does
 
     def parts(self, where: str, settings: Prepare, name: str) -> tuple[str, Iterator[Part]]:  # noqa: ARG002
         """The parts by number."""
@@ -86,7 +87,8 @@ def read_embeddings(where: str, options: Embeddings) -> Iterator[Part]:
 def _read(
     where: str, parts: list[Vectors], metadata: list[str], options: Embeddings
 ) -> Iterator[Part]:
-    names = {role: getattr(options, role) for role in ("caption", "url", "key", "width", "height")}
+    roles = ("caption", "url", "key", "width", "height", "uid")
+    names = {role: getattr(options, role) for role in roles}
     for part, name in zip(parts, metadata, strict=True):
         path = place.join(where, name)
         table = _table(path, names)
@@ -97,11 +99,10 @@ def _read(
             )
         found = columns.rows(table, names)
         keys = found.table["key"]
-        reasons = ((found.not_text, "not UTF-8"), (found.empty, "no caption"))
+        kept = "kept, for its vector has this position"
         remarks = [
-            Drop(name, keys[at].as_py(), reason, "kept, for its vector has this position")
-            for places, reason in reasons
-            for at in places
+            Drop(name, keys[at].as_py(), reason, f"{detail}; {kept}" if detail else kept)
+            for at, reason, detail in found.lacking
         ]
         facts = place.facts(path)
         shard = Shard(name, hashing.sha256(path), facts.bytes, part.rows)
@@ -201,10 +202,9 @@ COMPARED = (("source_id", "source_id"), ("uid", "uid"), ("image_path", "key"), (
 
 def _compare(path: str, found: pa.ChunkedArray, expected: pa.ChunkedArray, column: str) -> int:
     """The number of rows of which both sides know the identity; raises where one differs."""
-    bad: set[int] = set()
     compared = 0
     for row, (theirs, ours) in enumerate(
-        zip(columns.texts(found, bad), expected.to_pylist(), strict=True)
+        zip(columns.texts(found), expected.to_pylist(), strict=True)
     ):
         # clip-retrieval gives a path where it read files, a key where it read tars
         if theirs is None or ours is None:
@@ -286,6 +286,7 @@ def _table(path: str, names: columns.Names) -> pa.Table:
         try:
             file = pq.ParquetFile(stream)
             columns.check(path, file.schema_arrow.names, names)
+            columns.check_types(path, file.schema_arrow, names)
             return file.read(columns.wanted(names))
         except (pa.ArrowInvalid, OSError) as error:
             raise ValueError(f"{path}: cannot be read: {error}; fetch it again") from None

@@ -48,6 +48,7 @@ class Table(InPlace):
     key: str = "none"  # none: numbers in the order of the file
     width: str = "WIDTH"
     height: str = "HEIGHT"
+    uid: str = "none"  # the identity that the pool itself publishes, as DataComp does
     # the columns of TSV and CSV files whose first line does not name them, in order
     header: list[str] = Field(default_factory=list)
 
@@ -61,7 +62,7 @@ class Table(InPlace):
 def read_table(where: str, options: Table, rows: int = ROWS) -> tuple[str, Iterator[Part]]:
     """The folder or URL that the tables lie in, and their shards in the order of the names.
 
-    ``where`` is a folder, a URL, or one file. Rows without a caption, with bytes that are no UTF-8
+    ``where`` is a folder, a URL, or one file. Rows without a caption, with a value that is no text
     or with another number of columns go to the ledger. Raises ``FileNotFoundError`` or
     ``ValueError`` with the file, for one that is missing or damaged and for a missing column.
     """
@@ -83,7 +84,7 @@ def _files(where: str) -> tuple[str, dict[str, Facts]]:
 def _parts(base: str, files: dict[str, Facts], options: Table, rows: int) -> Iterator[Part]:
     names = {
         role: getattr(options, role)
-        for role in ("caption", "url", "label", "key", "width", "height")
+        for role in ("caption", "url", "label", "key", "width", "height", "uid")
     }
     for name, facts in files.items():
         path = place.join(base, name)
@@ -94,17 +95,14 @@ def _parts(base: str, files: dict[str, Facts], options: Table, rows: int) -> Ite
                 shard = f"{name}#{number}"
                 found = columns.rows(table, names, start)
                 drops = [*broken, *_lacking(found, shard)]
-                kept = columns.without(found, sorted({*found.not_text, *found.empty}))
+                kept = columns.without(found, [one.place for one in found.lacking])
                 yield Part(Shard(shard, sha256, facts.bytes, kept.num_rows), kept, drops)
                 start += table.num_rows
 
 
 def _lacking(found: columns.Rows, shard: str) -> list[Drop]:
     keys = found.table["key"]
-    reasons = ((found.not_text, "not UTF-8"), (found.empty, "no caption"))
-    return [
-        Drop(shard, keys[at].as_py(), reason, "") for places, reason in reasons for at in places
-    ]
+    return [Drop(shard, keys[at].as_py(), reason, detail) for at, reason, detail in found.lacking]
 
 
 def _tables(
@@ -140,6 +138,7 @@ def _tables(
 def _parquet(path: str, stream: Any, names: columns.Names, rows: int) -> Iterator[pa.RecordBatch]:
     file = pq.ParquetFile(stream)
     columns.check(path, file.schema_arrow.names, names)
+    columns.check_types(path, file.schema_arrow, names)
     yield from file.iter_batches(batch_size=rows, columns=columns.wanted(names))
 
 

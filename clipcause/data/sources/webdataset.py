@@ -8,6 +8,7 @@ the URLs in the metadata are hashed and never fetched.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
@@ -17,7 +18,8 @@ import pyarrow as pa
 from fsspec.utils import glob_translate
 from pydantic import model_validator
 
-from clipcause.config import engine, nearest, versions
+from clipcause.captions import classes
+from clipcause.config import engine, layout, nearest, study, versions
 from clipcause.config.datasets import NONE, Limits, Prepare
 from clipcause.config.engine import Engine
 from clipcause.data import member_index, place, tar
@@ -26,8 +28,9 @@ from clipcause.data.in_place import PART, Part, rows_digest
 from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
 from clipcause.data.source import InPlace
-from clipcause.data.sources.members import Reading, Row
+from clipcause.data.sources.members import Reading, Row, Texts
 from clipcause.data.stream import Reader
+from clipcause.data.values import Lines
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import shardwise
 
@@ -55,6 +58,11 @@ class WebDataset(InPlace):
     shards: str | list[str] = "*.tar"
     # the key of a sample's JSON that has its class, where it has no cls; none: no classes
     label: str = "none"
+    # what a cls is: id, a class's id; index, its position in the class list; or the name of a file
+    # below place (classnames.txt) with a class a line, id or name, of which it is the position
+    cls: str = "id"
+    # what the lines of a txt are: one caption, all but the first left out, or a caption each
+    lines: Lines = "join"
 
     @model_validator(mode="after")
     def _somewhere(self) -> "WebDataset":
@@ -68,7 +76,45 @@ class WebDataset(InPlace):
         # of all of `prepare`, what decides a tar's part
         limits = Limits(**settings.model_dump(include=set(Limits.model_fields)))
         workers = engine.current().without_gpu()
-        return where, parts(where, self.shards, self.label, limits, workers, name)
+        read = Texts(self.label, positions(where, self.cls), self.lines)
+        return where, parts(where, self.shards, read, limits, workers, name)
+
+
+def positions(where: str, said: str) -> tuple[str, ...]:
+    """The class ids of the study's list by their positions, as ``cls`` says; empty for ids.
+
+    Raises ``FileNotFoundError`` for a file that is not there, and ``ValueError`` for a line of it
+    that is no class, or the same one as another.
+    """
+    if said == "id":
+        return ()
+    path = layout.classes(study.name("classes"))
+    known = classes.read(path)
+    own = tuple(classes.own(known))
+    if said == "index":
+        return own
+    file = place.join(where, said)
+    place.facts(file)  # says in one way that it is not there
+    with place.opened(file) as stream:
+        lines = stream.read(LARGEST_STATS).decode("utf-8-sig").split("\n")
+    names = [line.strip() for line in lines]
+    while names and not names[-1]:
+        names.pop()
+    owners = Counter(known[key].name for key in own)
+    ids = {known[key].name: key for key in own} | {key: key for key in own}
+    found: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        if name not in ids or (name not in own and owners[name] > 1):
+            why = "is the name of several classes" if name in ids else "is no class"
+            raise ValueError(
+                f"{file}: line {number}: {name!r} {why} of {path}; {nearest(name, ids)}"
+            )
+        if ids[name] in found:
+            raise ValueError(
+                f"{file}: lines {found[ids[name]]} and {number} are both the class {ids[name]!r}"
+            )
+        found[ids[name]] = number
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -88,7 +134,7 @@ class Audit:
 
     source: str
     limits: Limits
-    label: str
+    read: Texts
 
     def start(self) -> None:
         """Nothing to load."""
@@ -104,7 +150,7 @@ class Audit:
 
 
 def parts(
-    source: str, shards: str | list[str], label: str, limits: Limits, where: Engine, name: str
+    source: str, shards: str | list[str], read: Texts, limits: Limits, where: Engine, name: str
 ) -> Iterator[Part]:
     """The parts of a pool's shards in their order, from the shard cache where they are in it.
 
@@ -112,8 +158,8 @@ def parts(
     its driver is missing.
     """
     items = tars(source, shards)
-    task = Audit(source, limits, label)
-    made_by = (versions.used("pillow"), source, label, limits.model_dump())
+    task = Audit(source, limits, read)
+    made_by = (versions.used("pillow"), source, read._asdict(), limits.model_dump())
 
     def key(item: Tar) -> str:
         return cache.key(*made_by, asdict(item))
@@ -150,7 +196,7 @@ def tars(source: str, shards: str | list[str]) -> list[Tar]:
 
 def read_tar(task: Audit, item: Tar) -> Part:
     """Read one tar from start to end and look at every sample."""
-    reading = Reading(item.name, task.limits, task.label)
+    reading = Reading(item.name, task.limits, task.read)
     damage: Drop | None = None
     path = task.name(item)
     if item.found is None:
