@@ -12,6 +12,7 @@ from clipcause.prune.by_class import at_most, spread
 from clipcause.prune.rules.balance import balance
 from clipcause.prune.rules.classes import chosen, of_classes
 from clipcause.prune.rules.match import match, targets
+from clipcause.prune.rules.quota import quota
 from clipcause.prune.rules.scale import scale
 from clipcause.prune.rules.threshold import above
 from clipcause.prune.rules.trim_tail import trim_tail
@@ -226,6 +227,33 @@ def above_in_parts(base, row, similarity, threshold):
     kept, scored = above(base, parts, threshold)
     assert rows_of(scored) == sorted({one for one in row.tolist() if base[one]})
     return kept
+
+
+@given(worlds(), st.data(), SEEDS)
+def test_quota_has_the_size_and_the_classes_of_a_part_of_the_base(world, data, seed):
+    rows, base = world
+    inside = np.flatnonzero(base).tolist()
+    other = np.zeros_like(base)
+    other[data.draw(st.sets(st.sampled_from(inside)).map(sorted))] = True
+    wanted = made([ids if there else [] for ids, there in zip(rows, other, strict=True)])
+    kept = quota(base, made(rows), other, wanted, seed)
+    # the definition: of every set of classes as many rows, those with the smallest keys
+    expected, key = [], keys(seed, len(rows))
+    for ids in {tuple(rows[row]) for row in inside}:
+        alike = sorted((r for r in inside if tuple(rows[r]) == ids), key=lambda row: key[row])
+        expected += alike[: sum(other[row] for row in alike)]
+    assert rows_of(kept) == sorted(expected)
+
+
+def test_quota_makes_up_for_what_a_base_lacks_with_rows_of_no_class():
+    rows = [["ant"], ["ant"], ["bee"], [], [], []]
+    base = np.array([False, True, True, True, True, False])
+    other = np.array([True, True, False, False, False, True])  # two ants, one of no class
+    found = made([ids if there else [] for ids, there in zip(rows, base, strict=True)])
+    wanted = made([ids if there else [] for ids, there in zip(rows, other, strict=True)])
+    assert rows_of(quota(base, found, other, wanted, 0)) == [1, 3, 4]
+    with pytest.raises(ValueError, match="5 rows are wanted, and the base has 4"):
+        quota(base, found, np.arange(6) < 5, made(rows[:5]), 0)
 
 
 def test_above_is_strict_and_takes_the_largest():

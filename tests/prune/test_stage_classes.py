@@ -153,6 +153,17 @@ def test_match_with_a_split_scaled(house, capsys):
     assert capsys.readouterr().err.count("short") == bool(found.card["shortfall"])
 
 
+def test_quota_has_the_size_and_class_counts_of_a_split(house):
+    half = {"rule": "random", "keep": 0.5, "seed": 1}
+    quota = {"rule": "quota", "of": "half", "by": "label"}
+    found = made(half=half, same={**quota, "seed": 0})
+    other = split.read(layout.split("half")).rows
+    assert len(found) == len(other)
+    assert sorted(str(LABELS[row]) for row in found.rows) == sorted(str(LABELS[r]) for r in other)
+    assert (found.card["difference"], found.card["difference_by_class"]) == (0, {})
+    assert found.card["shared_rows"] == len({*found.rows.tolist()} & {*other.tolist()})
+
+
 def test_match_counts_classes_that_the_pool_has_not(house, capsys):
     make_dataset(layout.dataset("reference"), labels=[BEE, "wasp", "gnu"])
     found = made(matched={"rule": "match", "to": "reference", **LABEL})

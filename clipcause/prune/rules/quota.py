@@ -1,0 +1,111 @@
+"""`quota`: as many rows as another split has, of the same classes: a control of size and content.
+
+Rows are drawn in strata: those that are of exactly the same classes, those of none being a stratum
+too. Where the base holds the other split, all of its counts are met, of classes and of classes that
+come together; the sizes are equal in any case. A stratum of few rows gives the control many of the
+very rows of the other split; the card says how many they share.
+
+Shapes: N pool rows, M matches, C classes, R rows of the base, S strata.
+"""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from jaxtyping import Bool, UInt64
+from pydantic import Field
+
+from clipcause.prune.by_class import ByClass, decision, digests
+from clipcause.prune.inputs import Inputs
+from clipcause.prune.members import Members
+from clipcause.prune.rule import NO_SLOT, Decision, Seed, Unused
+from clipcause.runtime.splitmix64 import finalised, outputs
+
+
+class Quota(ByClass):
+    """As many rows as the split ``of``, with its class counts. ``tolerance`` is the share of those
+    counts that may differ, where the base lacks rows."""
+
+    rule: Literal["quota"]
+    of: str = Field(description="the split whose size and class counts are taken")
+    with_: Unused = Field(alias="with", description=NO_SLOT)
+    seed: Seed
+    tolerance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+    @property
+    def panel(self) -> str:
+        """All quotas together."""
+        return "size and class counts"
+
+    def decide(self, given: Inputs) -> Decision:
+        """The card has the difference that is left, by class, and the rows that both splits have.
+
+        Raises ``ValueError`` where the difference is above the tolerance.
+        """
+        other = given.split(self.of)
+        other_N = other.mask(len(given.pool))
+        found, wanted = given.members(self.by), given.members(self.by, other)
+        kept_N = quota(given.base_N, found, other_N, wanted, self.seed)
+        kept = dict(zip(found.classes, found.within(kept_N).tolist(), strict=True))
+        aimed = dict(zip(wanted.classes, wanted.counts.tolist(), strict=True))
+        more = {
+            key: kept.get(key, 0) - aimed.get(key, 0)
+            for key in sorted({*kept, *aimed})
+            if kept.get(key, 0) != aimed.get(key, 0)
+        }
+        difference, total = sum(map(abs, more.values())), sum(aimed.values())
+        if difference > self.tolerance * total:
+            worst = max(more, key=lambda key: abs(more[key]))
+            raise ValueError(
+                f"the base cannot have the class counts of {self.of}: they differ by {difference:,}"
+                f" of {total:,}, most at {worst} ({more[worst]:+,}); take a larger base, or raise "
+                f"tolerance, which is {self.tolerance:g}"
+            )
+        shared = int(np.count_nonzero(kept_N & other_N))
+        numbers = {"difference": difference, "shared_rows": shared}
+        return decision(kept_N, found, numbers, {"difference_by_class": more})
+
+    def sentence(self) -> str:
+        """Whose size and counts."""
+        return f"as many rows as {self.of}, with its class counts by {self.by}, seed {self.seed}"
+
+
+def quota(
+    base_N: Bool[np.ndarray, " N"],
+    found: Members,
+    other_N: Bool[np.ndarray, " N"],
+    wanted: Members,
+    seed: int,
+) -> Bool[np.ndarray, " N"]:
+    """As many base rows as ``other_N`` has; of each stratum as many as it has, drawn by ``seed``.
+
+    ``found`` are the classes of the base's rows, ``wanted`` those of the other rows. What a stratum
+    of the base lacks is made up for by rows of no class, then by any. Raises ``ValueError`` where
+    the base has fewer rows.
+    """
+    row_R, size = np.flatnonzero(base_N), int(np.count_nonzero(other_N))
+    if size > len(row_R):
+        raise ValueError(f"{size:,} rows are wanted, and the base has {len(row_R):,}")
+    signature_R = _signatures(found, len(base_N))[row_R]
+    stratum_S, count_S = np.unique(_signatures(wanted, len(base_N))[other_N], return_counts=True)
+    key_R = outputs(seed, row_R)
+    order_R = np.lexsort((key_R, signature_R))
+    sorted_R = signature_R[order_R]
+    start_S, stop_S = (np.searchsorted(sorted_R, stratum_S, side) for side in ("left", "right"))
+    kept_N = np.zeros_like(base_N)
+    for start, stop in zip(start_S, np.minimum(stop_S, start_S + count_S), strict=True):
+        kept_N[row_R[order_R[start:stop]]] = True
+    left_R = ~kept_N[row_R]
+    spare = row_R[left_R][np.lexsort((key_R[left_R], signature_R[left_R] != 0))]
+    kept_N[spare[: size - int(np.count_nonzero(kept_N))]] = True
+    return kept_N
+
+
+def _signatures(members: Members, count: int) -> UInt64[np.ndarray, " N"]:
+    """A number for the set of classes of every row, 0 for none.
+
+    Sums of 64-bit digests of class ids, modulo 2**64: two sets have the same number with a
+    probability of 2**-64.
+    """
+    signature_N = np.zeros(count, np.uint64)
+    np.add.at(signature_N, members.row_M, finalised(digests(members.classes))[members.class_M])
+    return signature_N
