@@ -2,7 +2,7 @@
 
 In: predictions, metrics of `evaluate`, scores, gaps, splits, cards of checkpoints, manifests, class
 frequencies; of `density`, `domain`, `probe` and `intraclass` what there is. Out: ``analysis/``, of
-which `report` draws, ``metrics/report.json`` and ``metrics/summary.json`` (how sure differences
+which `report` draws, ``metrics/report.json`` and ``metrics/claims.json`` (how sure differences
 are). Every bootstrap and every fit is here.
 """
 
@@ -16,7 +16,7 @@ from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
 
 METRICS = Path("metrics/report.json")
-SUMMARY = Path("metrics/summary.json")
+CLAIMS = Path("metrics/claims.json")
 
 
 def main() -> str:
@@ -25,7 +25,7 @@ def main() -> str:
     rows = analysis.rows(inputs)
     analysis.write(analysis.FOLDER, analysis.results(inputs), rows)
     metrics.write(METRICS, analysis.numbers(inputs))
-    metrics.write(SUMMARY, analysis.summary(inputs))
+    metrics.write(CLAIMS, analysis.claims(inputs))
     conditions, tests = len(inputs.study.conditions), len(inputs.study.tests)
     return f"{conditions} conditions x {tests} test sets, {len(rows)} tables"
 

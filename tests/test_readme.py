@@ -4,13 +4,17 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_result_table_is_the_reports():
-    (shown,) = re.findall(r"<!-- report/table\.md -->\n(.*?)<!-- end -->", README, re.DOTALL)
-    assert shown.strip() == (ROOT / "report/table.md").read_text().strip()
+@pytest.mark.parametrize("name", ["table.md", "claims.md"])
+def test_results_and_claims_are_the_reports(name):
+    pattern = rf"<!-- report/{re.escape(name)} -->\n(.*?)<!-- end -->"
+    (shown,) = re.findall(pattern, README, re.DOTALL)
+    assert shown.strip() == (ROOT / "report" / name).read_text().strip()
 
 
 def test_the_sizes_of_the_parts_are_the_ledgers():

@@ -99,9 +99,9 @@ def numbers(inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def summary(inputs: Inputs) -> dict[str, Any]:
+def claims(inputs: Inputs) -> dict[str, Any]:
     """The metrics of how sure differences are."""
-    return comparisons.numbers(inputs.of(comparisons.family))
+    return comparisons.numbers(inputs.of(comparisons.family), inputs.of(comparisons.powers))
 
 
 class Stored(BaseModel, Generic[Row]):

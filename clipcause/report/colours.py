@@ -7,6 +7,7 @@ splits share it. Tables have none: they are added here, as the last columns of a
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from clipcause.report.conditions import sole
 from clipcause.report.factors import OBJECTIVES
 from clipcause.report.outline import SUPERVISED, Outline
 from clipcause.report.tables.frequency import BASE
@@ -26,7 +27,7 @@ SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
 
 def colours(study: Outline) -> dict[str, str]:
     """The colour of every split and condition."""
-    of = {name: others[0] for name, others in study.controls.items() if len(others) == 1}
+    of = sole(study.rules, study.controls)
     own = [name for name in study.splits if name in study.rules and name not in of]
     found = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(own)}
     found |= {name: found.get(other, GREY) for name, other in of.items()}

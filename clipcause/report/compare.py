@@ -251,7 +251,7 @@ def _side(words: str, places: dict[str | None, Place]) -> Side:
 def _of_condition(name: str, place: Place) -> tuple[str, ...]:
     if name in place.conditions:
         return place.conditions[name].runs
-    on = {title: one for title, one in place.conditions.items() if one.split == name}
+    on = {title: one for title, one in place.conditions.items() if name in one.splits}
     if len(on) == 1:
         return next(iter(on.values())).runs
     if on:

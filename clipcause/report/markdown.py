@@ -1,11 +1,17 @@
-"""The table of conditions and test sets as Markdown, and what its numbers are."""
+"""What README takes from a study, as Markdown: the table, what its numbers are, and the claims."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 from clipcause.config import layout
 from clipcause.prune.rules.none import Everything
 from clipcause.report.conditions import is_classwise
-from clipcause.report.decimals import ends, percent, points, signed
+from clipcause.report.decimals import ends, listed, percent, points, signed
 from clipcause.report.outline import Outline
 from clipcause.report.tables.accuracy import Cell, Line, covers
+from clipcause.report.tables.comparisons import Compared
+from clipcause.stats.comparison import Interval
 
 
 def to_markdown(study: Outline, lines: list[Line]) -> str:
@@ -23,28 +29,66 @@ def to_markdown(study: Outline, lines: list[Line]) -> str:
 def note(study: Outline, lines: list[Line]) -> str:
     """What the numbers of the table are, in one paragraph."""
     seeds = max((len(line.condition.seeds) for line in lines), default=0)
-    trained = (
-        "Every number is one training run, and intervals do not cover the noise between runs."
-        if seeds <= 1
-        else f"Accuracies are means over up to {seeds} training seeds; intervals cover the choice "
-        f"of test images{_runs_covered(lines)}."
-    )
+    covered = covers(lines)
+    if seeds <= 1 or True not in covered:
+        what = "their 95 % paired-bootstrap interval over test images"
+        trained = (
+            "Every number is one training run: no claim; intervals do not cover the noise between "
+            "runs."
+            if seeds <= 1
+            else f"Accuracies are means over up to {seeds} training seeds; intervals cover the "
+            "choice of test images, not the noise between runs: no claim."
+        )
+        bold = ""
+    else:
+        what = "their 95 % interval over runs and test images"
+        bold = "; bold where it leaves out zero"
+        trained = (
+            f"Accuracies are means over up to {seeds} training seeds; intervals cover the choice "
+            "of test images and the noise between runs"
+            f"{'' if covered == {True} else ' where both sides have several'}."
+        )
     return (
         "Top-1 accuracy in %. With it, points above (+) or below (−, worse) the random split of "
-        "the same size and [their 95 % paired-bootstrap interval over test images]; bold where it "
-        f"leaves out zero. {trained}{_other_base(study, lines)} In table.csv and "
+        f"the same size and [{what}]{bold}. {trained}{_other_base(study, lines)} In table.csv and "
         "metrics/report.json “drop” is the same the other way round, random minus split."
     )
 
 
-def _runs_covered(lines: list[Line]) -> str:
-    """Whether intervals cover the noise between runs, as the end of a sentence."""
-    found = covers(lines)
-    if found == {True}:
-        return " and the noise between runs"
-    if True in found:
-        return ", and the noise between runs where both sides have several"
-    return ", not the noise between runs"
+def claims(found: Sequence[Compared], design: Sequence[Mapping[str, Any]]) -> str:
+    """A line per condition and control: on which test sets accuracy differs beyond noise, and on
+    which nothing can be told; last what this ``design`` can find, a row of `power` a test set."""
+    said = []
+    for (name, other), of in groupby(found, key=lambda one: (one.name, one.other)):
+        every = list(of)
+        runs = " and ".join(map(str, every[0].found.runs))
+        start = f"* **{name}** beside {other} ({runs} runs)"
+        if not all(one.found.covers_runs for one in every):
+            said.append(f"{start}: a side has one run: no claim.")
+            continue
+        sure = [f"{one.test} {_difference(one.found.difference)}" for one in every if one.is_sure]
+        rest = [one.test for one in every if not one.is_sure]
+        parts = [f"beyond noise on {listed(sure)}"] if sure else []
+        parts += [f"on {listed(rest)} no difference can be told"] if rest else []
+        said.append(f"{start}: {'; '.join(parts)}.")
+    sure = sum(one.is_sure for one in found)
+    if any(one.found.covers_runs for one in found):
+        last = f"* {sure} of {len(found)} comparisons {'is' if sure == 1 else 'are'} beyond noise, "
+        last += "over runs and test images, after Holm’s correction."
+        if design:
+            least = [
+                f"{row['test']} {row['least']:.1f} ({row['least_holm']:.1f})" for row in design
+            ]
+            last += (
+                " Points that this design would find 8 times in 10, in brackets after the "
+                f"correction: {listed(least)}."
+            )
+        said.append(last)
+    return "".join(f"{line}\n" for line in said)
+
+
+def _difference(one: Interval) -> str:
+    return f"{signed(one.value)} {ends(one)}"
 
 
 def _other_base(study: Outline, lines: list[Line]) -> str:
@@ -79,5 +123,7 @@ def _markdown(cell: Cell) -> str:
     top1 = points(cell.top1.value)
     if cell.difference is None:
         return top1
-    text = f"{signed(cell.difference.value)} {ends(cell.difference)}"
-    return f"{top1} (**{text}**)" if cell.difference.is_distinguishable else f"{top1} ({text})"
+    text = _difference(cell.difference)
+    is_told = cell.against is not None and cell.against.covers_runs
+    bold = is_told and cell.difference.is_distinguishable
+    return f"{top1} (**{text}**)" if bold else f"{top1} ({text})"

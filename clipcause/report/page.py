@@ -89,6 +89,7 @@ def write(folder: Path, content: Content) -> None:
     texts = {
         "index.html": render(content),
         "table.md": markdown.to_markdown(content.study, content.lines),
+        "claims.md": markdown.claims(content.compared, content.rows("power")),
         "table.csv": to_csv(content.lines),
         "runs.csv": runs.to_csv(content.runs),
     }

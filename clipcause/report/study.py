@@ -92,11 +92,14 @@ class Study(Outline):
     ranks: dict[str, dict[str, Ranks]]  # by test set of captions and condition
 
     def similarity(self, condition: Condition, test: str) -> Float64[np.ndarray, " Q"]:
-        """Nearest similarity of every test image to what a condition was trained on."""
+        """Nearest similarity of every test image to what a condition was trained on; the mean over
+        the draws of its split."""
         if condition.is_supervised:
             return self.sources.scores[test].test.reference_sim
-        found = self.gaps[condition.split, test]
-        return found.alone_Q if condition.without_reference else found.similarity_Q
+        found = [self.gaps[name, test] for name in condition.splits]
+        alone = condition.without_reference
+        of_draws = [one.alone_Q if alone else one.similarity_Q for one in found]
+        return of_draws[0] if len(of_draws) == 1 else np.mean(of_draws, axis=0)
 
     def control_outcome(self, condition: Condition, test: str) -> Float64[np.ndarray, " Q"] | None:
         """Mean top-1 of every test image over the random splits of a condition's size."""

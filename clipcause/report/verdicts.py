@@ -32,16 +32,15 @@ def sentences(found: Sequence[Compared], other: str) -> list[str]:
     if len(found) == 1:
         verdict = "beyond noise" if sure else "not beyond noise"
         p = p_value(found[0].p_holm)
-        sign = "p" if p.startswith("<") else "p ="
-        told = f"{_told(found[0])} than {other}: {verdict} ({sign} {p})."
+        p = f"p {p}" if p.startswith("<") else f"p = {p}"
+        told = f"{_told(found[0])} than {other}: {verdict} ({p})."
+        if not found[0].found.covers_runs:
+            told = f"{_told(found[0])} than {other} over these images ({p}): no claim."
     else:
         rule = f"p below {ALPHA:g} after Holm's correction over all {len(found)}"
         verb = "are" if len(sure) > 1 else "is"
         told = f"Of {len(found)} differences from {other}, {len(sure) or 'none'} {verb} beyond "
         told += f"noise ({rule}){f': {_listed(sure)}' if sure else ''}."
-        if sure:
-            runs = sum(one.found.covers_runs for one in sure)
-            told += f" Beyond the noise between runs as well: {runs} of {len(sure)}."
     texts = [told]
     if len(sure) < len(found):
         texts.append(_unsure([one for one in found if not one.is_sure], is_rest=bool(sure)))
@@ -59,10 +58,11 @@ def covered(found: Sequence[Compared]) -> str:
     runs = {count for one in found if not one.found.covers_runs for count in one.found.runs}
     once = "trained once" if runs == {1} else "of which a side was trained only once"
     which = "All of this is about models" if covers == {False} else "Some of this is about models"
+    few = "One run: no claim. " if runs == {1} else "One run on a side: no claim. "
     return (
-        f"{which} {once}: intervals and tests cover the choice of test images, not the noise "
-        "between runs. Another seed can change such a difference, also one that is beyond noise "
-        "here; only several seeds on both sides can show that it comes from the data."
+        f"{few}{which} {once}: intervals and tests cover the choice of test images, not the noise "
+        "between runs. Another seed can change such a difference, whatever its p value; only "
+        "several seeds on both sides can show that it comes from the data."
     )
 
 

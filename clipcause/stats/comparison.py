@@ -20,6 +20,12 @@ once, among the runs. Draws are spread by t / z with Satterthwaite's degrees of 
 depend on the number of runs (the expanded percentile interval of Hesterberg, The American
 Statistician 2015). In McNemar's place is the t test with the same variance and degrees of freedom.
 
+**Several conditions of a study.** Runs of one kind of model on splits of one pool are taken to be
+equally noisy: the mean square of run means about their condition's mean, pooled over conditions
+(as the error of a one-way analysis of variance; Scheffe 1959, chapter 3), stands in for the two
+conditions' own, and its degrees of freedom, the number of runs less that of conditions, for theirs.
+Draws of run effects are then from all conditions' effects. ``Noise.bartlett`` tests what is taken.
+
 Simulated with 400 images, 400 studies each, runs alike or noisy, intervals held the truth in 92 to
 97 of 100 cases with two to five runs a side, in 91 to 95 with two against five; those of single
 runs in 94 to 96 where runs were alike, in 43 where noise between runs was large.
@@ -39,7 +45,7 @@ Shapes: S runs of A, T of B, Q test images, R resamples, M hypotheses.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,6 +99,16 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """How much runs of a condition differ on a test set, pooled over the conditions of a study."""
+
+    effects_P: Float64[np.ndarray, " P"]  # of all runs, their mean square being the variance
+    variance: float  # of a run's accuracy about its condition's mean
+    freedom: int
+    bartlett: float | None  # p that all conditions are equally noisy; None: it is not defined
+
+
+@dataclass(frozen=True)
 class Spread:
     """The variance of a difference of mean accuracies by its parts, and its degrees of freedom."""
 
@@ -114,22 +130,24 @@ def compare(
     *,
     resamples: int,
     seed: int,
+    noise: Noise | None = None,
 ) -> Comparison:
     """Compare two conditions on the same images; which way is said at the top of this module.
 
     Values are shares: 1 right, 0 wrong, a fraction for a mean over several runs. The same seed
-    gives the same interval. Raises ``ValueError`` for other images, no image, no run, and values
-    that are not between 0 and 1.
+    gives the same interval. With ``noise`` the variance between runs is that of a study, not of
+    these two; where a side has one run, it is not used. Raises ``ValueError`` for other images, no
+    image, no run, and values that are not between 0 and 1.
     """
     _check(a_SQ, b_TQ)
     counts = len(a_SQ), len(b_TQ)
     a_Q, b_Q = _means(a_SQ), _means(b_TQ)
     images = len(a_Q)
     if min(*counts, images) > 1:
-        spread = analyse(a_SQ.astype(np.float64), b_TQ.astype(np.float64))
+        spread = analyse(a_SQ.astype(np.float64), b_TQ.astype(np.float64), noise)
         way = _way(a_SQ, b_TQ)
         one, other = (b_TQ, a_SQ) if way < 0 else (a_SQ, b_TQ)
-        interval = _crossed_bootstrap(one, other, spread, resamples, seed, symmetric=not way)
+        interval = _crossed_bootstrap(one, other, spread, noise, resamples, seed, symmetric=not way)
         interval = interval.reversed() if way < 0 else interval
         error = math.sqrt(spread.variance)
         p = _two_sided(interval.value, error, spread.freedom, images)
@@ -173,7 +191,26 @@ def paired_bootstrap(
     return interval.reversed() if way < 0 else interval
 
 
-def analyse(a_SQ: Float64[np.ndarray, "S Q"], b_TQ: Float64[np.ndarray, "T Q"]) -> Spread:
+def pooled(conditions: Sequence[np.ndarray]) -> Noise | None:
+    """The noise between runs of all ``conditions``, each of shape (runs, images); None where no
+    condition has two runs, or where no two runs differ."""
+    means = [one.mean(axis=1, dtype=np.float64) for one in conditions if len(one) > 1]
+    freedom = sum(len(one) - 1 for one in means)
+    variance = sum(float(np.var(one)) * len(one) for one in means) / freedom if freedom else 0.0
+    if not variance:
+        return None
+    effects_P = np.concatenate([_effects(one) for one in means])
+    effects_P *= math.sqrt(variance / float(np.mean(effects_P**2)))
+    varying = all(float(np.var(one)) > 0 for one in means) and len(means) > 1
+    p = float(stats.bartlett(*means).pvalue) if varying else None
+    return Noise(np.sort(effects_P), variance, freedom, p)
+
+
+def analyse(
+    a_SQ: Float64[np.ndarray, "S Q"],
+    b_TQ: Float64[np.ndarray, "T Q"],
+    noise: Noise | None = None,
+) -> Spread:
     """The variance of the difference of means where runs and images are both drawn at random.
 
     Run s of a condition on image q is mean + run_s + image_q + rest_sq. The mean square of the
@@ -194,10 +231,15 @@ def analyse(a_SQ: Float64[np.ndarray, "S Q"], b_TQ: Float64[np.ndarray, "T Q"]) 
         square = float((left * left).sum()) / ((len(one) - 1) * (images - 1))
         rest += square / len(one) / images
     all_images = float(np.var(a_SQ.mean(axis=0) - b_TQ.mean(axis=0), ddof=1)) / images
-    own_images, runs = max(all_images - rest, 0.0), sum(of_runs)
-    parts = sum(
-        part * part / (len(one) - 1) for part, one in zip(of_runs, (a_SQ, b_TQ), strict=True)
-    )
+    own_images = max(all_images - rest, 0.0)
+    if noise is None:
+        runs = sum(of_runs)
+        parts = sum(
+            part * part / (len(one) - 1) for part, one in zip(of_runs, (a_SQ, b_TQ), strict=True)
+        )
+    else:
+        runs = noise.variance * (1 / len(a_SQ) + 1 / len(b_TQ))
+        parts = runs * runs / noise.freedom
     freedom = (runs + own_images) ** 2 / parts if parts > 0 else math.inf
     return Spread(runs, own_images, all_images, freedom)
 
@@ -244,16 +286,16 @@ def detectable_mcnemar(discordance: float, images: int) -> float | None:
     return 1 - half * half
 
 
-def detectable_errors(freedom: float) -> float:
-    """The smallest true difference that a two-sided t test would find, in standard errors: level
-    0.05, power 0.8, ``freedom`` >= 1 (infinite: the normal test).
+def detectable_errors(freedom: float, level: float = ALPHA) -> float:
+    """The smallest true difference that a two-sided t test at this ``level`` would find, in
+    standard errors: power 0.8, ``freedom`` >= 1 (infinite: the normal test).
 
     The error is estimated, so that difference over error is noncentral t, whose power equation is
     solved: with the estimate u times the error, u² = χ²/freedom, the power at x is the mean of
     Φ(x - t u) + Φ(-x - t u) over u. The sum of two quantiles of t, which is often given, is too
     small for few degrees of freedom: its power is 0.73 for one.
     """
-    edge = _t(1 - ALPHA / 2, freedom)
+    edge = _t(1 - level / 2, freedom)
     shares = (np.arange(PARTS) + 0.5) / PARTS
     # of equally likely parts of the distribution of u the middles
     scale = stats.chi.ppf(shares, freedom) / math.sqrt(freedom) if freedom < math.inf else 1.0
@@ -285,6 +327,7 @@ def _crossed_bootstrap(
     a_SQ: np.ndarray,
     b_TQ: np.ndarray,
     spread: Spread,
+    noise: Noise | None,
     resamples: int,
     seed: int,
     *,
@@ -297,14 +340,22 @@ def _crossed_bootstrap(
     off_R = (means_R - value) * shrunk
     for one, sign in ((a_SQ, 1), (b_TQ, -1)):
         count = len(one)
-        # in order, so that runs that have changed places or sides are the same draws
-        effect_S = np.sort(one.mean(axis=1, dtype=np.float64)) - one.mean(dtype=np.float64)
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
-        off_R += sign * (drawn @ effect_S) / count * math.sqrt(count / (count - 1))
+        if noise is None:
+            # in order, so that runs that have changed places or sides are the same draws
+            effect_S = _effects(np.sort(one.mean(axis=1, dtype=np.float64)))
+        else:
+            effect_S = noise.effects_P
+        drawn = rng.multinomial(count, np.full(len(effect_S), 1 / len(effect_S)), size=resamples)
+        off_R += sign * (drawn @ effect_S) / count
     wider = _t(1 - ALPHA / 2, spread.freedom) / Z_ALPHA
     low, high = _ends(off_R * wider, symmetric=symmetric)
     value = 0.0 if symmetric else value
     return Interval(value, value + low, value + high)
+
+
+def _effects(means_S: np.ndarray) -> Float64[np.ndarray, " S"]:
+    """What runs are beside their condition's mean, which is too near to them by (S - 1) / S."""
+    return (means_S - means_S.mean()) * math.sqrt(len(means_S) / (len(means_S) - 1))
 
 
 def _way(a_SQ: np.ndarray, b_TQ: np.ndarray) -> int:

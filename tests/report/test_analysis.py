@@ -77,10 +77,10 @@ def test_metrics_are_numbers_of_the_tables(analysed):
         for test, value in of.items():
             split = next(one for one, _ in drops if accuracy.path(one) == name)
             assert value == pytest.approx(drops[split, test], abs=1e-6)
-    summary = analysis.summary(inputs)["family"]
-    assert summary["comparisons"] == len(found.compared) == len(rows["comparisons"])
+    family = analysis.claims(inputs)["family"]
+    assert family["comparisons"] == len(found.compared) == len(rows["comparisons"])
     sure = sum(row.kind == comparisons.SURE for row in rows["comparisons"])
-    assert summary["beyond_noise"] == sure
+    assert family["called"] == sure
 
 
 def test_every_column_of_every_table_says_what_it_means(analysed):

@@ -15,7 +15,7 @@ import yaml
 from clipcause.__main__ import main as commands
 from clipcause.config import layout
 from clipcause.evaluate import predictions
-from clipcause.report import compare, verdicts
+from clipcause.report import compare, markdown, verdicts
 from clipcause.report.tables import comparisons
 from clipcause.stats.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
 from clipcause.stats.comparison import compare as compared
@@ -77,10 +77,10 @@ def right(folder, run, test):
 
 
 def test_metrics_are_of_every_condition_with_a_random_split(reported):
-    numbers = json.loads((reported / "metrics/summary.json").read_bytes())
-    assert set(numbers) == {"random", "family"}
-    assert list(numbers["random"]) == ["hull-sketch"]
-    found = numbers["random"]["hull-sketch"]
+    numbers = json.loads((reported / "metrics/claims.json").read_bytes())
+    assert set(numbers) == {"claims", "family", "power"}
+    assert list(numbers["claims"]) == ["hull-sketch"]
+    found = numbers["claims"]["hull-sketch"]["random-hull-sketch"]
     assert set(found) == {"val", "sketch"}
     for test, values in found.items():
         sides = [
@@ -92,19 +92,19 @@ def test_metrics_are_of_every_condition_with_a_random_split(reported):
     p_M = np.array([values["p"] for values in found.values()])
     assert [one["p_holm"] for one in found.values()] == pytest.approx(holm(p_M), abs=2e-6)
     sure = sum(one["p_holm"] < 0.05 for one in found.values())
-    assert numbers["family"] == {
-        "comparisons": 2, "beyond_noise": sure, "beyond_noise_covering_runs": sure,
-    }  # fmt: skip
+    assert numbers["family"] == {"comparisons": 2, "covering_runs": 2, "called": sure}
     assert {values["covers_runs"] for values in found.values()} == {1}
+    assert {(values["runs"], values["control_runs"]) for values in found.values()} == {(2, 2)}
+    assert set(numbers["power"]) == {"CLIP"}
 
 
 def test_the_table_has_the_same_differences_the_other_way_round(reported):
-    numbers = json.loads((reported / "metrics/summary.json").read_bytes())["random"]
+    numbers = json.loads((reported / "metrics/claims.json").read_bytes())["claims"]
     with (reported / "report/table.csv").open() as stream:
         rows = [row for row in csv.DictReader(stream) if row["drop"]]
     assert len(rows) == 2
     for row in rows:
-        values = numbers[row["split"]][row["test"]]
+        values = numbers[row["split"]][row["control"]][row["test"]]
         assert float(row["drop"]) == pytest.approx(-values["difference"])
         assert float(row["drop_low"]) == pytest.approx(-values["high"])
     note = (reported / "report/table.md").read_text()
@@ -129,37 +129,72 @@ def test_a_study_without_random_splits_has_no_family(tmp_path, monkeypatch):
     write_study(splits=few, runs={run: one for run, one in RUNS.items() if "random" not in run})
     report_study.reported()
     assert '<section id="comparisons">' not in Path("report/index.html").read_text()
-    numbers = json.loads(Path("metrics/summary.json").read_bytes())
-    none = {"comparisons": 0, "beyond_noise": 0, "beyond_noise_covering_runs": 0}
-    assert numbers == {"random": {}, "family": none}
+    numbers = json.loads(Path("metrics/claims.json").read_bytes())
+    none = {"comparisons": 0, "covering_runs": 0, "called": 0}
+    assert numbers == {"claims": {}, "family": none, "power": {}}
     assert Path("report/plots/comparisons.csv").read_text().startswith("test,split,difference")
 
 
 def test_words_say_which_are_beyond_noise_and_which_are_not():
+    several = {"runs": (2, 2)}
     found = comparisons.corrected([
-        ("hull", "random", "sketch", a_comparison(-0.08, 0.001)),
-        ("hull", "random", "val", a_comparison(0.03, 0.04, 0.07)),
+        ("hull", "random", "sketch", a_comparison(-0.08, 0.001, **several)),
+        ("hull", "random", "val", a_comparison(0.03, 0.04, 0.07, **several)),
     ])  # fmt: skip
     assert [one.is_sure for one in found] == [True, True]
     found = comparisons.corrected([
-        ("hull", "random", "sketch", a_comparison(-0.08, 0.001)),
-        ("hull", "random", "val", a_comparison(0.03, 0.04, 0.07)),
-        ("hull", "random", "r", a_comparison(0.0, 0.9, None)),
+        ("hull", "random", "sketch", a_comparison(-0.08, 0.001, **several)),
+        ("hull", "random", "val", a_comparison(0.03, 0.04, 0.07, **several)),
+        ("hull", "random", "r", a_comparison(0.0, 0.9, None, **several)),
     ])  # fmt: skip
     assert [one.p_holm for one in found] == pytest.approx([0.003, 0.08, 0.9])
     told = verdicts.sentences(found, "random")
     assert told[0] == (
         "Of 3 differences from random, 1 is beyond noise (p below 0.05 after Holm's correction "
-        "over all 3): hull is 8.0 points lower on sketch. Beyond the noise between runs as well: "
-        "0 of 1."
+        "over all 3): hull is 8.0 points lower on sketch."
     )
     assert "nothing can be told" in told[1]
     assert "smaller than 7.0 points would be missed" in told[1]
-    assert "models trained once" in told[2]
+    assert told[2].startswith("Both sides were trained several times")
     assert verdicts.cells(found[0]) == [
         "−8.0", "−12.0 to −4.0", "0.0010", "0.0030", "5.0", "yes",
     ]  # fmt: skip
     assert verdicts.cells(found[2])[-2:] == ["–", "no"]
+
+
+def test_models_that_were_trained_once_make_no_claim():
+    found = comparisons.corrected([
+        ("hull", "random", "sketch", a_comparison(-0.08, 1e-9)),
+        ("hull", "random", "val", a_comparison(0.03, 1e-9, runs=(1, 2))),
+    ])  # fmt: skip
+    assert [one.is_sure for one in found] == [False, False]
+    told = verdicts.sentences(found, "random")
+    assert told[0].startswith("Of 2 differences from random, none is beyond noise")
+    assert "no claim" in told[-1]
+    assert [verdicts.cells(one)[-1] for one in found] == ["no", "no"]
+    assert verdicts.sentences(found[:1], "b")[0] == (
+        "hull is 8.0 points lower on sketch than b over these images (p < 0.0001): no claim."
+    )
+    text = markdown.claims(found, [])
+    assert text.count("no claim") == 1
+    assert "beyond noise" not in text
+
+
+def test_claims_are_lines_of_what_is_beyond_noise_and_what_is_not():
+    found = comparisons.corrected([
+        ("hull", "random", "sketch", a_comparison(-0.08, 0.001, runs=(5, 5))),
+        ("hull", "random", "val", a_comparison(0.03, 0.04, runs=(5, 5))),
+        ("core", "quota", "val", a_comparison(0.03, 0.9, runs=(5, 3))),
+    ])  # fmt: skip
+    design = [{"test": "sketch", "least": 3.21, "least_holm": 4.5}]
+    assert markdown.claims(found, design).splitlines() == [
+        "* **hull** beside random (5 and 5 runs): beyond noise on sketch −8.0 [−12.0, −4.0]; on "
+        "val no difference can be told.",
+        "* **core** beside quota (5 and 3 runs): on val no difference can be told.",
+        "* 1 of 3 comparisons is beyond noise, over runs and test images, after Holm’s correction. "
+        "Points that this design would find 8 times in 10, in brackets after the correction: "
+        "sketch 3.2 (4.5).",
+    ]
 
 
 def test_words_of_a_single_comparison_and_of_none_beyond_noise():
@@ -181,7 +216,8 @@ def test_words_of_a_single_comparison_and_of_none_beyond_noise():
 def test_a_small_difference_that_is_sure_has_its_digits_and_its_direction():
     a_Q = np.ones(50_000, bool)
     b_Q = np.arange(50_000) >= 20  # 20 images differ, all one way
-    found = compared(b_Q[None], a_Q[None], resamples=100, seed=0)
+    twice = [np.stack([one, one]) for one in (b_Q, a_Q)]
+    found = compared(*twice, resamples=100, seed=0)
     one = comparisons.corrected([("a", "b", "val", found)])
     told = verdicts.sentences(one, "b")
     assert told[0] == "a is 0.04 points lower on val than b: beyond noise (p < 0.0001)."
@@ -203,11 +239,9 @@ def test_how_many_are_beyond_the_noise_between_runs():
         ("c", "b", "val", a_comparison(0.2, 0.9, runs=(2, 2))),
     ])  # fmt: skip
     numbers = comparisons.numbers(found)
-    assert numbers["family"] == {
-        "comparisons": 3, "beyond_noise": 2, "beyond_noise_covering_runs": 1,
-    }  # fmt: skip
-    assert [one["covers_runs"] for one in numbers["random"]["a"].values()] == [1, 0]
-    assert "as well: 1 of 2." in verdicts.sentences(found, "b")[0]
+    assert numbers["family"] == {"comparisons": 3, "covering_runs": 2, "called": 1}
+    assert [one["called"] for one in numbers["claims"]["a"]["b"].values()] == [1, 0]
+    assert "1 is beyond noise" in verdicts.sentences(found, "b")[0]
 
 
 @pytest.mark.parametrize(

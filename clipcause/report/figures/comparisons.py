@@ -1,4 +1,4 @@
-"""How sure differences are: a forest plot of every condition against its random split."""
+"""How sure differences are: a forest plot of every condition against its controls."""
 
 import math
 from functools import partial
@@ -28,7 +28,7 @@ def chart(of: Drawn) -> Chart:
     domain = [low, high] if of.rows else alt.Undefined
     title, axis = "difference / points of top-1 accuracy", {"tickCount": 5}
     x = partial(encodings.x, title=title, axis=axis, nice=False, padding=4, domain=domain)
-    line = alt.Chart().encode(y=names("split", distinct(of.rows, "split")))
+    line = alt.Chart().encode(y=names("contrast", distinct(of.rows, "contrast")))
     band = line.transform_filter("datum.detectable > 0")  # empty where nothing is detectable
     band = band.transform_calculate("from", f"max(-datum.detectable, {low})")
     band = band.transform_calculate("to", f"min(+datum.detectable, {high})")
@@ -46,10 +46,10 @@ def chart(of: Drawn) -> Chart:
 
 
 FIGURE = Figure(
-    "comparisons", "Difference from the random split of the same size", ("difference", "split"),
+    "comparisons", "Difference from the control of the same size", ("difference", "contrast"),
     chart,
-    label="Difference of accuracy from the random split on {test}, with 95 % intervals; the table "
+    label="Difference of accuracy from the control on {test}, with 95 % intervals; the table "
     "has the numbers.",
-    caption="Filled: beyond noise after Holm's correction. Bars: 95 % intervals. Band: smaller "
-    "than this design could detect.",
+    caption="The control is a random split, or the one that is named. Filled: beyond noise after "
+    "Holm's correction. Bars: 95 % intervals. Band: smaller than this design could detect.",
 )  # fmt: skip

@@ -1,11 +1,12 @@
-"""How sure the differences from random splits are: table, forest plot, sentences."""
+"""How sure the differences from controls are: tables, forest plot, sentences."""
 
 from typing import Any
 
 from clipcause.report.colours import GREY, colours
 from clipcause.report.content import Content
+from clipcause.report.decimals import fixed
 from clipcause.report.sections.elements import Cell, Mark, Row, Small, panels
-from clipcause.report.verdicts import cells, method, sentences
+from clipcause.report.verdicts import cells, method, p_value, sentences
 
 POINTS = (Small("points"),)
 
@@ -17,15 +18,37 @@ def view(content: Content) -> dict[str, Any] | None:
         return None
     colour = colours(content.study)
     return {
-        "sentences": sentences(found, "the random split of its size"),
+        "sentences": sentences(found, "controls of the same size"),
         "panels": panels(content, "comparisons"),
         "head": [
-            *("training data", "test set", Cell("difference\n", POINTS), "95 % interval", "p"),
+            *("training data", "control", "runs", "test set", Cell("difference\n", POINTS)),
+            *("95 % interval", "p"),
             *("p after Holm", Cell("smallest detectable\n", POINTS), "beyond noise"),
         ],
         "rows": [
-            Row(Cell(one.name, mark=Mark(colour.get(one.name, GREY))), [one.test, *cells(one)])
+            Row(
+                Cell(one.name, mark=Mark(colour.get(one.name, GREY))),
+                [one.other, " + ".join(map(str, one.found.runs)), one.test, *cells(one)],
+            )
             for one in found
+        ],
+        "power_head": [
+            *("test set", "model", Cell("sd of runs\n", POINTS), Cell("error\n", POINTS)),
+            *("share of runs", Cell("least\n", POINTS), Cell("least after Holm\n", POINTS)),
+            "p of equal noise",
+        ],
+        "power": [
+            Row(
+                Cell(row["test"]),
+                [
+                    row["model"],
+                    *(fixed(row[name], 1) for name in ("noise", "error")),
+                    f"{100 * row['of_runs']:.0f} %",
+                    *(fixed(row[name], 1) for name in ("least", "least_holm")),
+                    "–" if row["bartlett"] is None else p_value(row["bartlett"]),
+                ],
+            )
+            for row in content.rows("power")
         ],
         "method": method(found),
     }

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.tables import table
-from clipcause.stats.comparison import Comparison, Interval, compare
+from clipcause.stats.comparison import Comparison, Interval, Noise, compare, pooled
 
 COLUMNS = (
     "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
@@ -83,7 +83,12 @@ def rows(inputs: Inputs) -> list[Row]:
     ]
 
 
-def against(inputs: Inputs, of_controls: Sequence[Right], right_SN: Right) -> Comparison | None:
+def against(
+    inputs: Inputs,
+    of_controls: Sequence[np.ndarray],
+    right_SN: np.ndarray,
+    noise: Noise | None = None,
+) -> Comparison | None:
     """What a condition's runs have right minus what those on the random splits of its size have;
     None where there is none.
 
@@ -95,7 +100,47 @@ def against(inputs: Inputs, of_controls: Sequence[Right], right_SN: Right) -> Co
     controls_TN = of_controls[0].astype(np.float64)
     if len(of_controls) > 1:
         controls_TN = np.stack([one.mean(axis=0) for one in of_controls])
-    return compare(controls_TN, right_SN, **inputs.draws).reversed()
+    return compare(controls_TN, right_SN, **inputs.draws, noise=noise).reversed()
+
+
+def beside(
+    inputs: Inputs, condition: Condition, others: Sequence[str], test: str
+) -> Comparison | None:
+    """A condition minus other conditions on a test set; None without others."""
+    study, names = inputs.study, (condition.name, *others)
+    one, *many = (
+        per_draw(study.conditions[name], study.outcomes[name, test].right_SQ) for name in names
+    )
+    # what the noise is of: single runs, not means of some
+    is_by_run = len(others) == 1 and all(is_by_draw(study.conditions[name]) for name in names)
+    noise = inputs.of(noises)[study.models[condition.name], test] if is_by_run else None
+    return against(inputs, many, one, noise)
+
+
+def noises(inputs: Inputs) -> dict[tuple[str, str], Noise | None]:
+    """The noise between runs, pooled over the conditions of a kind of model, by kind and test
+    set."""
+    study = inputs.study
+    of_kind: dict[tuple[str, str], list[np.ndarray]] = {}
+    for (name, test), outcome in study.outcomes.items():
+        found = of_kind.setdefault((study.models[name], test), [])
+        if is_by_draw(study.conditions[name]):
+            found.append(outcome.right_SQ)
+    return {key: pooled(found) for key, found in of_kind.items()}
+
+
+def is_by_draw(condition: Condition) -> bool:
+    """Whether no two of its runs are on one draw of several."""
+    return len(condition.splits) in (1, len(condition.draws))
+
+
+def per_draw(condition: Condition, right_SN: Right) -> Right | Float64[np.ndarray, "T N"]:
+    """What was right by draw of the split, where some were learnt on twice: the mean of its runs,
+    for runs on one draw are more alike than others."""
+    if is_by_draw(condition):
+        return right_SN
+    of = np.array(condition.draws)
+    return np.stack([right_SN[of == name].mean(axis=0) for name in condition.splits])
 
 
 def by_run(inputs: Inputs) -> dict[str, dict[str, float]]:
@@ -161,7 +206,6 @@ def _line(inputs: Inputs, condition: Condition) -> Line:
 
 def _cell(inputs: Inputs, condition: Condition, test: str) -> Cell:
     outcome = inputs.study.outcomes[condition.name, test]
-    of_controls = [inputs.study.outcomes[name, test].right_SQ for name in condition.controls]
-    difference = against(inputs, of_controls, outcome.right_SQ)
+    difference = beside(inputs, condition, condition.controls, test)
     hits, count = float(outcome.top1_Q.sum()), len(outcome.top1_Q)
     return Cell(table.share(hits, count), float(outcome.top5_Q.mean()), count, difference)

@@ -1,8 +1,10 @@
-"""How sure differences are: every condition against the random splits of its size, as one family.
+"""How sure differences are: every condition against its controls, as one family.
 
 The family is the report's question: did choosing rows this way matter on this test set, beside
-choosing as many at random? It holds every condition that has such a random split on every test set,
-and p values are corrected over all of it. Other pairs are for `python -m clipcause compare`.
+choosing as many at random, and beside choosing as many of the same classes? It holds every
+condition that has such a control on every test set, and p values are corrected over all of it.
+Other pairs are for `python -m clipcause compare`. A claim is a comparison of it that covers the
+noise between runs and is beyond it; a condition that was trained once makes none.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,13 @@ import numpy as np
 from clipcause.report.inputs import Inputs
 from clipcause.report.tables import accuracy
 from clipcause.report.tables.table import High, Low, Split, Table, Test, percent, rounded
-from clipcause.stats.comparison import ALPHA, Comparison, holm
+from clipcause.stats.comparison import (
+    ALPHA,
+    Comparison,
+    analyse,
+    detectable_errors,
+    holm,
+)
 
 SURE, UNSURE = "beyond noise", "not beyond noise"
 
@@ -31,17 +39,18 @@ class Compared:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the difference is beyond noise: p below 0.05 after the correction."""
-        return self.p_holm < ALPHA
+        """Whether the difference is beyond noise: p over images and runs is below 0.05 after the
+        correction. Of models that were trained once none is."""
+        return self.found.covers_runs and self.p_holm < ALPHA
 
 
 @dataclass(frozen=True)
 class Row:
-    """A condition minus the random split of its size on a test set, in points."""
+    """A condition minus its control on a test set, in points."""
 
     test: Test
     split: Split
-    difference: Annotated[float, "top-1 accuracy minus that of the random split, in points"]
+    difference: Annotated[float, "top-1 accuracy minus that of the control, in points"]
     low: Low
     high: High
     p: Annotated[float, "p value of no difference, for this comparison alone"]
@@ -49,17 +58,76 @@ class Row:
     detectable: Annotated[
         float | None, "smallest true difference found with probability 80 %, in points"
     ]
-    kind: Annotated[str, "`beyond noise` where the corrected p value is below 0.05"]
+    kind: Annotated[
+        str, "`beyond noise` where runs are covered and the corrected p value is below 0.05"
+    ]
+    contrast: Annotated[str, "its name, and the control where that is no random split"]
+    control: Annotated[str, "what it is compared with"]
+    runs: Annotated[int, "of the condition"]
+    control_runs: Annotated[int, "of the control"]
+
+
+@dataclass(frozen=True)
+class Power:
+    """What the design of a study can find on a test set, over its comparisons of several runs."""
+
+    test: Test
+    model: Annotated[str, "the kind of model"]
+    noise: Annotated[float, "standard deviation of runs about their condition's mean, in points"]
+    error: Annotated[float, "standard error of a difference over runs and images, in points"]
+    of_runs: Annotated[float, "share of its square that is the runs', the rest is the images'"]
+    least: Annotated[float, "difference that is found 8 times in 10, in points"]
+    least_holm: Annotated[float, "the same at the first step of Holm's correction"]
+    bartlett: Annotated[float | None, "p of Bartlett's test that all conditions are equally noisy"]
 
 
 def family(inputs: Inputs) -> list[Compared]:
-    """Every condition with the random splits of its size, test set by test set."""
-    return corrected([
+    """Every condition with its controls, test set by test set."""
+    lines = inputs.of(accuracy.lines)
+    found = [
         (line.condition.name, " ".join(line.condition.controls), test, cell.against)
-        for line in inputs.of(accuracy.lines)
+        for line in lines
         for test, cell in line.cells.items()
         if cell.against
-    ])  # fmt: skip
+    ]
+    for line in lines:
+        for other in line.condition.alike:
+            for test in line.cells:
+                one = accuracy.beside(inputs, line.condition, (other,), test)
+                assert one is not None  # there is an other
+                found.append((line.condition.name, other, test, one))
+    return corrected(found)
+
+
+def powers(inputs: Inputs) -> list[Power]:
+    """A line per test set and kind of model whose noise between runs is known and was used."""
+    study, level = inputs.study, ALPHA / max(len(inputs.of(family)), 1)
+    pairs = [
+        (study.conditions[name], study.conditions[others[0]])
+        for name, one in study.conditions.items()
+        for others in (one.controls, *((other,) for other in one.alike))
+        if len(others) == 1
+    ]
+    found = []
+    for (kind, test), noise in inputs.of(accuracy.noises).items():
+        sides = [
+            [study.outcomes[one.name, test].right_SQ.astype(np.float64) for one in pair]
+            for pair in pairs
+            if study.models[pair[0].name] == kind and all(map(accuracy.is_by_draw, pair))
+        ]
+        spreads = [analyse(a, b, noise) for a, b in sides if min(len(a), len(b)) > 1]
+        if noise is None or not spreads:
+            continue
+        error = float(np.mean([one.variance for one in spreads])) ** 0.5
+        of_runs = float(np.mean([one.runs / one.variance for one in spreads]))
+        freedom = float(np.mean([one.freedom for one in spreads]))
+        least, least_holm = (
+            rounded(100 * error * detectable_errors(freedom, one)) for one in (ALPHA, level)
+        )
+        p = None if noise.bartlett is None else rounded(noise.bartlett)
+        points = rounded(100 * noise.variance**0.5), rounded(100 * error)
+        found.append(Power(test, kind, *points, rounded(of_runs), least, least_holm, p))
+    return found
 
 
 def corrected(found: Sequence[tuple[str, str, str, Comparison]]) -> list[Compared]:
@@ -68,13 +136,13 @@ def corrected(found: Sequence[tuple[str, str, str, Comparison]]) -> list[Compare
     return [Compared(*one, float(p)) for one, p in zip(found, p_M, strict=True)]
 
 
-def numbers(found: Sequence[Compared]) -> dict[str, Any]:
-    """The metrics: differences are shares, condition minus random split.
+def numbers(found: Sequence[Compared], design: Sequence[Power] = ()) -> dict[str, Any]:
+    """The metrics: differences are shares, condition minus control, by condition, control and test.
 
     ``covers_runs`` is 1 where noise between runs is in interval and p, 0 where a side was trained
-    once: what is beyond noise there is beyond the choice of test images alone.
+    once: what is said there is about these models, and no claim. ``called`` is 1 for a claim.
     """
-    by_name: dict[str, dict[str, dict[str, float]]] = {}
+    claims: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for one in found:
         difference = one.found.difference
         values = {
@@ -84,27 +152,39 @@ def numbers(found: Sequence[Compared]) -> dict[str, Any]:
             "p": one.found.p,
             "p_holm": one.p_holm,
             "covers_runs": int(one.found.covers_runs),
+            "called": int(one.is_sure),
+            "images": one.found.images,
+            "runs": one.found.runs[0],
+            "control_runs": one.found.runs[1],
         }
         if one.found.detectable is not None:
             values["detectable"] = one.found.detectable
-        by_name.setdefault(accuracy.path(one.name), {})[one.test] = values
+        of = claims.setdefault(accuracy.path(one.name), {})
+        of.setdefault(accuracy.path(one.other), {})[one.test] = values
     counts = {
         "comparisons": len(found),
-        "beyond_noise": sum(one.is_sure for one in found),
-        "beyond_noise_covering_runs": sum(one.is_sure for one in found if one.found.covers_runs),
+        "covering_runs": sum(one.found.covers_runs for one in found),
+        "called": sum(one.is_sure for one in found),
     }
-    return {"random": by_name, "family": counts}
+    power: dict[str, dict[str, dict[str, float]]] = {}
+    for one in design:
+        values = {"noise": one.noise, "least": one.least, "least_holm": one.least_holm}
+        power.setdefault(accuracy.path(one.model), {})[one.test] = values
+    return {"claims": claims, "family": counts, "power": power}
 
 
 def rows(inputs: Inputs) -> list[Row]:
     """The forest plot's data: a line per comparison."""
-    made = []
+    made, known = [], inputs.study.conditions
     for one in inputs.of(family):
         found, kind = one.found, SURE if one.is_sure else UNSURE
         chances = float(f"{found.p:.4g}"), float(f"{one.p_holm:.4g}")
         least = None if found.detectable is None else rounded(100 * found.detectable)
-        made.append(Row(one.test, one.name, *percent(found.difference), *chances, least, kind))
+        is_random = one.other not in known[one.name].alike
+        contrast = one.name if is_random else f"{one.name}, beside {one.other}"
+        facts = kind, contrast, one.other, *found.runs
+        made.append(Row(one.test, one.name, *percent(found.difference), *chances, least, *facts))
     return made
 
 
-TABLES = (Table("comparisons", Row, rows),)
+TABLES = (Table("comparisons", Row, rows), Table("power", Power, powers, looks=()))
