@@ -22,7 +22,6 @@ import numpy as np
 import torch
 import yaml
 
-from benchmarks.machine import processor
 from clipcause.captions import classes
 from clipcause.config import FILE, layout, parse, read
 from clipcause.config.evaluate import Evaluate
@@ -33,6 +32,7 @@ from clipcause.evaluate import class_vectors, zeroshot
 from clipcause.icons.roles import fraction
 from clipcause.icons.sets import read_sets
 from clipcause.prune import split
+from clipcause.runtime import processor
 from clipcause.train import loop, training_set
 from clipcause.train.objectives import clip as contrastive
 from clipcause.train.training_set import Plan, Sources
@@ -121,7 +121,7 @@ def main() -> None:
             images, right, seconds, rate = measure(
                 sources, train, options.seed, Path(content["icons"]["sets"])
             )
-            row = (processor(), configuration, options.seed, images, right)
+            row = (processor.name(), configuration, options.seed, images, right)
             writer.writerow((*row, f"{right / images:.4f}", f"{seconds:.1f}", f"{rate:.0f}"))
             stream.flush()
 

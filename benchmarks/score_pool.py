@@ -23,7 +23,8 @@ import faiss
 import numpy as np
 import torch
 
-from benchmarks.machine import extensions, processor
+from benchmarks.machine import extensions
+from clipcause.runtime import processor
 from clipcause.runtime.parallel import cores
 from clipcause.search import nearest, score_pool
 from clipcause.search.engine import choose
@@ -173,7 +174,7 @@ def machine() -> str:
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
     return (
-        f"{processor()}, {cores()} cores, {torch.get_num_threads()} threads, "
+        f"{processor.name()}, {cores()} cores, {torch.get_num_threads()} threads, "
         f"{' '.join(extensions())}; "
         f"torch {torch.__version__}, faiss {faiss.__version__}, NumPy {np.__version__}; "
         f"commit {commit}; load average at the end {os.getloadavg()[0]:.1f}"

@@ -27,12 +27,13 @@ import yaml
 from open_clip.loss import ClipLoss
 from PIL import Image
 
-from benchmarks.machine import extensions, processor, versions
+from benchmarks.machine import extensions, versions
 from clipcause.config import parse
 from clipcause.config.train import Train
 from clipcause.data import dataset
 from clipcause.embed import models, pixels, tokens
 from clipcause.embed.models import Clip
+from clipcause.runtime import processor
 from clipcause.runtime.parallel import cores
 from clipcause.train import loop
 from clipcause.train.feed import Data, Feed, Streamed
@@ -192,7 +193,7 @@ def spread(ratios: Sequence[float]) -> str:
 def machine() -> str:
     """What the figures were measured on."""
     bf16 = {"amx_bf16", "avx512_bf16"}.intersection(extensions())
-    return f"{processor()}, {cores()} cores, bfloat16 instructions: {'yes' if bf16 else 'no'}"
+    return f"{processor.name()}, {cores()} cores, bfloat16 instructions: {'yes' if bf16 else 'no'}"
 
 
 def main() -> None:
