@@ -183,6 +183,53 @@ def test_intervals_of_several_runs_hold_the_truth_as_often_as_they_say(runs, noi
     assert all(one.covers_runs and one.test == T_TEST for one in found)
 
 
+def test_pooled_noise_is_the_mean_square_within_of_a_one_way_analysis_of_variance():
+    """By SciPy's own: F is the mean square between over that within."""
+    rng = np.random.default_rng(3)
+    made = [conditions(rng, (runs, 1), 50, 0.5)[0] for runs in (3, 5, 2)]
+    noise = comparison.pooled([*made, made[0][:1]])  # one run says nothing of noise
+    assert noise is not None
+    means = [one.mean(axis=1) for one in made]
+    every = np.concatenate(means)
+    between = sum(len(one) * (one.mean() - every.mean()) ** 2 for one in means) / (len(means) - 1)
+    assert between / noise.variance == pytest.approx(stats.f_oneway(*means).statistic)
+    assert noise.freedom == 7
+    assert np.mean(noise.effects_P**2) == pytest.approx(noise.variance)
+    assert noise.bartlett == pytest.approx(stats.bartlett(*means).pvalue)
+
+
+def test_noise_that_cannot_be_pooled():
+    rng = np.random.default_rng(4)
+    runs_SQ = conditions(rng, (2, 2), 30, 0.5)[0]
+    assert comparison.pooled([runs_SQ[:1], runs_SQ[1:]]) is None  # one run each
+    assert comparison.pooled([runs_SQ[[0, 0]], runs_SQ[[1, 1]]]) is None  # copies
+    one = comparison.pooled([runs_SQ])
+    assert one is not None
+    assert one.bartlett is None  # of one condition
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_intervals_with_pooled_noise_hold_the_truth_as_often_as_they_say(runs, noise):
+    """A study of six conditions; `benchmarks/coverage.md` has 2,000 studies a line."""
+    rng, held, studies = np.random.default_rng(runs), 0, 400
+    for _ in range(studies):
+        made = conditions(rng, (runs,) * 6, 200, noise)
+        found = compare(made[0], made[1], resamples=500, seed=0, noise=comparison.pooled(made))
+        held += found.difference.low <= 0 <= found.difference.high
+    assert 0.925 <= held / studies <= 0.98  # two standard errors about .95
+
+
+@given(st.integers(0, 1000), st.integers(2, 4), st.integers(2, 4))
+def test_pooled_noise_is_the_same_comparison_either_way_round(seed, runs_a, runs_b):
+    rng = np.random.default_rng(seed)
+    made = conditions(rng, (runs_a, runs_b, 3), 20, 0.5)
+    noise = comparison.pooled(made)
+    there = compare(made[0], made[1], resamples=50, seed=1, noise=noise)
+    back = compare(made[1], made[0], resamples=50, seed=1, noise=noise)
+    assert astuple(back.reversed()) == astuple(there)
+
+
 def test_intervals_of_single_runs_are_about_these_models_alone():
     """Where runs are noisy they miss what other runs would have given: as the words say."""
     rng = np.random.default_rng(0)
