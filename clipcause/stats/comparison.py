@@ -22,7 +22,7 @@ Statistician 2015). In McNemar's place is the t test with the same variance and 
 
 **Several conditions of a study.** Runs of one kind of model on splits of one pool are taken to be
 equally noisy: the mean square of run means about their condition's mean, pooled over conditions
-(as the error of a one-way analysis of variance; Scheffe 1959, chapter 3), stands in for the two
+(as the error of a one-way analysis of variance; Scheffé 1959, chapter 3), stands in for the two
 conditions' own, and its degrees of freedom, the number of runs less that of conditions, for theirs.
 Draws of run effects are then from all conditions' effects. ``Noise.bartlett`` tests what is taken.
 
