@@ -17,6 +17,10 @@ COMMANDS = {
         "clipcause.check.command:main",
         "a study's parameters, and what differs from its parent",
     ),
+    "repro": (
+        "clipcause.check.command:reproduce",
+        "run what of a study is not up to date, several stages at once",
+    ),
     "study": ("clipcause.check.studies:main", "a new study's folder, or what all of them share"),
     "code": ("clipcause.runtime.code:main", "write the links by which DVC watches stages' code"),
     "compare": (

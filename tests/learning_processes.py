@@ -1,10 +1,11 @@
 """Several processes that train a small study, as torchrun starts them, and are killed."""
 
 import functools
-import multiprocessing
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 from clipcause.config import layout
@@ -14,8 +15,9 @@ from clipcause.prune import split
 from clipcause.runtime import shard_cache as cache
 from clipcause.train import curves, loop
 from stages import train
-from tests import learning_study
+from tests import learning_study, warm
 
+ROOT = Path(__file__).parents[1]
 STEPS = 20
 MEMORY = {"data": "memory"}
 STREAM = {"data": "stream", "streams": 2, "shuffle": 8}
@@ -63,20 +65,15 @@ def rank(root, run, number, size, port, killed_at):
 
 def started(root, run, size, killed_at=None):
     """Run all ranks; their exit codes. The first kills itself after the step ``killed_at``."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "torch._dynamo"])  # which DDP loads
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    words = [warm.folder() / "python", "-m", __name__, root, run]
     ranks = [
-        context.Process(target=rank, args=(root, run, number, size, port, killed_at))
+        subprocess.Popen([*words, *map(str, (number, size, port, killed_at or 0))], cwd=ROOT)
         for number in range(size)
     ]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(120)
-    return [process.exitcode for process in ranks]
+    return [process.wait(120) for process in ranks]
 
 
 def trained(root, run, size, changes):
@@ -87,3 +84,7 @@ def trained(root, run, size, changes):
     else:
         assert started(root, run, size) == [0] * size
     return checkpoint.read(root / layout.model(run))
+
+
+if __name__ == "__main__":
+    rank(*sys.argv[1:3], *map(int, sys.argv[3:]))

@@ -1,28 +1,15 @@
 """The benchmarks' commands work; what they measure is not looked at."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.repository import Repository
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_gpu_command_on_a_cpu(tmp_path):
-    words = [
-        "-m",
-        "benchmarks.gpu",
-        "--device",
-        "cpu",
-        "--small",
-        "--write",
-        str(tmp_path / "x.md"),
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    words = ("--device", "cpu", "--small", "--write", tmp_path / "x.md")
+    Repository(ROOT, OMP_NUM_THREADS="1").python("benchmarks.gpu", *words)
     table = (tmp_path / "x.md").read_text()
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 6

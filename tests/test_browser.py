@@ -1,8 +1,6 @@
 """The report's page, and the pages of `dvc plots`, in a real browser without a network."""
 
 import shutil
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from clipcause.report import dvc_plots, offline
 from tests import report_study
 from tests.browser import Visit, browser
 from tests.report_study import write_study
+from tests.repository import Repository
 
 ROOT = Path(__file__).parent.parent
 DEFAULT = ROOT / "report/index.html"  # there where the default study has run
@@ -223,18 +222,13 @@ def plotted(made, tmp_path_factory):
     known = yaml.safe_load(dvc_plots.definitions())["plots"]
     entries = [entry for entry in known if has_rows(folder / "report" / next(iter(entry)))]
     (folder / "report/dvc.yaml").write_text(yaml.safe_dump({"plots": entries}))
-    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
-    dvc = (sys.executable, "-m", "dvc")
-    for words in (("init", "-q"), ("config", "core.analytics", "false")):
-        subprocess.run([*dvc, *words], cwd=folder, check=True)
+    repository = Repository(folder)
+    repository.init()
     shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots", dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         offline.write()
-    done = subprocess.run(
-        [*dvc, "plots", "show", "-o", "out"], cwd=folder, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    repository.dvc("plots", "show", "-o", "out")
     return folder / "out/index.html", [entry[next(iter(entry))]["template"] for entry in entries]
 
 

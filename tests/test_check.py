@@ -1,5 +1,6 @@
 """check: a study whose parts do not fit each other is refused before any work."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from clipcause.check import command, parameters, paths
 from stages import check
 
 ROOT = Path(__file__).parents[1]
+DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def study(tmp_path, monkeypatch):
         (tmp_path / name).symlink_to(ROOT / name)
 
     def write(*path, value) -> Path:
-        content = yaml.safe_load((ROOT / "params.yaml").read_text())
+        content = copy.deepcopy(DEFAULT)
         inner = content
         for key in path[:-1]:
             inner = inner[key]

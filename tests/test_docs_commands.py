@@ -39,6 +39,7 @@ KNOWN: list[Run | Not] = [
     # ---- as they stand, in a test
     Run(r"make test", ".ci/run: make test"),
     Run(r"make (repro|test|table|help)", "Makefile: .PHONY"),
+    Run(r"make repro JOBS=\S+", 'tests/test_pipeline.py: "repro", "--jobs", "2"'),
     Run(r"make plots( REV=HEAD)?", "tests/test_pipeline.py: make plots"),
     Run(r"make \.venv/\.main", "Makefile: $(VENV)/.main:"),  # of `make test`, but for its packages
     Run(r"source \.venv/bin/activate", "Makefile: export PATH"),

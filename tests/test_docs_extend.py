@@ -1,6 +1,5 @@
 """What the documents add: every example is applied to a copy of the repository and tested."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 
 from tests.clones import copy
 from tests.documents import ROOT, Block, blocks
+from tests.repository import Repository
 
 PAGES = [ROOT / f"docs/{name}.md" for name in ("extend", "extend_objective", "extend_report")]
 CODE = [block for page in PAGES for block in blocks(page) if block.kind in ("diff", "python")]
@@ -43,12 +43,7 @@ def extended(tmp_path_factory):
 
 
 def run(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=folder, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(folder)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return Repository(folder, PYTHONPATH=str(folder)).python(*words)
 
 
 @pytest.mark.parametrize(

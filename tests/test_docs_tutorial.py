@@ -1,12 +1,9 @@
 """docs/tutorial.md, from top to bottom: its commands and its YAML, in a copy of the repository.
 
-Two things are not as the page says: the environment is this one, and models see fewer samples, the
-encoder as many as it takes to tell the pictures apart.
+Some things are not as the page says: the environment is this one, models see fewer samples, the
+encoder as many as it takes to tell the pictures apart, by one thread each: tests run on all cores.
 """
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +13,11 @@ import yaml
 
 from tests import clones
 from tests.documents import ROOT, Block, blocks
+from tests.repository import Repository
 
 PAGE = ROOT / "docs/tutorial.md"
 ENVIRONMENT = ("make .venv/.main", "source .venv/bin/activate")
 OF_ENCODER, OF_RUNS = 4096, 512  # samples
-NAME = {f"GIT_{who}_{what}": f"{what.lower()}@example.org" for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")}  # fmt: skip
 
 
 def merged(content: Any, change: Any) -> Any:
@@ -37,22 +33,6 @@ def merged(content: Any, change: Any) -> Any:
     }
 
 
-def shell(command: str, folder: Path) -> str:
-    """What a command of the page prints; a command that fails is a failure of the page."""
-    environment = os.environ | NAME | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "CLIPCAUSE_SHARDS": str(folder.parent / "shards"),
-        "DVC_NO_ANALYTICS": "1",
-        "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
-    done = subprocess.run(
-        ["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == 0, f"{command}\n{output}"
-    return output
-
-
 def put(block: Block, folder: Path) -> None:
     """Do what the page asks for with a block of YAML."""
     assert block.file
@@ -63,6 +43,8 @@ def put(block: Block, folder: Path) -> None:
     content = merged(yaml.safe_load(path.read_text()), yaml.safe_load(block.text))
     for name, entry in content["runs"].items():
         entry["samples_seen"] = OF_ENCODER if name == content["encoder"]["run"] else OF_RUNS
+    for section in ("embed", "train", "evaluate"):
+        content[section]["threads"] = 1
     path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -72,18 +54,19 @@ def followed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tutorial") / "clone"
     folder.mkdir()
     clones.copy(folder)
-    shell("git init -q && git add -A && git commit -q -m start", folder)
+    where = Repository(folder, CLIPCAUSE_SHARDS=str(folder.parent / "shards"), OMP_NUM_THREADS="1")
+    where.run("git", "init", "-q")
+    where.commit("start")
     printed: dict[str, list[str]] = {}
-    where = folder
     for block in blocks(PAGE):
         if block.kind == "yaml" and block.file:
-            put(block, where)
+            put(block, where.folder)
         for command in block.commands if block.kind == "sh" else ():
             if command.startswith("cd "):
-                where /= command.removeprefix("cd ")
+                where.folder /= command.removeprefix("cd ")
             elif command not in ENVIRONMENT:
-                printed.setdefault(command, []).append(shell(command, where))
-    return where, printed
+                printed.setdefault(command, []).append(where.run("bash", "-ec", command))
+    return where.folder, printed
 
 
 def test_the_pictures_are_those_that_the_page_counts(followed):

@@ -2,9 +2,6 @@
 
 import gc
 import json
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -413,9 +410,3 @@ def test_unknown_names_are_named(house):
         export.main("small")
     write_parameters(exports={})
     assert load_all() == {}
-
-
-def test_it_starts_without_torch(house):
-    code = "import sys, stages.export; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=os.environ)
-    assert done.stdout == b"False\n"

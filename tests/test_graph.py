@@ -1,13 +1,12 @@
 """The graph of dvc.yaml under a parameter file: resolved as DVC does it, circles named."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from clipcause.check import graph
 from clipcause.config import read
+from tests.repository import Repository
 
 ROOT = Path(__file__).parents[1]
 STUDIES = sorted((ROOT / "studies").glob("*/params.yaml"))
@@ -25,8 +24,7 @@ LOOP = {
 
 def test_items_are_resolved_as_dvc_does():
     found = graph.expand(graph.read(ROOT / "dvc.yaml"), read(ROOT / "params.yaml"))
-    words = [sys.executable, "-m", "dvc", "stage", "list", "--name-only"]
-    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = Repository(ROOT).dvc("stage", "list", "--name-only")
     assert set(found) == set(listed.split())
     order = graph.check(found)
     assert sorted(order) == sorted(found)

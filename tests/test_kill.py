@@ -3,13 +3,12 @@
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from stages import embed, train
-from tests import killing, learning_study, web_tars
+from tests import killing, learning_study, warm, web_tars
 from tests.artifacts_samples import contents
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +36,7 @@ def study(tmp_path_factory):
 
 
 def test_ten_kills_in_a_row_change_nothing_and_nothing_is_done_twice(study):
-    command = [sys.executable, "-m", "tests.killing", str(study), "7", str(KILLS)]
+    command = [warm.folder() / "python", "-m", "tests.killing", str(study), "7", str(KILLS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     whole, *killed, last = [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,7 +1,7 @@
 import math
+import os
 import signal
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from clipcause.train.objective import limit_scale
 from clipcause.train.objectives.clip import Contrastive
 from clipcause.train.objectives.supervised import Supervised
 from clipcause.train.step import Step
-from tests import learning_study
+from tests import learning_study, warm
 
 CONFIG = learning_study.PARAMS["train"]["model"]
 CAPTIONS = ["red ball", "green wall", "blue sky", "ball"]
@@ -92,9 +92,11 @@ here.train(Path(sys.argv[1]), state=Path(sys.argv[2]), watch=watch)
 
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path, capsys):
     state = tmp_path / "run.state"
+    (tmp_path / "killed.py").write_text(KILLED)
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), str(state)], check=False, capture_output=True
-    )
+        [warm.folder() / "python", "-m", "killed", tmp_path, state], check=False,
+        capture_output=True, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert torch.load(state, weights_only=True)["step"] == 4
     curve, weights, *_ = train(tmp_path)

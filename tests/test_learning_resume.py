@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import torch
 
 from clipcause.config import layout
 from clipcause.embed import checkpoint
-from tests import learning_processes, learning_study
+from tests import learning_processes, learning_study, warm
 from tests.learning_processes import MEMORY, STREAM, started, trained
 from tests.learning_study import LAYER_NORM
 
@@ -59,7 +58,7 @@ def test_torchrun_is_started_and_one_process_speaks(here):
         here, train={"processes": 2, "accumulate": 1, **STREAM}, engine={"loaders": 1}
     )
     done = subprocess.run(
-        [sys.executable, "-m", "stages.train", "half"],
+        [warm.folder() / "python", "-m", "stages.train", "half"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -1,15 +1,15 @@
 """The look at `dvc.lock` in a clone without data sees results of something that is no more."""
 
+import copy
 import json
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests import lock
+from tests.repository import Repository
 
 ROOT = Path(__file__).parents[1]
 GRAPH = {
@@ -22,33 +22,20 @@ GRAPH = {
 OUTS = {"first": "made/one", "second": "made/two", "whole": "whole", "part": "part", "same": "same"}
 
 
-class Repository:
+class Locked(Repository):
     """A small repository with the outputs of its five stages, and a lock that fits."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.folder.mkdir()
+        super().__init__(folder, PYTHONPATH=str(ROOT))
         stages = {name: {**stage, "outs": [OUTS[name]]} for name, stage in GRAPH.items()}
         (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
         (folder / ".gitignore").write_text("/made\n/whole\n/part\n/same\n")
         (folder / "a").write_text("1\n")
         (folder / "a-link").symlink_to("a")
-        self.run("git", "init", "-q")
-        self.python("dvc", "init", "-q")
-        self.python("dvc", "repro", "-q")
+        self.init()
+        self.dvc("repro", "-q")
         self.python("tests.lock", "--write")
         self.run("git", "add", "-A")
-
-    def run(self, *words: str, fails: bool = False) -> str:
-        done = subprocess.run(
-            words, cwd=self.folder, capture_output=True, text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "DVC_NO_ANALYTICS": "1"},
-        )  # fmt: skip
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def python(self, *words: str, fails: bool = False) -> str:
-        return self.run(sys.executable, "-m", *words, fails=fails)
 
     def change(self, stage: str) -> None:
         """As if the stage had run alone and made another output."""
@@ -59,9 +46,17 @@ class Repository:
         path.write_text(yaml.safe_dump(content, sort_keys=False))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return Locked(tmp_path_factory.mktemp("locked"))
+
+
 @pytest.fixture
-def repository(tmp_path):
-    return Repository(tmp_path / "r")
+def repository(made, tmp_path):
+    """A copy for every test."""
+    repository = copy.copy(made)
+    repository.folder = shutil.copytree(made.folder, tmp_path / "r", symlinks=True)
+    return repository
 
 
 def test_a_lock_that_fits(repository):
@@ -85,11 +80,11 @@ def test_outputs_that_are_newer_than_what_was_read(repository):
 def test_what_is_written_down_is_so(repository):
     """Not where a stage has not run yet, or where nothing is written down."""
     (repository.folder / "a").write_text("2\n")
-    repository.python("dvc", "repro", "-q", "-s", "first", "second", "same")
+    repository.dvc("repro", "-q", "-s", "first", "second", "same")
     assert "not up to date here: part, whole" in repository.python(
         "tests.lock", "--write", fails=True
     )
-    repository.python("dvc", "repro", "-q")
+    repository.dvc("repro", "-q")
     assert "--write" in repository.python("tests.lock", fails=True)
     repository.python("tests.lock", "--write")
     assert "fits" in repository.python("tests.lock")

@@ -1,4 +1,4 @@
-"""The whole house: dvc.yaml against the code, and a real small study through `dvc repro`."""
+"""The whole house: dvc.yaml against the code, and a real small study, two stages at a time."""
 
 import json
 import os
@@ -13,12 +13,12 @@ import yaml
 from clipcause.check import studies
 from clipcause.runtime.code import folder, stages
 from tests import clones
+from tests.repository import Repository
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 BODIES = {name: stage.get("do", stage) for name, stage in PIPELINE.items()}
-
-
+PLAIN = ("prepare", "prune", "export", "check", "catalogue", "fetch", "report")
 MODULES = {name: body["cmd"].split()[2] for name, body in BODIES.items()}
 
 
@@ -29,50 +29,33 @@ def test_a_stage_depends_on_its_code(stage):
     assert MODULES[stage] in stages(ROOT)
 
 
-@pytest.mark.parametrize("stage", ["prepare", "prune", "report", "check", "catalogue", "fetch"])
-def test_stages_without_models_start_without_torch(stage):
-    code = f"import sys, {MODULES[stage]}; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout == "False\n", done.stderr
+def test_stages_without_models_start_without_torch():
+    names = [MODULES[name] for name in PLAIN]
+    code = f"""
+import sys, importlib
+for name in {names}:
+    importlib.import_module(name)
+    assert "torch" not in sys.modules, name
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_every_study_is_valid():
     for name in studies.names(ROOT):
-        command = [sys.executable, "-m", "clipcause", "check", name]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        assert done.returncode == 0, done.stderr
+        Repository(ROOT).python("clipcause", "check", name)
 
 
-class Clone:
+class Clone(Repository):
     """The folder of the tiny study in a temporary copy of the working tree."""
 
     def __init__(self, root: Path) -> None:
+        super().__init__(root / "studies/tiny", CLIPCAUSE_SHARDS=str(root.parent / "shards"))
         self.root = root
-        self.folder = root / "studies/tiny"
-        self.environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "CLIPCAUSE_SHARDS": str(root.parent / "shards"),
-            "DVC_NO_ANALYTICS": "1",
-        }
         clones.copy(root)
-        subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+        for section in ("embed", "train", "evaluate"):
+            self.change(section, "threads", value=1)  # there is a test for each core
+        self.run("git", "init", "-q", root)
         self.commit("start")
-
-    def run(self, *words: str, fails: bool = False) -> str:
-        done = subprocess.run(
-            words, cwd=self.folder, env=self.environment, capture_output=True, text=True
-        )
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, output
-        return output
-
-    def dvc(self, *words: str, fails: bool = False) -> str:
-        return self.run(sys.executable, "-m", "dvc", *words, fails=fails)
-
-    def commit(self, message: str) -> None:
-        self.run("git", "add", "-A")
-        who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-        self.run("git", *who, "commit", "-q", "--allow-empty", "-m", message)
 
     def change(self, *path: str, value: object) -> None:
         file = self.folder / "params.yaml"
@@ -89,7 +72,7 @@ class Clone:
 
 def in_folder(folder: Path) -> tuple[str, ...]:
     """The words before a module's name that run it in another folder."""
-    return ("env", "-C", str(folder), sys.executable, "-m")
+    return ("env", "-C", str(folder), "python", "-m")
 
 
 def ran(output: str) -> set[str]:
@@ -102,7 +85,7 @@ def ran(output: str) -> set[str]:
 def study(tmp_path_factory):
     """The tiny study, run once."""
     clone = Clone(tmp_path_factory.mktemp("study") / "clone")
-    first = clone.dvc("repro")
+    first = clone.python("clipcause", "repro", "--jobs", "2")
     assert "report" in ran(first)
     clone.run(*in_folder(clone.root), "tests.lock", "--write", "studies/tiny")
     clone.commit("the study")
@@ -113,6 +96,15 @@ def test_a_second_repro_runs_nothing(study):
     again = study.dvc("repro")
     assert ran(again) == set()
     assert "up to date" in again
+    assert study.run("git", "status", "--porcelain") == ""
+
+
+def test_plain_dvc_repro_and_a_python_of_their_own_make_and_record_the_same(study):
+    plain = study.environment | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    words = ["dvc", "repro", "-f", "-s", "prune@core", "train@core-0"]
+    done = subprocess.run(words, cwd=study.folder, env=plain, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ran(done.stdout) == {"prune@core", "train@core-0"}
     assert study.run("git", "status", "--porcelain") == ""
 
 
@@ -156,14 +148,14 @@ def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(stu
     study.run(*in_folder(study.root), "tests.lock", "--write", "studies/tiny")
     study.commit("a smaller core")
     assert ran(study.dvc("repro")) == set()
-    diff = study.run(sys.executable, "-m", "clipcause", "diff", "HEAD~1:core", "core")
+    diff = study.python("clipcause", "diff", "HEAD~1:core", "core")
     assert "Jaccard" in diff
     assert study.metrics("prune/core.json")["kept"] == 300
-    wrong = study.run(sys.executable, "-m", "clipcause", "diff", "HEAD~1:cor", "core", fails=True)
+    wrong = study.python("clipcause", "diff", "HEAD~1:cor", "core", fails=True)
     assert "did you mean 'core'" in wrong
     assert "splits.core.keep" in study.dvc("params", "diff", "HEAD~1")
     # what `make plots REV=HEAD~1` does: both revisions in one page, the libraries in it
-    study.run(sys.executable, "-m", "clipcause", "plots")
+    study.python("clipcause", "plots")
     study.dvc("plots", "diff", "HEAD~1")
     page = (study.folder / "dvc_plots/index.html").read_text()
     assert "window.vegaEmbed" in page
@@ -204,7 +196,7 @@ def test_embeddings_that_are_damaged_stop_the_stage(study):
     path = study.folder / "embeddings/clip/tests/val/img_emb/img_emb_0000.npy"
     whole = path.read_bytes()
     path.write_bytes(whole[:-2] + b"\x00\x7e")  # the last number becomes NaN
-    failed = study.run(sys.executable, "-m", "stages.similarity", "val", fails=True)
+    failed = study.python("stages.similarity", "val", fails=True)
     path.write_bytes(whole)
     assert "img_emb_0000.npy" in failed
     assert "error" in failed

@@ -1,12 +1,12 @@
 """`make table`: what `dvc exp show` shows fits a terminal."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.repository import Repository
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 120
@@ -19,41 +19,29 @@ def command(*variables):
     return next(line for line in made.splitlines() if line.startswith("dvc exp show"))
 
 
-@pytest.fixture
-def repository(tmp_path):
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
     """A repository with the metrics of a study and no stage."""
-
-    def run(*words):
-        subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
-
-    dvc = (sys.executable, "-m", "dvc")
-    run("git", "init", "-q")
-    run(*dvc, "init", "-q")
-    run(*dvc, "config", "core.analytics", "false")
+    made = Repository(tmp_path_factory.mktemp("table"), COLUMNS=str(WIDTH))
+    made.init()
     tests = ("val", "sketch", "r")
     numbers = {
         "accuracy": {run: dict.fromkeys(tests, 0.7123456) for run in ("full-0", "hull-r-0")},
         "drop": {name: dict.fromkeys(tests, 0.0123456) for name in ("hull-sketch", "hull-r")},
     }
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics/report.json").write_text(json.dumps(numbers))
-    (tmp_path / "params.yaml").write_text("deduplicate: {threshold: 0.98}\nseed: 0\n")
-    (tmp_path / "dvc.yaml").write_text(
-        "metrics: [metrics/report.json]\nparams: [params.yaml]\nstages: {}\n"
-    )
-    run("git", "add", ".")
-    run("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "a")
-    return tmp_path
+    for name, text in {
+        "metrics/report.json": json.dumps(numbers),
+        "params.yaml": "deduplicate: {threshold: 0.98}\nseed: 0\n",
+        "dvc.yaml": "metrics: [metrics/report.json]\nparams: [params.yaml]\nstages: {}\n",
+    }.items():
+        (made.folder / name).parent.mkdir(exist_ok=True)
+        (made.folder / name).write_text(text)
+    made.commit("a")
+    return made
 
 
-def shown(folder, line):
-    line = line.replace("dvc ", f"{sys.executable} -m dvc ", 1)
-    environment = {**os.environ, "COLUMNS": str(WIDTH)}
-    done = subprocess.run(
-        line, shell=True, cwd=folder, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def shown(repository, line):
+    return repository.run("sh", "-c", line.replace("dvc ", "python -m dvc ", 1))
 
 
 def test_the_table_of_experiments_fits_a_terminal(repository):

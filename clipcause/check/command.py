@@ -1,5 +1,9 @@
-"""``python -m clipcause check [STUDY or FILE]``: is a study valid, and is its data here?"""
+"""``python -m clipcause check [STUDY or FILE]``: is a study valid, and is its data here?
 
+``python -m clipcause repro [--jobs N] [STAGE …]`` looks first and runs what is not up to date.
+"""
+
+import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +11,7 @@ from typing import Any
 from clipcause.check import graph, parameters, paths, studies
 from clipcause.check.paths import HERE, Place
 from clipcause.config import FILE
+from clipcause.runtime import repro
 
 
 def whole(path: Path) -> tuple[dict[str, Any], list[Place]]:
@@ -42,3 +47,21 @@ def where(named: str) -> Path:
     if path.name == FILE.name and path.exists():
         return path.parent
     return studies.folder(named, studies.repository())
+
+
+def reproduce(*words: str) -> str:
+    """Check a study and bring it up to date, as `dvc repro` does."""
+    parser = argparse.ArgumentParser(
+        prog="python -m clipcause repro", description=reproduce.__doc__
+    )
+    parser.add_argument("targets", nargs="*", metavar="STAGE", help="with what they need; all")
+    parser.add_argument("--jobs", default="1", help="how many stages run at a time; 1")
+    parser.add_argument("--study", default="", help="by name or file; the one of this folder")
+    arguments = parser.parse_args(words)
+    jobs = arguments.jobs
+    if not (jobs.isascii() and jobs.isdigit() and int(jobs) > 0):
+        raise ValueError(
+            f"--jobs {jobs}: how many stages run at a time is a whole number from 1 on"
+        )
+    print(f"check: {main(arguments.study)}", flush=True)
+    return repro.run(arguments.targets, int(jobs))

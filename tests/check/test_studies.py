@@ -1,15 +1,13 @@
 """studies: a folder each that DVC takes for a project of its own; what it shares is the root's."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from clipcause.check import studies
+from tests.repository import Repository
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = """\
@@ -47,23 +45,6 @@ place: DATA/pool
 """
 
 
-def run(folder, *words, fails=False):
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
-    assert (done.returncode != 0) == fails, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def dvc(folder, *words, fails=False):
-    return run(folder, sys.executable, "-m", "dvc", *words, fails=fails)
-
-
-def commit(folder, message):
-    who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    run(folder, "git", "add", "-A")
-    run(folder, "git", *who, "commit", "-q", "-m", message)
-
-
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A repository with a pipeline of a moment."""
@@ -83,12 +64,10 @@ def repository(tmp_path, monkeypatch):
         (root / name).write_text(text)
     (root / "code/count").mkdir(parents=True)
     (root / "code/count/stages.count.py").symlink_to("../../stages/count.py")
-    run(root, "git", "init", "-q")
-    dvc(root, "init", "-q")
-    dvc(root, "config", "core.autostage", "true")
+    made = Repository(root)
+    made.init()
+    made.dvc("config", "core.autostage", "true")
     monkeypatch.chdir(root)
-    # the pipeline's `python` is this one
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     return root
 
 
@@ -188,32 +167,34 @@ def test_renewing_writes_what_is_shared_and_leaves_what_is_the_studys(repository
 
 def test_dvc_takes_a_study_for_a_project_of_its_own(repository):
     """Runs are shared, files are not; revisions can be read; an invalid study stops no other."""
-    dvc(repository, "repro")
+    root = Repository(repository)
+    root.dvc("repro")
     made = studies.create("mine", "default")
-    commit(repository, "a study")
-    assert "is cached" in dvc(made, "repro")  # what the root has run
-    commit(repository, "run")
+    mine = Repository(made)
+    root.commit("a study")
+    assert "is cached" in mine.dvc("repro")  # what the root has run
+    root.commit("run")
     # a change of code is seen through the link
     count = repository / "stages/count.py"
     count.write_text(COUNT + "# a comment\n")
-    assert "code/count" in dvc(made, "status", "count@full")
+    assert "code/count" in mine.dvc("status", "count@full")
     count.write_text(COUNT)
-    done = dvc(made, "exp", "run", "-n", "three", "-S", "splits.full.size=3")
+    done = mine.dvc("exp", "run", "-n", "three", "-S", "splits.full.size=3")
     assert "three" in done
     assert (made / "splits/full").read_text() == "cat" * 3
     assert (repository / "splits/full").read_text() == "cat" * 2
-    assert "| 2 " in dvc(made, "params", "diff", "--md")
-    changed = dvc(made, "metrics", "diff", "--md")
+    assert "| 2 " in mine.dvc("params", "diff", "--md")
+    changed = mine.dvc("metrics", "diff", "--md")
     assert [cell.strip() for cell in changed.splitlines()[2].split("|")[1:-1]] == [
         "metrics/full.json", "n", "2", "3", "1",
     ]  # fmt: skip
-    assert dvc(repository, "metrics", "diff") == ""
-    dvc(made, "exp", "run", "--temp", "-n", "four", "-S", "splits.full.size=4")
-    dvc(made, "exp", "apply", "four")
+    assert root.dvc("metrics", "diff") == ""
+    mine.dvc("exp", "run", "--temp", "-n", "four", "-S", "splits.full.size=4")
+    mine.dvc("exp", "apply", "four")
     assert (made / "splits/full").read_text() == "cat" * 4
     (made / "params.yaml").write_text("splits: [\n")
-    assert "up to date" in dvc(repository, "repro")
-    dvc(made, "repro", fails=True)
+    assert "up to date" in root.dvc("repro")
+    mine.dvc("repro", fails=True)
 
 
 def test_all_committed_studies_share_what_the_repository_has():
@@ -234,6 +215,6 @@ def test_make_study_takes_data_from_where_the_user_stands(monkeypatch, tmp_path)
     """Only the recipe's words: the environment is not made. A shell keeps PWD."""
     monkeypatch.setenv("PWD", str(tmp_path))
     words = ("make", "-n", "-C", str(ROOT), "-o", ".venv/.main", "study", "NAME=a", "DATA=pictures")
-    said = run(tmp_path, *words)
+    said = Repository(tmp_path).run(*words)
     assert '--data "pictures"' in said
     assert f'--stand "{tmp_path}"' in said

@@ -1,9 +1,6 @@
 """Splits against Python sets, their size on disk, and the comparison of two of them."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from clipcause.prune import split
 from clipcause.prune.split import diff as cli
 from tests.artifacts_samples import contents, make_dataset
+from tests.repository import Repository
 
 ROWS = st.sets(st.integers(0, 2**32 - 1) | st.integers(0, 300), max_size=200)
 
@@ -238,27 +236,16 @@ def test_classes_of_another_pool_are_not_counted(house, capsys):
     )
 
 
-def run(*words, **environment):
-    return subprocess.run(
-        words, check=True, capture_output=True, text=True, env={**os.environ, **environment}
-    )
-
-
 def test_diff_reads_revisions_through_dvc(house):
     """One split in git, one in the DVC cache, both changed since: the workspace is not touched."""
-    identity = {}
-    for role in ("AUTHOR", "COMMITTER"):
-        identity |= {f"GIT_{role}_NAME": "a", f"GIT_{role}_EMAIL": "a@example.org"}
-    dvc = (sys.executable, "-m", "dvc")
-    run("git", "init", "-q", "-b", "main")
-    run(*dvc, "init", "-q")
-    Path(".dvc/config").write_text("[core]\nanalytics = false\ncheck_update = false\n")
+    here = Repository(Path.cwd(), PYTHONPATH=str(Path(cli.__file__).parents[3]))
+    here.init()
     shutil.move("splits/full/pool", "splits/moved")
     shutil.rmtree("splits/full")
     shutil.move("splits/moved", "splits/full")  # where splits lay once
-    run(*dvc, "add", "-q", "splits/hull-sketch/pool")
-    run("git", "add", "-A", "splits", ".dvc")
-    run("git", "commit", "-q", "-m", "first", **identity)
+    here.dvc("add", "-q", "splits/hull-sketch/pool")
+    here.run("git", "add", "-A", "splits", ".dvc")
+    here.run("git", "commit", "-q", "-m", "first")
     pool = split.read(Path("splits/full")).card["pool"]
     split.write(Path("splits/hull-sketch/pool"), np.array([0, 5]), card={"pool": pool})
     split.write(Path("splits/full/pool"), np.arange(2), card={"pool": pool})
@@ -276,11 +263,9 @@ def test_diff_reads_revisions_through_dvc(house):
     with pytest.raises(FileNotFoundError, match="not in the DVC cache"):
         cli.load("HEAD:hull-sketch")
 
-    command = (sys.executable, "-m", "clipcause", "diff", "HEAD:full", "full")
-    root = str(Path(cli.__file__).parents[3])
-    done = run(*command, PYTHONPATH=root)
+    said = here.python("clipcause", "diff", "HEAD:full", "full")
     last = "diff: 0 rows added, 4 removed, Jaccard 0.3333"
-    assert done.stdout.splitlines()[-1].startswith(last)
+    assert said.splitlines()[-1].startswith(last)
 
 
 def test_folders_may_be_text_as_in_a_notebook(tmp_path):

@@ -350,13 +350,10 @@ def test_matches_are_those_of_the_base(house):
     assert spread(found.counts)["classes"] == 3
 
 
-def test_the_command_says_what_is_short_and_starts_without_torch(house):
+def test_the_command_says_what_is_short(house):
     write_parameters({"matched": {"rule": "match", "to": "reference", **LABEL}})
     environment = {**os.environ, "PYTHONPATH": str(Path(prune.__file__).parents[1])}
     command = [sys.executable, "-m", "stages.prune", "matched"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stdout.startswith("prune matched: 4 of 12 rows kept (33.3% of all)")
     assert done.stderr == "prune: 1 of 3 classes are 2 rows short of their targets\n"
-    code = "import sys, stages.prune; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
-    assert done.stdout == b"False\n"

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +18,7 @@ from clipcause.stats.comparison import MCNEMAR, T_TEST, Comparison, Interval, ho
 from clipcause.stats.comparison import compare as compared
 from tests import report_study
 from tests.report_study import RUNS, SPLITS, write_study
+from tests.repository import Repository
 
 ROOT = Path(__file__).parents[2]
 DINO = {"split": "full", "objective": "dino", "seed": 0}
@@ -330,24 +328,13 @@ def test_predictions_of_an_older_test_set_are_an_error(here):
         compare.main(["full", "supervised"])
 
 
-def git(*words):
-    identity = {"PYTHONPATH": str(ROOT)}
-    for role in ("AUTHOR", "COMMITTER"):
-        identity |= {f"GIT_{role}_NAME": "a", f"GIT_{role}_EMAIL": "a@example.org"}
-    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **identity})
-    assert not done.returncode, done.stderr
-    return done.stdout
-
-
 def test_compare_reads_revisions_through_dvc(here, capsys):
     """A run's predictions in the DVC cache, another's in git; the workspace has changed since."""
-    dvc = (sys.executable, "-m", "dvc")
-    git("git", "init", "-q", "-b", "main")
-    git(*dvc, "init", "-q")
-    Path(".dvc/config").write_text("[core]\nanalytics = false\ncheck_update = false\n")
-    git(*dvc, "add", "-q", "predictions/full-0", "data/tests/sketch")
-    git("git", "add", "-A", "params.yaml", "predictions", "data/tests", ".dvc")
-    git("git", "commit", "-q", "-m", "first")
+    made = Repository(Path.cwd(), PYTHONPATH=str(ROOT))
+    made.init()
+    made.dvc("add", "-q", "predictions/full-0", "data/tests/sketch")
+    made.run("git", "add", "-A", "params.yaml", "predictions", "data/tests", ".dvc")
+    made.run("git", "commit", "-q", "-m", "first")
     better = predictions.read(layout.predictions("hull-sketch-0"), "val")
     predictions.write(layout.predictions("full-0"), "val", better)
 
@@ -371,7 +358,7 @@ def test_compare_reads_revisions_through_dvc(here, capsys):
     with pytest.raises(ValueError, match=r"HEAD:params.yaml: tests: unknown test set 'other'"):
         compare.main(["full-0", "HEAD:full-0", "--test", "other"])
 
-    done = git(sys.executable, "-m", "clipcause", "compare", "full-1", "HEAD:full-1")
+    done = made.python("clipcause", "compare", "full-1", "HEAD:full-1")
     assert done.splitlines()[-1] == "compare: 2 test sets, 0 beyond noise"
 
     # other images under the same name

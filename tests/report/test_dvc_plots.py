@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +10,9 @@ import yaml
 from clipcause.check import studies
 from clipcause.report import dvc_plots, figures, offline
 from clipcause.report.dvc_plots import main
+from tests.repository import Repository
 
 ROOT = Path(__file__).parents[2]
-DVC = (sys.executable, "-m", "dvc")
 ROW = {
     "accuracy": "val,full,full,split,50.0,40.0,60.0,#3b82d0",
     "binned": "val,full,split,0.5,50.0,40.0,60.0,10,#3b82d0",
@@ -65,18 +63,6 @@ def test_what_is_changed_missing_or_of_no_figure_is_written_anew(tmp_path, monke
     assert not Path(".dvc/plots/old.json").exists()
 
 
-def run(folder, *words):
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def commit(folder, text):
-    run(folder, "git", "add", "-A")
-    who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-    run(folder, "git", *who, "commit", "-q", "-m", text)
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     """A repository with a study, both with two tables in two commits; no stage has run."""
@@ -88,26 +74,28 @@ def repository(tmp_path_factory):
         (folder / "params.yaml").write_text("seed: 0\n")
         for name, row in ROW.items():
             (folder / f"report/plots/{name}.csv").write_text(f"{HEAD[name]}\n{row}\n")
-    run(root, "git", "init", "-q")
-    run(root, *DVC, "init", "-q")
-    run(root, *DVC, "config", "core.analytics", "false")
+    made = Repository(root)
+    made.init()
     dvc_plots.write(root)
     studies.renew(study)
-    commit(root, "first")
+    made.commit("first")
     for folder in (root, study):
         table = folder / "report/plots/accuracy.csv"
         table.write_text(table.read_text().replace("50.0", "55.0"))
-    commit(root, "second")
+    made.commit("second")
     return root
 
 
 @pytest.mark.parametrize("folder", [".", "studies/mine"])
 def test_dvc_shows_and_compares_without_a_run(repository, folder):
-    shown = json.loads(run(repository / folder, *DVC, "plots", "show", "--json"))["data"]
+    here = Repository(repository / folder)
+
+    def read(*words):  # a line more says that some tables are not there
+        return json.loads(here.dvc("plots", *words, "--json").splitlines()[0])["data"]
+
+    shown = read("show")
     assert shown.keys() >= {"report/plots/accuracy.csv", "report/plots/binned.csv"}
-    compared = json.loads(run(repository / folder, *DVC, "plots", "diff", "HEAD~1", "--json"))[
-        "data"
-    ]
+    compared = read("diff", "HEAD~1")
     (found,) = compared["report/plots/accuracy.csv"]
     spec = json.loads(found["content"]) if isinstance(found["content"], str) else found["content"]
     assert {row["rev"]: row["top1"] for row in spec["data"]["values"]} == {
@@ -119,15 +107,16 @@ def test_dvc_shows_and_compares_without_a_run(repository, folder):
 
 def test_a_revision_with_a_figures_former_name_is_drawn(repository, tmp_path):
     """DVC takes templates of the workspace for every revision."""
-    folder = shutil.copytree(repository, tmp_path / "clone", symlinks=True)
+    folder = shutil.copytree(repository.folder, tmp_path / "clone", symlinks=True)
+    clone = Repository(folder)
     definitions, row = folder / "report/dvc.yaml", "rule,pair,jaccard\nhull,a b,0.5\n"
     now, (former, name) = definitions.read_text(), next(iter(dvc_plots.FORMER.items()))
     definitions.write_text(now.replace(name, former))
     (folder / f"report/plots/{former}.csv").write_text(row)
-    commit(folder, "as it was")
+    clone.commit("as it was")
     definitions.write_text(now)
     (folder / f"report/plots/{former}.csv").rename(folder / f"report/plots/{name}.csv")
-    shown = json.loads(run(folder, *DVC, "plots", "diff", "HEAD", "--json"))["data"]
+    shown = json.loads(clone.dvc("plots", "diff", "HEAD", "--json"))["data"]
     assert shown.keys() >= {f"report/plots/{one}.csv" for one in (former, name)}
 
 
@@ -147,7 +136,7 @@ def test_pages_can_do_without_a_network(tmp_path, monkeypatch):
 def test_a_study_has_such_pages_too(repository, folder, monkeypatch):
     monkeypatch.chdir(repository / folder)
     main()
-    run(repository / folder, *DVC, "plots", "show", "-o", "out")
+    Repository(repository / folder).dvc("plots", "show", "-o", "out")
     page = (repository / folder / "out/index.html").read_text()
     assert "window.vegaEmbed=" in page
     assert "<script src" not in page

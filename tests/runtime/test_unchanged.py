@@ -1,5 +1,6 @@
 """A stage is recorded under the code that it ran, by DVC itself; and a study like the root."""
 
+import copy
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import yaml
 
 from clipcause.runtime import code, unchanged
 from clipcause.runtime.imports import files
+from tests.repository import Repository
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
@@ -38,11 +40,12 @@ OTHER = OTHER.replace("from clipcause import rule\n", "")
 LINKED = ("stages", "clipcause", "code")  # what a study shares with the root
 
 
-class Project:
+class Project(Repository):
     """A repository of two small stages and the library's own modules that stages start by."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        own = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        super().__init__(folder, PATH=own)  # stages start as they always do
         for module in ("clipcause.__main__", "clipcause.runtime.code", "clipcause.runtime.entry"):
             for path in files(module, ROOT).values():
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -55,8 +58,7 @@ class Project:
         self.pipeline(folder)
         (folder / ".gitignore").write_text("__pycache__\nbegun\nwait\nout\nother\n")
         shutil.copyfile(ROOT / ".dvcignore", folder / ".dvcignore")
-        self.run("git", "init", "-q")
-        self.dvc("init", "-q")
+        self.init()
         self.python("clipcause", "code")
 
     def pipeline(self, folder: Path) -> None:
@@ -82,31 +84,18 @@ class Project:
         return self.folder / "clipcause/rule.py"
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "DVC_NO_ANALYTICS": "1",
-        }
         return subprocess.Popen(
-            words, cwd=self.folder, env=environment, text=True,
+            words, cwd=self.folder, env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-
-    def run(self, *words: str, fails: bool = False) -> str:
-        return ended(self.start(*words), fails=fails)
-
-    def python(self, *words: str, fails: bool = False) -> str:
-        return self.run(sys.executable, "-m", *words, fails=fails)
-
-    def dvc(self, *words: str, fails: bool = False) -> str:
-        return self.python("dvc", *words, fails=fails)
 
     def lock(self) -> dict:
         return yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"]
 
 
-def ended(process: subprocess.Popen[str], *, fails: bool = False) -> str:
+def failed(process: subprocess.Popen[str]) -> str:
     out, _ = process.communicate(timeout=120)
-    assert (process.returncode != 0) == fails, out
+    assert process.returncode != 0, out
     return out
 
 
@@ -122,14 +111,14 @@ def until(path: Path) -> None:
 def finished(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("project"))
     project.dvc("repro", "-q")
-    return project.folder
+    return project
 
 
 @pytest.fixture
 def project(finished, tmp_path):
     """A copy of the project, finished, for every test."""
-    shutil.copytree(finished, tmp_path / "p", symlinks=True)
-    made = Project.__new__(Project)
+    shutil.copytree(finished.folder, tmp_path / "p", symlinks=True)
+    made = copy.copy(finished)
     made.folder = tmp_path / "p"
     return made
 
@@ -193,7 +182,7 @@ def test_an_edit_while_the_stage_runs_is_not_recorded(project, again):
     if again:
         project.rule.write_text("VALUE = 'b'\n")
     (project.folder / "wait").unlink()
-    said = ended(process, fails=True)
+    said = failed(process)
     assert "one: error: clipcause/rule.py was written to while the stage ran" in said
     assert project.lock() == before
     project.dvc("repro", "-q", "-s", "one")
@@ -212,7 +201,7 @@ def test_code_that_changes_while_python_starts(project):
     until(project.folder / "begun")
     stage.write_text(stage.read_text() + "\nX = 1\n")
     (project.folder / "wait").unlink()
-    said = ended(process, fails=True)
+    said = failed(process)
     assert "one: error: stages/one.py was written to while the stage started; run it again" in said
 
 

@@ -1,0 +1,356 @@
+"""What `dvc repro` does, with independent stages side by side and warm starts.
+
+One process does all of DVC's work with DVC's own classes, a stage at a time: it looks whether a
+stage changed, takes results from the run cache, hashes, caches and records them. Only commands run
+side by side, each as a process of its own (`clipcause.runtime.warm`). Their number changes nothing
+but the time: `dvc.lock` is that of one after the other, and a command is told nothing of it but
+which GPU is its. Threads are parameters of the study.
+
+As with `dvc repro`, the paths of a running stage are locked, and the repository while DVC works.
+"""
+
+import heapq
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from clipcause.runtime import atomic, lock_text, notices, warm
+from clipcause.runtime.engine.local import VISIBLE, gpus
+from clipcause.runtime.parallel import cores
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
+
+
+LONG = {"train": 20}  # how long stages take, by the first part of their names; all others 1
+FIRST = "clipcause-repro.json"  # in DVC's folder for temporary files while a run is unfinished
+PYTHON = ["python", "-m"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages to look at in the order of `dvc repro`, and what each reads outputs of."""
+
+    before: dict["PipelineStage", set["PipelineStage"]]
+
+    @staticmethod
+    def of(repo: "Repo", targets: Sequence[str]) -> "Plan":
+        """What `dvc repro TARGETS` would look at; all of this folder's where there are none."""
+        from dvc.dvcfile import PROJECT_FILE
+        from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
+
+        graph = get_active_graph(repo.index.graph)
+        asked = set(plan_repro(graph, collect_stages(repo, targets or [PROJECT_FILE])))
+        # of a small part of a graph, networkx gives an order that is another in each process
+        return Plan({one: set(graph.successors(one)) for one in plan_repro(graph) if one in asked})
+
+    def depend_on(self, stages: set["PipelineStage"]) -> list["PipelineStage"]:
+        """What reads outputs of any of these, directly or not."""
+        found = set(stages)
+        for stage, before in self.before.items():
+            if before & found:
+                found.add(stage)
+        return [stage for stage in self.before if stage in found - stages]
+
+    def lengths(self) -> dict["PipelineStage", int]:
+        """How much is to be done from each stage on, one after the other: the longest comes first
+        where several could."""
+        length = dict.fromkeys(self.before, 0)
+        for stage in reversed(self.before):
+            length[stage] += LONG.get(stage.addressing.partition("@")[0], 1)
+            for one in self.before[stage]:
+                length[one] = max(length[one], length[stage])
+        return length
+
+
+@dataclass(eq=False)
+class Command:
+    """The command of a stage, under way."""
+
+    stage: "PipelineStage"
+    slot: int
+    process: "subprocess.Popen[bytes] | warm.Running"
+    held: ExitStack  # the locks of its paths
+
+
+class Run:
+    """One run of a plan, by at most ``jobs`` commands at a time."""
+
+    def __init__(self, repo: "Repo", plan: Plan, jobs: int) -> None:
+        self._repo, self._plan = repo, plan
+        self._slots = list(range(jobs))
+        self._gpus = gpus() if jobs > 1 else []
+        self._prefixed = jobs > 1
+        self._running: dict[Future[int], Command] = {}
+        self._pool = ThreadPoolExecutor(jobs)  # of threads that wait for them
+        self._server: warm.Server | None = None
+        self._lock = Lock(repo, [stage.addressing for stage in plan.before])
+        self._failed: set[PipelineStage] = set()
+        self._stopped = False
+        self.same = self.restored = self.made = 0
+
+    def all(self) -> None:
+        """Bring every stage up to date.
+
+        Where one fails, those that run end and are recorded, and no other begins: a ``ValueError``
+        says what failed and what depends on it. So does a first Ctrl-C; a second one, or SIGTERM,
+        ends what runs.
+        """
+        lengths = self._plan.lengths()
+        rank = {stage: (-lengths[stage], number) for number, stage in enumerate(lengths)}
+        ready: list[tuple[tuple[int, int], PipelineStage]] = []
+        sorter = TopologicalSorter(self._plan.before)
+        sorter.prepare()
+        with self._ending(), self._repo.scm_context(), self._repo.lock:
+            while True:
+                for stage in sorter.get_ready():
+                    heapq.heappush(ready, (rank[stage], stage))
+                if ready and self._slots and not self._failed and not self._stopped:
+                    stage = heapq.heappop(ready)[1]
+                    if self._begun(stage):
+                        sorter.done(stage)
+                elif self._running:
+                    sorter.done(*self._ended())
+                else:
+                    break
+        if self._failed or self._stopped:
+            raise ValueError(self._what_is_left())
+        self._lock.complete()
+
+    def _begun(self, stage: "PipelineStage") -> bool:
+        """Look at a stage and start its command; whether it is up to date without."""
+        with self._failing(stage), ExitStack() as held:
+            if stage.frozen or stage.is_import or not stage.cmd:  # this project has none
+                stage.reproduce()
+                stage.dump(update_pipeline=False)
+                return True
+            if not stage.changed():
+                print(f"Stage '{stage.addressing}' didn't change, skipping", flush=True)
+                self.same += 1
+                return True
+            held.enter_context(locked(stage))
+            stage.remove_outs(ignore_remove=False, force=False)
+            if self._was_cached(stage):
+                self._record(stage)
+                self.restored += 1
+                return True
+            stage.save_deps()
+            print(f"Running stage '{stage.addressing}':\n> {stage.cmd}", flush=True)
+            slot = self._slots.pop(0)
+            process = self._start(stage, slot)
+            command = Command(stage, slot, process, held.pop_all())
+            self._running[self._pool.submit(process.wait)] = command
+        return False
+
+    def _was_cached(self, stage: "PipelineStage") -> bool:
+        from dvc.stage.cache import RunCacheNotFoundError
+
+        try:
+            self._repo.stage_cache.restore(stage)
+        except RunCacheNotFoundError:
+            return False
+        return True
+
+    def _start(self, stage: "PipelineStage", slot: int) -> "subprocess.Popen[bytes] | warm.Running":
+        from dvc.stage.run import get_executable, prepare_kwargs
+
+        given = prepare_kwargs(stage)
+        environment, folder = given["env"], Path(given["cwd"])
+        if self._gpus:
+            environment[VISIBLE] = self._gpus[slot % len(self._gpus)]
+        words = module(stage.cmd, environment)
+        # a stage that is the only one to be run would not wait for the server to import
+        if words and self._server is None and self.made and warm.possible():
+            with suppress(OSError):
+                self._server = warm.Server()
+        with ExitStack() as opened:
+            streams = [0, 1, 2]
+            if self._prefixed:
+                out, into = os.pipe()
+                opened.callback(os.close, into)
+                streams = [0, into, into]
+                Thread(target=pass_on, args=(out, stage.addressing), daemon=True).start()
+            if words and self._server is not None and self._server.ready:
+                return self._server.run(words, folder, environment, streams)
+            commands = [stage.cmd] if isinstance(stage.cmd, str) else list(stage.cmd or ())
+            shell = [get_executable() or "/bin/sh", "-c", " && ".join(commands)]
+            stdin, stdout, stderr = streams
+            return subprocess.Popen(
+                shell, cwd=folder, env=environment,
+                stdin=stdin, stdout=stdout, stderr=stderr,
+            )  # fmt: skip
+
+    def _ended(self) -> list["PipelineStage"]:
+        """Wait until a command ends, or several do; the stages that are up to date by it."""
+        self._repo.lock.unlock()
+        try:
+            done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+        finally:
+            self._repo.lock.lock()
+        commands = {self._running.pop(future): future.result() for future in done}
+        good = []
+        for command in sorted(commands, key=lambda one: one.slot):
+            heapq.heappush(self._slots, command.slot)
+            with self._failing(command.stage), command.held:
+                if code := commands[command]:
+                    raise ValueError(f"{command.stage.cmd}: {status(code)}")
+                self._record(command.stage)
+                self.made += 1
+                good.append(command.stage)
+        return good
+
+    def _record(self, stage: "PipelineStage") -> None:
+        """As DVC does when a command has ended."""
+        kept = [out for out in stage.outs if not out.is_metric and not out.is_plot]
+        stage.save(run_cache=all(out.use_cache for out in kept))
+        stage.commit()
+        self._lock.record(stage)
+
+    @contextmanager
+    def _failing(self, stage: "PipelineStage") -> Generator[None]:
+        """An error of a stage is its failure, and said at once."""
+        from dvc.exceptions import DvcException
+
+        try:
+            yield
+        except (DvcException, OSError, ValueError) as error:
+            notices.line(f"{stage.addressing}: failed: {error}")
+            self._failed.add(stage)
+
+    def _what_is_left(self) -> str:
+        said = ["interrupted"] if self._stopped else []
+        if self._failed:
+            failed = [one.addressing for one in self._plan.before if one in self._failed]
+            said.append(f"failed: {', '.join(failed)}")
+            if after := [one.addressing for one in self._plan.depend_on(self._failed)]:
+                said.append(f"not run, since they depend on it: {', '.join(after)}")
+        return "; ".join([*said, "what ended is recorded, and the same command goes on from there"])
+
+    @contextmanager
+    def _ending(self) -> Generator[None]:
+        """Signals ask to stop; whatever happens, no command is left behind."""
+
+        def stop(number: int, _: object) -> None:
+            if self._stopped or number == signal.SIGTERM:
+                for command in list(self._running.values()):
+                    command.process.send_signal(signal.SIGTERM)
+            self._stopped = True
+
+        before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for command in self._running.values():
+                command.process.send_signal(signal.SIGKILL)
+            self._pool.shutdown()
+            if self._server is not None:
+                self._server.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class Lock:
+    """`dvc.lock` of this folder."""
+
+    def __init__(self, repo: "Repo", plan: list[str]) -> None:
+        """A run that did not end is gone on with: what it recorded is put in order too."""
+        self._repo, self._plan = repo, plan
+        self._path, self._note = Path("dvc.lock"), Path(repo.tmp_dir, FIRST)
+        there = list(lock_text.entries(self._text()) or {})
+        with suppress(OSError, ValueError):
+            first = json.loads(self._note.read_text())
+            known = [one for one in first if one in there]
+            if known == first and lock_text.in_order(there, first, plan) == there:
+                there = first
+        self._first = there
+        self._note.write_text(json.dumps(there))
+
+    def _text(self) -> str:
+        return self._path.read_text() if self._path.exists() else ""
+
+    def record(self, stage: "PipelineStage") -> None:
+        """Write a stage's entry."""
+        from dvc.stage.serialize import to_lockfile
+        from dvc.utils.serialize import dumps_yaml
+
+        text, name = self._text(), stage.name
+        block = dumps_yaml({"stages": to_lockfile(stage)}).removeprefix("stages:\n")
+        if name not in self._plan or lock_text.entries(text) is None:
+            stage.dump(update_pipeline=False)
+            return
+        renewed = lock_text.renewed(text, name, block, self._first, self._plan)
+        if renewed != text:
+            with atomic.file(self._path) as temporary:
+                temporary.write_text(renewed)
+            self._repo.scm_context.track_file(str(self._path))
+
+    def complete(self) -> None:
+        """The run has ended."""
+        self._note.unlink()
+
+
+def locked(stage: "PipelineStage") -> AbstractContextManager[None]:
+    """DVC's locks of the paths of a stage."""
+    from dvc.rwlock import rwlock
+
+    repo = stage.repo
+    paths = [[one.fs_path for one in items] for items in (stage.deps, stage.outs)]
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    return rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), *paths, hardlink)
+
+
+def module(command: Any, environment: Mapping[str, str]) -> list[str]:
+    """The words after `python -m` of a command that is nothing else, and of this Python."""
+    with suppress(ValueError):
+        words = shlex.split(command) if isinstance(command, str) else []
+        python = shutil.which(PYTHON[0], path=environment.get("PATH"))
+        here = python and Path(python).parent.resolve() == Path(sys.executable).parent.resolve()
+        if here and words[:2] == PYTHON and shlex.join(words) == command:
+            return words[2:]
+    return []
+
+
+def pass_on(out: int, name: str) -> None:
+    """Say the lines of a command's output, each after the stage's name."""
+    with os.fdopen(out, errors="replace") as lines:
+        for line in lines:
+            sys.stdout.write(f"{name} | {line.rstrip()}\n")
+            sys.stdout.flush()
+
+
+def status(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"exit status {code}"
+    with suppress(ValueError):
+        return f"ended by {signal.Signals(-code).name}"
+    return f"ended by signal {-code}"
+
+
+def run(targets: Sequence[str], jobs: int) -> str:
+    """Bring the stages of this folder up to date, those that ``targets`` need or all; what was
+    done, in a line."""
+    from dvc.repo import Repo
+
+    if jobs > cores():
+        notices.line(f"repro: {jobs} jobs on {cores()} cores: they take turns")
+    with Repo(_wait_for_lock=True) as repo:
+        with repo.lock:
+            plan = Plan.of(repo, targets)
+        run = Run(repo, plan, jobs)
+        run.all()
+    said = f"{run.made} stages run, {run.same} as they were"
+    return f"{said}, {run.restored} from the run cache" if run.restored else said
