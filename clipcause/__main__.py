@@ -27,6 +27,14 @@ COMMANDS = {
         "clipcause.report.compare:command",
         "two runs, conditions or splits, tested",
     ),
+    "replicate": (
+        "clipcause.report.replicate:main",
+        "whether this study says what another machine's or revision's does",
+    ),
+    "machines": (
+        "clipcause.report.machines:main",
+        "add this machine's claims to those of others",
+    ),
     "diff": ("clipcause.prune.split.diff:main", "what changed between two splits, or revisions"),
     "overlap": ("clipcause.data.overlap.commands:compare", "which rows two downloads share"),
     "project": ("clipcause.data.overlap.commands:write_projection", "a split for another download"),

@@ -40,7 +40,7 @@ DOORS = {
         "shards", "tar",
     },
     "search": {"density", "device", "earlier", "gap", "neighbour", "pool", "scores", "vectors"},
-    "stats": {"comparison", "decomposition", "logistic", "robustness", "statistics"},
+    "stats": {"comparison", "decomposition", "logistic", "replication", "robustness", "statistics"},
 }  # fmt: skip
 
 

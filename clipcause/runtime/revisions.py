@@ -19,18 +19,21 @@ def parse(words: str, kind: str) -> tuple[str | None, str]:
 
 
 class Workspace:
-    """The files as they lie here, read as those of a revision are."""
+    """The files as they lie here or in a folder, read as those of a revision are."""
 
     name = ""
 
+    def __init__(self, root: Path = Path()) -> None:
+        self._root = root
+
     def where(self, path: Path) -> str:
         """The path, for messages."""
-        return path.as_posix()
+        return (self._root / path).as_posix()
 
     def read(self, path: Path) -> bytes:
         """The bytes of a file; ``KeyError`` for one that is not here."""
         try:
-            return path.read_bytes()
+            return (self._root / path).read_bytes()
         except FileNotFoundError:
             raise KeyError(self.where(path)) from None
 
