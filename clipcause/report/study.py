@@ -3,7 +3,7 @@
 Shapes: Q images of a test set, S runs of a condition, C distinct captions.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from clipcause.prune.split import Split
 from clipcause.report.conditions import Condition, group, on_splits
 from clipcause.report.outline import Outline, Sized
 from clipcause.runtime import atomic
+from clipcause.runtime.notices import notice
 from clipcause.search import gap, scores
 from clipcause.search.scores import Scores
 
@@ -96,10 +97,13 @@ class Study(Outline):
         the draws of its split."""
         if condition.is_supervised:
             return self.sources.scores[test].test.reference_sim
-        found = [self.gaps[name, test] for name in condition.splits]
-        alone = condition.without_reference
-        of_draws = [one.alone_Q if alone else one.similarity_Q for one in found]
+        of_draws = [self.nearest(condition, name, test) for name in condition.splits]
         return of_draws[0] if len(of_draws) == 1 else np.mean(of_draws, axis=0)
+
+    def nearest(self, condition: Condition, split: str, test: str) -> Float64[np.ndarray, " Q"]:
+        """That to one of its splits, with the reference where its models saw that."""
+        found = self.gaps[split, test]
+        return found.alone_Q if condition.without_reference else found.similarity_Q
 
     def control_outcome(self, condition: Condition, test: str) -> Float64[np.ndarray, " Q"] | None:
         """Mean top-1 of every test image over the random splits of a condition's size."""
@@ -139,17 +143,18 @@ def load(path: Path = FILE) -> Study:
     """
     sources = load_sources(path)
     rules, scored = sources.rules, sources.scores
+    tests = study.to_classify(path)
+    sizes = {name: len(one) for name, one in sources.splits.items()}
     runs = on_splits(load_runs(path), rules, study.encoder(path)[1])
+    runs = finished(runs, group(runs, rules, sizes, ()), tests)
     cards = {
         run: atomic.read_json(needed(layout.model(run) / checkpoint.CARD, f"train@{run}"))
         for run in runs
     }
     # a published model's card does not say what it saw
     without = {run for run, card in cards.items() if card["training"].get("reference") == NONE}
-    sizes = {name: len(one) for name, one in sources.splits.items()}
     grouped = group(runs, rules, sizes, without)
     conditions = {name: one for name, one in grouped.items() if one.answers}
-    tests = study.to_classify(path)
     suite = {name: Sized(len(one), one.sha256) for name, one in sources.suite.items()}
     return Study(
         encoder=sources.encoder,
@@ -176,6 +181,36 @@ def load(path: Path = FILE) -> Study:
         },
         gaps={(name, test): _gap(name, test, scored[test]) for name in rules for test in suite},
     )
+
+
+def finished(
+    runs: Mapping[str, Run], grouped: Mapping[str, Condition], tests: Collection[str]
+) -> dict[str, Run]:
+    """The runs without those that failed where others of their condition did not; a line on stderr
+    names each. The only ones of a condition stay, and are missed where they are read."""
+    found = dict(runs)
+    for one in grouped.values():
+        lost = {run: path for run in one.runs if (path := _missing(run, tests, one))}
+        if len(lost) == len(one.runs):
+            continue
+        left = len(one.runs) - len(lost)
+        for run, path in lost.items():
+            stage = f"train@{run}" if path.name == checkpoint.CARD else f"evaluate@{run}"
+            notice(
+                "analyse",
+                f"{path} is not there: {run} is left out, and {one.name} is told of by {left} of "
+                f"its {len(one.runs)} runs; `dvc repro {stage}` makes it",
+            )
+            del found[run]
+    return found
+
+
+def _missing(run: str, tests: Collection[str], condition: Condition) -> Path | None:
+    """The first file that a run lacks."""
+    paths = [layout.model(run) / checkpoint.CARD]
+    if condition.answers:
+        paths += [layout.predictions(run) / f"{test}.parquet" for test in tests]
+    return next((path for path in paths if not path.exists()), None)
 
 
 def load_runs(path: Path = FILE) -> dict[str, Run]:

@@ -7,18 +7,25 @@ nearest similarity. This is the explained part of the decomposition by Blinder (
 Resources 1973) and Oaxaca (International Economic Review 1973), in its form for logistic regression
 (Fairlie, Journal of Economic and Social Measurement 2005), with the control's coefficients.
 
-Shapes: Q test images, T controls, K columns of the design (intercept first), C classes, R
-resamples.
+Where both sides have several runs, intervals cover these as well: to the draws of classes come
+draws of runs (`Runs`), scaled to their unbiased variance, and both are spread by t / z with
+Satterthwaite's degrees of freedom (see `comparison`). What is peculiar to a run on an image is in
+both, so that intervals are, if anything, too wide.
+
+Shapes: Q test images, T controls, S runs on the pruned split, K columns of the design (intercept
+first), C classes, R resamples.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy import special
+from scipy import special, stats
 
 from clipcause.stats import logistic
-from clipcause.stats.comparison import LEVEL, Interval
+from clipcause.stats.comparison import LEVEL, Z_ALPHA, Interval
 from clipcause.stats.logistic import Undefined
 
 PER_SIMILARITY = 0.1  # the unit of the similarity's coefficient
@@ -35,6 +42,19 @@ class Explained:
     share: Interval | Undefined  # predicted / drop
     kept: int  # images whose similarity is the same to both
     kept_drop: Interval | None  # drop among them; None where there are none
+    excess: (
+        Interval  # predicted less drop: above zero, similarity predicts a larger one than is seen
+    )
+    covers_runs: bool  # whether noise between runs is in the intervals, but in `kept_drop`'s
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What is drawn anew from run to run: the controls, each with its design, and what the runs on
+    the pruned split have right. Two or more of each."""
+
+    controls: Sequence[tuple[Float64[np.ndarray, "Q K"], Float64[np.ndarray, " Q"]]]
+    pruned_SQ: Float64[np.ndarray, "S Q"] | Bool[np.ndarray, "S Q"]
 
 
 def design(
@@ -65,6 +85,7 @@ def explain(
     *,
     resamples: int,
     seed: int,
+    runs: Runs | None = None,
 ) -> Explained | Undefined:
     """The explained part of the drop from the controls to a pruned split, and its share of it.
 
@@ -73,8 +94,8 @@ def explain(
     the pruned data. A logistic fit to all controls' answers gives every image a probability at its
     similarity to the control and another at its similarity to the pruned data, its class's
     frequency as in the control; the mean difference is what the change in similarity predicts.
-    Intervals draw classes, and every draw fits anew. The share is undefined where the drop's
-    interval has zero. ``Undefined`` where the fit is.
+    Intervals draw classes, and every draw fits anew; with ``runs``, runs as well. The share is
+    undefined where the drop's interval has zero. ``Undefined`` where the fit is.
     """
     controls = len(control_TQ)
     classes, at_Q = np.unique(class_Q, return_inverse=True)
@@ -100,12 +121,29 @@ def explain(
         change_RN = special.expit(found_RK @ design_NK.T) - special.expit(found_RK @ moved_NK.T)
         predicted_R[start : start + rows] = (weight_RN * change_RN).sum(1) / weight_RN.sum(1)
     drop_R = _mean(drop_Q, at_Q, drawn_RC)
-    drop, predicted = interval(drop_R), interval(predicted_R)
+    excess_R = predicted_R - drop_R
+    if runs:
+        found = _of_runs(runs, similarity_Q, class_Q)
+        if isinstance(found, Undefined):
+            return found
+        right_T, predicted_T = found
+        right_S = runs.pruned_SQ.mean(axis=1, dtype=np.float64)
+        rng = np.random.default_rng([seed, 1])  # other draws than those of classes
+        count_RT, count_RS = (
+            rng.multinomial(many, np.full(many, 1 / many), size=resamples) / many
+            for many in (len(right_T), len(right_S))
+        )
+        sides = [(predicted_T - right_T, count_RT), (right_S, count_RS)]
+        excess_R = _spread(excess_R, sides)
+        drop_R = _spread(drop_R, [(right_T, count_RT), (-right_S, count_RS)])
+        predicted_R = _spread(predicted_R, [(predicted_T, count_RT)])
+    drop, predicted, excess = interval(drop_R), interval(predicted_R), interval(excess_R)
     share: Interval | Undefined = Undefined("the drop's interval has zero")
     if drop.is_distinguishable:
         share = interval(predicted_R / np.where(drop_R == 0, np.nan, drop_R))
+    kept = _kept(drop_Q, is_kept_Q, at_Q, drawn_RC)
     return Explained(
-        drop, predicted, share, int(is_kept_Q.sum()), _kept(drop_Q, is_kept_Q, at_Q, drawn_RC)
+        drop, predicted, share, int(is_kept_Q.sum()), kept, excess, covers_runs=runs is not None
     )
 
 
@@ -114,6 +152,41 @@ def interval(value_R: Float64[np.ndarray, " R"]) -> Interval:
     the value is not defined are left out."""
     ends = np.nanquantile(value_R[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(value_R[0]), float(ends[0]), float(ends[1]))
+
+
+def _of_runs(
+    runs: Runs, similarity_Q: Float64[np.ndarray, " Q"], class_Q: Int64[np.ndarray, " Q"]
+) -> tuple[Float64[np.ndarray, " T"], Float64[np.ndarray, " T"]] | Undefined:
+    """The accuracy of every control, and the drop that its own fit predicts."""
+    predicted = []
+    for design_QK, right_Q in runs.controls:
+        fitted = logistic.fit(design_QK, right_Q, class_Q)
+        if isinstance(fitted, Undefined):
+            return fitted
+        moved_QK = design_QK.copy()
+        moved_QK[:, 1] = similarity_Q / PER_SIMILARITY
+        change = (special.expit(one @ fitted.coefficient_K) for one in (design_QK, moved_QK))
+        before_Q, after_Q = change
+        predicted.append(float((before_Q - after_Q).mean()))
+    return np.array([right_Q.mean() for _, right_Q in runs.controls]), np.array(predicted)
+
+
+def _spread(
+    value_R: Float64[np.ndarray, " R"],
+    sides: Sequence[tuple[Float64[np.ndarray, " _"], Float64[np.ndarray, "_ _"]]],
+) -> Float64[np.ndarray, " R"]:
+    """Draws of classes, the sample's own value first, with those of runs on both sides: every
+    side's values and the shares of its draws."""
+    own, drawn_R = value_R[0], value_R[1:] - value_R[0]
+    classes, parts, squares = float(np.nanvar(drawn_R)), 0.0, 0.0
+    for value_T, share_RT in sides:
+        many = len(value_T)
+        drawn_R = drawn_R + share_RT @ (value_T - value_T.mean()) * math.sqrt(many / (many - 1))
+        part = float(np.var(value_T, ddof=1)) / many
+        parts, squares = parts + part, squares + part * part / (many - 1)
+    freedom = (classes + parts) ** 2 / squares if squares > 0 else math.inf
+    wider = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) / Z_ALPHA
+    return np.concatenate([[own], own + wider * drawn_R])
 
 
 def _mean(

@@ -2,9 +2,11 @@
 
 import pytest
 
-from clipcause.config import objectives
+from clipcause.config import layout, objectives
 from clipcause.prune import rules
+from clipcause.report import study
 from clipcause.report.conditions import group
+from tests import report_study
 
 SLOTS = {"base": "dedup", "of": "none", "with": "none"}
 CORE = {**SLOTS, "rule": "core", "tests": ["val"], "keep": 0.5}
@@ -81,3 +83,19 @@ def test_several_runs_on_each_draw_are_all_of_the_condition():
     assert one.runs == tuple(runs)
     assert one.splits == ("random-a", "random-b")
     assert one.draws == ("random-a", "random-a", "random-b", "random-b")
+
+
+def test_a_run_that_failed_is_left_out_and_named_where_others_of_its_condition_did_not(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    again = {"split": "full", "objective": "clip", "seed": 1}
+    report_study.write_study(runs={**report_study.RUNS, "full-1": again})
+    (layout.predictions("full-1") / "sketch.parquet").unlink()
+    assert study.load().conditions["full"].runs == ("full-0",)
+    said = capsys.readouterr().err
+    assert "predictions/full-1/sketch.parquet is not there: full-1 is left out" in said
+    assert "1 of its 2 runs; `dvc repro evaluate@full-1` makes it" in said
+    (layout.predictions("full-0") / "val.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match="evaluate@full-"):
+        study.load()

@@ -340,3 +340,47 @@ def test_without_supervised_models_there_is_no_line():
 def test_log_odds_of_none_and_of_all_are_finite():
     found = robustness.logit(floats([0, 5, 10]), floats([10, 10, 10]))
     assert found == pytest.approx([-np.log(19), 0, np.log(19)])
+
+
+def predicted_and_seen(seed, *, runs=4, spread=0.5, pruned_spread=0.5):
+    """Controls and runs on a pruned split whose abilities differ from run to run, on images whose
+    similarity pruning lowered; and the drop that was predicted and seen were all runs average."""
+    rng = np.random.default_rng(seed)
+    class_Q = np.repeat(np.arange(40), 8)
+    similarity_Q = rng.uniform(0.5, 1.0, len(class_Q))
+    lower_Q = similarity_Q - rng.uniform(0.0, 0.2, len(class_Q))
+
+    def right(of_Q, many, spread):
+        ability_S = spread * rng.standard_normal((many, 1))
+        return rng.random((many, len(of_Q))) < special.expit(-6 + 8 * of_Q + ability_S)
+
+    control_TQ, pruned_SQ = right(similarity_Q, runs, spread), right(lower_Q, runs, pruned_spread)
+    design_QK = decomposition.design(similarity_Q, None)
+    of_runs = decomposition.Runs([(design_QK, floats(one)) for one in control_TQ], pruned_SQ)
+    words = design_QK[None], control_TQ.mean(axis=0)[None], lower_Q, pruned_SQ.mean(axis=0), class_Q
+    return words, of_runs
+
+
+def test_intervals_over_runs_are_wider_where_runs_differ():
+    words, runs = predicted_and_seen(0)
+    alone = decomposition.explain(*words, resamples=400, seed=0)
+    both = decomposition.explain(*words, resamples=400, seed=0, runs=runs)
+    assert isinstance(alone, Explained)
+    assert isinstance(both, Explained)
+    assert (alone.covers_runs, both.covers_runs) == (False, True)
+    for name in ("drop", "predicted", "excess"):
+        one, other = getattr(alone, name), getattr(both, name)
+        assert one.value == other.value
+        assert other.high - other.low > one.high - one.low
+    assert both.excess.value == pytest.approx(both.predicted.value - both.drop.value)
+
+
+def test_intervals_of_predicted_less_seen_hold_the_truth():
+    # the fit is the true one and abilities are about zero: what is predicted is what is seen
+    held = 0
+    for seed in range(100):
+        words, runs = predicted_and_seen(seed)
+        found = decomposition.explain(*words, resamples=200, seed=0, runs=runs)
+        assert isinstance(found, Explained)
+        held += found.excess.low <= 0 <= found.excess.high
+    assert held >= 93

@@ -52,5 +52,6 @@ FIGURE = Figure(
     ("points", "split"), chart, rows=rows,
     label="Differences on {test} and what the change in similarity predicts; the table has the "
     "numbers.",
-    caption="Filled: observed. Hollow: predicted. Bars: 95 % intervals over classes.",
+    caption="Filled: observed. Hollow: predicted. Bars: 95 % intervals over classes, and over runs "
+    "where both sides have several.",
 )  # fmt: skip

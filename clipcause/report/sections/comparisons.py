@@ -19,6 +19,7 @@ def view(content: Content) -> dict[str, Any] | None:
     colour = colours(content.study)
     return {
         "sentences": sentences(found, "controls of the same size"),
+        "effects": panels(content, "effects"),
         "panels": panels(content, "comparisons"),
         "head": [
             *("training data", "control", "runs", "test set", Cell("difference\n", POINTS)),

@@ -1,9 +1,10 @@
 """How much of a difference from a random split the change in similarity explains."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from clipcause.report.content import Content
-from clipcause.report.decimals import ends, fixed, signed
+from clipcause.report.decimals import ends, fixed, listed, points, signed
 from clipcause.report.figures.explained import shown
 from clipcause.report.sections.conditions import marked, rows
 from clipcause.report.sections.elements import NONE, Cell, Small, panels
@@ -19,7 +20,8 @@ def view(content: Content) -> dict[str, Any] | None:
     names = list(dict.fromkeys(name for name, _ in found))
     if not names:
         return None
-    shares = [one.share for one in found.values() if isinstance(one, Explained)]
+    known = [one for one in found.values() if isinstance(one, Explained)]
+    shares = [one.share for one in known]
     sure = [share for share in shares if isinstance(share, Interval)]
     above, below = sum(share.low > 1 for share in sure), sum(share.high < 1 for share in sure)
     return {
@@ -32,10 +34,28 @@ def view(content: Content) -> dict[str, Any] | None:
         "observed": OBSERVED,
         "predicted": PREDICTED,
         "panels": panels(content, "explained"),
+        "larger": _excess(found, is_larger=True),
+        "smaller": _excess(found, is_larger=False),
+        "covers_runs": any(
+            isinstance(one, Explained) and one.covers_runs for one in found.values()
+        ),
         "left_out": len(names) - len(drawn),
         "shares": rows(study, lambda name, test: _share(found[name, test]), names),
         "unchanged": rows(study, lambda name, test: _unchanged(found[name, test]), names),
     }
+
+
+def _excess(found: Mapping[tuple[str, str], Explained | Undefined], *, is_larger: bool) -> str:
+    """Where the change in similarity predicts a larger or a smaller drop than is seen, that is less
+    or more accuracy, by an interval that leaves out zero."""
+    told = [
+        f"{name} on {test} (by {points(abs(one.excess.value))} points, {ends(one.excess)})"
+        for (name, test), one in found.items()
+        if isinstance(one, Explained)
+        and one.covers_runs
+        and (one.excess.low > 0 if is_larger else one.excess.high < 0)
+    ]
+    return listed(told)
 
 
 def _share(one: Explained | Undefined) -> Cell:

@@ -1,7 +1,7 @@
 """How much of a difference the change in similarity explains, and the logistic fits of every
 condition's answers to similarity and class frequency."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -50,6 +50,9 @@ class Row:
     share: Annotated[float | None, "predicted over observed, where that leaves out zero"] = None
     share_low: Annotated[float | None, "lower end of its 95 % interval"] = None
     share_high: Annotated[float | None, "upper end of its 95 % interval"] = None
+    excess: Annotated[float | None, "predicted drop less observed drop, in points"] = None
+    excess_low: Annotated[float | None, "lower end of its 95 % interval"] = None
+    excess_high: Annotated[float | None, "upper end of its 95 % interval"] = None
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,17 @@ def rows(inputs: Inputs) -> list[Row]:
         if isinstance(one, Undefined):
             continue
         images = len(inputs.of(seen)[name, test].correct_Q)
-        share = ()
+        share: Iterable[float | None] = (None, None, None)
         if isinstance(one.share, Interval):
             share = map(table.rounded, (one.share.value, one.share.low, one.share.high))
+        excess = table.percent(one.excess)
         made += [
             Row(test, name, OBSERVED, *table.percent(one.drop.reversed()), images),
-            Row(test, name, PREDICTED, *table.percent(one.predicted.reversed()), images, *share),
-        ]
+            Row(
+                test, name, PREDICTED, *table.percent(one.predicted.reversed()), images, *share,
+                *excess,
+            ),
+        ]  # fmt: skip
         if one.kept_drop:
             made.append(Row(test, name, KEPT, *table.percent(one.kept_drop.reversed()), one.kept))
     return made
@@ -137,7 +144,7 @@ TABLES = (
 
 
 def _explain(inputs: Inputs, one: Condition, test: str) -> Explained | Undefined:
-    every = inputs.of(seen)
+    every, study = inputs.of(seen), inputs.study
     pruned, controls = every[one.name, test], [every[name, test] for name in one.controls]
     known = [control.varying for control in controls]
     if any(values is None for values in known):
@@ -148,7 +155,22 @@ def _explain(inputs: Inputs, one: Condition, test: str) -> Explained | Undefined
     ]
     correct_TQ = np.stack([control.correct_Q for control in controls])
     own = pruned.similarity_Q, pruned.correct_Q, pruned.class_Q
-    return decomposition.explain(np.stack(designs), correct_TQ, *own, **inputs.draws)
+    drawn = []
+    for name, values in zip(one.controls, known, strict=True):
+        control = study.conditions[name]
+        splits = control.draws or control.splits * len(control.runs)
+        right_SQ = study.outcomes[name, test].right_SQ
+        for split, right_Q in zip(splits, right_SQ, strict=True):
+            design_QK = decomposition.design(study.nearest(control, split, test), values)
+            drawn.append((design_QK, right_Q.astype(np.float64)))
+    right_SQ = study.outcomes[one.name, test].right_SQ
+    runs = None
+    # runs on one draw of several are more alike than others: noise is then not in the intervals
+    if min(len(drawn), len(right_SQ)) > 1 and all(
+        accuracy.is_by_draw(study.conditions[name]) for name in (one.name, *one.controls)
+    ):
+        runs = decomposition.Runs(drawn, right_SQ)
+    return decomposition.explain(np.stack(designs), correct_TQ, *own, **inputs.draws, runs=runs)
 
 
 def _coefficients(inputs: Inputs, name: str, test: str) -> Iterator[Logistic]:
