@@ -62,7 +62,7 @@ KNOWN: list[Run | Not] = [
     Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
     Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
     Run(r"dvc metrics diff", "tests/check/test_studies.py: metrics"),
-    Run(r"make repro STUDY=[\w-]+", "tests/check/test_studies.py: studies"),
+    Run(r"make repro STUDY=[\w-]+( JOBS=\d)?", "tests/check/test_studies.py: studies"),
     Run(r"make study NAME=mine .*", "tests/check/test_studies.py: NAME=a"),
     # ---- not run
     Not(r"dvc exp (run|show|diff|apply).*", "trains; `dvc params` and `metrics` of it are tested"),
