@@ -27,8 +27,6 @@ def test_a_line_per_condition_and_test_set_in_points_from_the_control(tmp_path, 
 
 def test_without_a_supervised_run_there_is_no_tick(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_study(
-        splits=SPLITS, runs={name: run for name, run in RUNS.items() if "super" not in name}
-    )
+    write_study(runs={name: run for name, run in RUNS.items() if name != "supervised"})
     assert {row.supervised for row in effects.rows(inputs())} == {None}
     assert list(figures.load()["effects"].files(collected())) == ["effects"]
