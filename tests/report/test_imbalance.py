@@ -503,6 +503,7 @@ def test_every_rule_has_words():
         "trim_tail": {"by": "label", "tail": 3, "most": 0, "seed": 0},
         "scale": {"by": "mention", "share": 0.5, "seed": 0},
         "match": {"by": "label", "to": "reference", "seed": 0},
+        "quota": {"of": "a", "by": "mention", "seed": 0},
         "threshold": {"above": 0.7},
         "classes": {"by": "label", "take": 10, "seed": 0},
         "balance": {"by": "mention", "most": 10, "seed": 0},

@@ -22,7 +22,7 @@ from clipcause.report import (
 )
 from clipcause.report.sections import summary
 from clipcause.report.tables.comparisons import Compared
-from clipcause.stats.comparison import MCNEMAR, Comparison, Interval
+from clipcause.stats.comparison import MCNEMAR, T_TEST, Comparison, Interval
 from tests import report_study
 from tests.artifacts_samples import contents
 from tests.report.pages import Page
@@ -149,7 +149,10 @@ def test_several_seeds_are_averaged_image_by_image(tmp_path, monkeypatch):
 
 def test_several_random_splits_of_one_size_are_averaged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    again = {**SPLITS["random-hull-sketch"], "seed": 1}
+    write_study()
+    # of another definition: one that differed in its seed alone would be of one condition with it
+    size = len(study.load_sources().splits["hull-sketch"])
+    again = {**SPLITS["random-hull-sketch"], "of": "none", "keep": size, "seed": 1}
     run = {"split": "random-again", "objective": "clip", "seed": 0}
     write_study(splits={**SPLITS, "random-again": again}, runs={**RUNS, "random-again-0": run})
     report_study.reported()
@@ -391,12 +394,11 @@ def test_a_full_pool_of_the_same_base_needs_no_warning(reported):
     assert "not with “full”" not in (reported / "report/table.md").read_text()
 
 
-def compared(value, p_holm, *, reach=0.01):
+def compared(value, p_holm, *, reach=0.01, runs=3):
     """A difference on some test set with an interval of twice that reach."""
-    interval = Interval(value, value - reach, value + reach)
-    found = Comparison(
-        interval, p_holm / 4, 0.05, MCNEMAR, covers_runs=False, images=9, runs=(1, 1)
-    )
+    interval, covers = Interval(value, value - reach, value + reach), runs > 1
+    test = T_TEST if covers else MCNEMAR
+    found = Comparison(interval, p_holm / 4, 0.05, test, covers, images=9, runs=(runs, runs))
     return Compared("hull", "random", "val", found, p_holm)
 
 
@@ -407,6 +409,8 @@ def test_a_difference_is_a_fact_only_after_the_correction():
     assert said.startswith("2.0 points higher by its own interval alone (95 % interval +1.0 to")
     said = summary.difference(compared(0.02, 1.0, reach=0.03))
     assert said.startswith("no difference can be told (+2.0 points, 95 % interval −1.0 to +5.0)")
+    said = summary.difference(compared(-0.02, 0.01, runs=1))
+    assert said.endswith("(95 % interval −3.0 to −1.0 over images) in one run, which is no claim")
 
 
 def test_several_differences_are_told_by_how_sure_they_are():
@@ -415,11 +419,12 @@ def test_several_differences_are_told_by_how_sure_they_are():
         "val": compared(-0.051, 0.2),
         "a": compared(0.06, 0.2),
         "sketch": compared(-0.01, 1.0, reach=0.02),
+        "v2": compared(-0.2, 0.001, runs=1),
     }
     assert summary.several(found) == (
         "beyond noise, accuracy is lower on r (10.3 points); by its own interval alone, accuracy "
         "is lower on val (5.1 points) and higher on a (6.0 points); on sketch no difference can be "
-        "told"
+        "told; of one run, and no claim, on v2"
     )
 
 

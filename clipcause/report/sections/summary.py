@@ -38,6 +38,9 @@ def view(content: Content) -> dict[str, Any]:
     every = content.compared
     found: dict[str, dict[str, Compared]] = {}
     for one in every:
+        # those with splits of the same classes are told in their own section
+        if one.other in study.conditions[one.name].alike:
+            continue
         found.setdefault(one.name, {})[one.test] = one
     # of the others those with the most to tell
     others = sorted(
@@ -86,6 +89,8 @@ def _looks_at_tests(study: Outline) -> bool:
 def difference(one: Compared) -> str:
     """A difference with its interval and how sure it is, without a full stop."""
     value, interval = one.found.difference.value, _interval(one.found.difference)
+    if not one.found.covers_runs:
+        return f"{_way(value)} ({interval} over images) in one run, which is no claim"
     if one.is_sure:
         return f"{_way(value)} ({interval}), beyond noise"
     if one.found.difference.is_distinguishable:
@@ -96,15 +101,17 @@ def difference(one: Compared) -> str:
 def several(found: Told) -> str:
     """On which test sets accuracy changed, how sure that is, and where nothing can be told."""
     sure = {test: one for test, one in found.items() if one.is_sure}
+    once = [test for test, one in found.items() if not one.found.covers_runs]
     alone = {
         test: one
         for test, one in found.items()
-        if test not in sure and one.found.difference.is_distinguishable
+        if test not in sure and test not in once and one.found.difference.is_distinguishable
     }
-    unsure = [test for test in found if test not in sure and test not in alone]
+    unsure = [test for test in found if not {test} & {*sure, *alone, *once}]
     said = [f"beyond noise, {_changed(sure)}"] if sure else []
     said += [f"by its own interval alone, {_changed(alone)}"] if alone else []
     said += [f"on {listed(unsure)} no difference can be told"] if unsure else []
+    said += [f"of one run, and no claim, on {listed(once)}"] if once else []
     return "; ".join(said)
 
 
