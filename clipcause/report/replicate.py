@@ -282,7 +282,8 @@ def sentences(found: Found, there: str) -> list[str]:
     every = found.agreement
     told = [f"{many} {name}" for name, many in every.counts.items() if many]
     texts = [f"Of {every.claims} claims: {'; '.join(told)}."]
-    same = sum(one.here.difference.value * one.there.difference.value > 0 for one in found.pairs)
+    values = [(one.here.difference.value, one.there.difference.value) for one in found.pairs]
+    same = sum(here * there > 0 or here == there for here, there in values)
     share = f"{same} have the same sign ({percent(same / every.claims)}); by the intervals of both "
     share += f"{percent(every.expected_sign)} are expected (p of so few {p_value(every.p_sign)})."
     if every.is_too_small:
