@@ -118,10 +118,9 @@ def test_an_exception_of_an_actor_has_the_name_of_its_shard(cluster, tmp_path, s
 
 def test_a_shard_that_kills_every_worker_is_named(cluster, tmp_path, shards, monkeypatch):
     monkeypatch.setattr("clipcause.runtime.engine.cluster.TRIES", 2)
-    # the first, for the answer to an item before it can be lost when its worker dies
-    task = Rows(tmp_path / "log", kill=0)
+    task = Rows(tmp_path / "log", kill=1)
     where = Engine(kind="ray", workers=1, address=cluster.address)
-    with pytest.raises(OSError, match=r"^data/00000\.tar: 2 workers of the cluster died with it"):
+    with pytest.raises(OSError, match=r"^data/00001\.tar: 2 workers of the cluster died with it"):
         list(results(task, range(3), where))
 
 
