@@ -5,8 +5,10 @@ import pickle
 import signal
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,15 @@ from ray.cluster_utils import Cluster
 from clipcause.config.engine import Engine
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import mapped, shardwise
-from clipcause.runtime.engine.cluster import _Unpickler, ray
+from clipcause.runtime.engine.cluster import (
+    RayError,
+    _Actor,
+    _give_back,
+    _Given,
+    _hand_out,
+    _Unpickler,
+    ray,
+)
 from clipcause.runtime.shard_cache import ARRAYS
 from tests.artifacts_samples import contents
 
@@ -122,6 +132,22 @@ def test_a_shard_that_kills_every_worker_is_named(cluster, tmp_path, shards, mon
     where = Engine(kind="ray", workers=1, address=cluster.address)
     with pytest.raises(OSError, match=r"^data/00001\.tar: 2 workers of the cluster died with it"):
         list(results(task, range(3), where))
+
+
+def test_what_a_dead_worker_had_is_suspect_and_tried_alone():
+    """The answer to the first of its items can be lost when the second kills it."""
+    handle = SimpleNamespace(work=SimpleNamespace(remote=lambda item: item))
+    lost = _Actor(handle, None, deque((_Given(item, item, 0), item) for item in (0, 1)))
+    again: deque[_Given] = deque()
+    assert _give_back(Rows(Path("log")), lost, again, 0, RayError("gone")) is None
+    crew = [_Actor(handle, None), _Actor(handle, None)]
+    waiting = iter([_Given(2, 2, 0), _Given(3, 3, 0)])
+    _hand_out(crew, again, waiting)
+    assert [[given.index for given, _ in actor.items] for actor in crew] == [[0], [1]]
+    assert [given.deaths for actor in crew for given, _ in actor.items] == [1, 1]
+    crew[0].items.clear()  # the first was innocent
+    _hand_out(crew, again, waiting)
+    assert [[given.index for given, _ in actor.items] for actor in crew] == [[2, 3], [1]]
 
 
 def test_a_node_that_is_killed_changes_nothing(cluster, tmp_path, shards, monkeypatch):

@@ -41,14 +41,18 @@ from clipcause.runtime.engine.task import (
     inherited,
 )
 
-TRIES = 3  # workers that may die with an item under way, or one after another while they start
+TRIES = 3  # workers that may die with an item, or one after another while they start
 SAY_EVERY_S = 60.0  # how often a stage that waits for its cluster says so
 LOCAL = "local"
 ROOT = Path(__file__).parents[2]
 
 
 class _Given(NamedTuple):
-    """An item, its index, and how many workers died while they had it under way."""
+    """An item, its index, and how many workers died that had it.
+
+    A worker's last answer can die with it, so that which of its items killed it is not known: all
+    are suspect, and a suspect is given to a worker that has nothing else.
+    """
 
     index: int
     item: Any
@@ -194,11 +198,14 @@ def _hand_out(crew: list[_Actor], again: deque[_Given], waiting: Iterator[_Given
     """Fill the queues of the workers that have started, evenly."""
     for depth in range(1, AHEAD + 1):
         for actor in crew:
-            if actor.ready is None and len(actor.items) < depth:
-                given = again.popleft() if again else next(waiting, None)
-                if given is None:
-                    return
-                actor.items.append((given, actor.handle.work.remote(given.item)))
+            if actor.ready is not None or len(actor.items) >= depth:
+                continue
+            if actor.items and (again or actor.items[0][0].deaths):
+                continue  # a suspect is alone
+            given = again.popleft() if again else next(waiting, None)
+            if given is None:
+                return
+            actor.items.append((given, actor.handle.work.remote(given.item)))
 
 
 def _answer(crew: list[_Actor]) -> tuple[_Actor, Any]:
@@ -229,8 +236,8 @@ def _give_back(
     reason = str(cause).strip().splitlines()[0]
     if stillborn >= TRIES:
         return OSError(f"{stillborn} workers of the cluster died while they started: {reason}")
-    for place, (given, _) in reversed(list(enumerate(actor.items))):
-        deaths = given.deaths + (place == 0)
+    for given, _ in reversed(actor.items):
+        deaths = given.deaths + 1
         if deaths >= TRIES:
             return OSError(
                 f"{task.name(given.item)}: {deaths} workers of the cluster died with it: {reason} "
