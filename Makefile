@@ -65,11 +65,11 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(UV) || { rm -rf $(VENV); echo "pip could not bring $(UV); is there a network?" >&2; exit 1; }
 
 $(VENV)/.main: pyproject.toml constraints.txt | $(BIN)/uv
-	VIRTUAL_ENV=$(VENV) uv pip install -q -e ".[$(FAISS)]" -c constraints.txt --build-constraints constraints.txt \
+	VIRTUAL_ENV=$(VENV) uv pip install -q --compile-bytecode -e ".[$(FAISS)]" -c constraints.txt --build-constraints constraints.txt \
 	  || { echo "the packages could not be installed; is there a network?" >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/uv
-	VIRTUAL_ENV=$(VENV) uv pip install -q -e ".[$(FAISS),test]" -c constraints.txt --build-constraints constraints.txt \
+	VIRTUAL_ENV=$(VENV) uv pip install -q --compile-bytecode -e ".[$(FAISS),test]" -c constraints.txt --build-constraints constraints.txt \
 	  || { echo "the packages could not be installed; is there a network?" >&2; exit 1; }
 	@touch $@ $(VENV)/.main

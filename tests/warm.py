@@ -3,6 +3,7 @@ they import; `clipcause.runtime.warm` says how, and where a command gets a Pytho
 
 import atexit
 import shlex
+import signal
 import sys
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ IMPORTED = (*warm.IMPORTED, "dvc.cli", "dvc.repo", "dvc.scm", "dvc.commands.repr
 @cache
 def folder() -> Path:
     """The folder with `python`, a script to be found first in PATH; it ends with this process."""
+    # what the tests run heeds Ctrl-C, also where they are run in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     server = warm.Server(IMPORTED)
     atexit.register(server.close)
     script = Path(server.address).parent / "python"

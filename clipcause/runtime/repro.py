@@ -249,7 +249,8 @@ class Run:
                     command.process.send_signal(signal.SIGTERM)
             self._stopped = True
 
-        before = {one: signal.signal(one, stop) for one in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [one for one in (signal.SIGINT, signal.SIGTERM) if heeded(one)]
+        before = {one: signal.signal(one, stop) for one in numbers}
         try:
             yield
         finally:
@@ -329,6 +330,11 @@ def pass_on(out: int, name: str) -> None:
         for line in lines:
             sys.stdout.write(f"{name} | {line.rstrip()}\n")
             sys.stdout.flush()
+
+
+def heeded(number: signal.Signals) -> bool:
+    """Whether a signal is not ignored, as Ctrl-C is in the background of a script."""
+    return signal.getsignal(number) is not signal.SIG_IGN
 
 
 def status(code: int) -> str:

@@ -46,6 +46,7 @@ READ = (
 VARIABLE = "CLIPCAUSE_WARM"  # 0: every stage by a Python of its own
 LARGEST = 65_536  # bytes of what is read at once
 NVIDIA = "/dev/nvidia"
+Before = tuple[dict[str, str], Any]
 
 
 class Server:
@@ -150,8 +151,8 @@ def ask(address: str, *words: str) -> int:
 
 def serve(listening: socket.socket, said: int, modules: Sequence[str]) -> NoReturn:
     """Import, say so, and then fork for each that asks, until the input is at its end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what runs gets it, and this ends after it
-    before = dict(os.environ)
+    # what runs gets it, and this ends after it
+    before = dict(os.environ), signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in modules:
         try:
             importlib.import_module(name)
@@ -189,10 +190,10 @@ def _fork() -> int:
         return os.fork()
 
 
-def _answer(stream: socket.socket, before: dict[str, str]) -> NoReturn:
+def _answer(stream: socket.socket, before: Before) -> NoReturn:
     """Fork once more: one process becomes the module, one waits for it and for who asked.
 
-    ``before`` is the environment that the libraries were imported in.
+    ``before`` is the environment that the libraries were imported in, and what Ctrl-C did then.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     text, streams, _, _ = socket.recv_fds(stream, LARGEST, 3)
@@ -227,17 +228,18 @@ def _become(
     folder: str,
     environment: dict[str, str],
     streams: list[int],
-    before: dict[str, str],
+    before: Before,
 ) -> NoReturn:
     """Be `python -m` with these words: in this process, or in its place where it would differ."""
     for number, one in enumerate(streams):
         os.dup2(one, number)
         os.close(one)
     os.chdir(folder)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if _read(environment) != _read(before):
+    imported_in, interrupted = before
+    signal.signal(signal.SIGINT, interrupted)
+    if _read(environment) != _read(imported_in):
         os.execve(sys.executable, [sys.executable, "-m", *words], environment)
-    for name in before:
+    for name in imported_in:
         os.environ.pop(name, None)  # what libraries set stays
     os.environ.update(environment)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -170,11 +170,14 @@ def test_what_takes_longest_begins_first(graph):
 
 
 def test_where_a_stage_fails_the_others_end_and_are_recorded(graph, serial):
-    graph.environment |= {"FAIL": "quick", "WAIT_quick": "began/slow", "WAIT_train@a": "went"}
+    graph.environment |= {"FAIL": "quick", "WAIT_slow": "went", "WAIT_train@a": "went"}
     running = graph.begin(3)
-    graph.until(lambda: "out/slow" in graph.lock or running.poll() is not None)
+    said = ""
+    while "quick: failed" not in said:
+        said += running.stdout.readline()
+        assert running.poll() is None, said
     graph.free("went")
-    said, _ = running.communicate()
+    said += running.communicate()[0]
     assert running.returncode == 1, said
     assert "quick | quick can not\n" in said
     assert "quick: failed: python -m stage quick root: exit status 3\n" in said
