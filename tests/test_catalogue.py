@@ -189,6 +189,23 @@ def test_one_icon_per_drawing_and_rendition():
     ]
 
 
+@pytest.mark.parametrize(
+    "moving",
+    [
+        '<path d="M0 0"><animate attributeName="d" values="a;b"/></path>',
+        '<g><animateTransform attributeName="transform" type="rotate"/></g>',
+        '<path opacity="0"><set fill="freeze" to="1"/></path>',
+        "<style>@keyframes turn { to { opacity: 1 } }</style>",
+        '<path style="animation: turn 1s"/>',
+    ],
+)
+def test_an_animated_icon_makes_room_for_a_still_one(moving):
+    still = Icon("set", "cup-24", '<svg><path class="settings animated"/></svg>')
+    kept, left_out = table.distinct([Icon("set", "cup", f"<svg>{moving}</svg>"), still])
+    assert [icon for icon, _ in kept] == [still]
+    assert [(entry.name, entry.reason) for entry in left_out] == [("cup", "animated")]
+
+
 def test_a_set_in_two_families_is_an_error(tmp_path):
     path = tmp_path / "sets.yaml"
     path.write_text("leave_out: {}\nrenditions: {}\nfamilies: {a: [x], b: [x]}\n")

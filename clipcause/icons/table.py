@@ -3,6 +3,7 @@
 Names give captions and classes; pixels give styles. What is left out on the way is said, with why.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,13 @@ from clipcause.runtime.parallel import ordered_map
 from clipcause.runtime.progress import progress
 
 SIZE = 64  # pixels at which styles are measured; the thresholds of `style` were chosen there
+
+# Elements of SVG's animations and the rules of CSS's. Such a drawing is another at every moment,
+# and resvg draws the SVG as it stands: often a first stroke, under the caption of the whole.
+ANIMATED = re.compile(
+    r"<(?:animate|animateColor|animateMotion|animateTransform|set)[\s/>]"
+    r"|@keyframes\b|\banimation(?:-name)?\s*:"
+)
 
 Identity = tuple[str, str]  # prefix and name
 IconTable = dict[Identity, tuple[package.Icon, tuple[str, ...]]]
@@ -51,7 +59,10 @@ def usable_sets(
 def distinct(
     icons: Iterable[package.Icon],
 ) -> tuple[list[tuple[package.Icon, tuple[str, ...]]], list[LeftOut]]:
-    """One icon per drawing and rendition of a set, without skin tones; and what was left out."""
+    """One still icon per drawing and rendition of a set, without skin tones; and what was left out.
+
+    An animated icon makes room for a still one of the same words.
+    """
     icons = list(icons)
     siblings = {icon.name for icon in icons}
     first: dict[tuple[tuple[str, ...], str], str] = {}
@@ -62,6 +73,8 @@ def distinct(
             left_out.append(LeftOut(icon.prefix, icon.name, "skin tone"))
         elif not words:
             left_out.append(LeftOut(icon.prefix, icon.name, "no caption"))
+        elif ANIMATED.search(icon.svg):
+            left_out.append(LeftOut(icon.prefix, icon.name, "animated"))
         elif (other := first.setdefault((words, rendition), icon.name)) != icon.name:
             left_out.append(LeftOut(icon.prefix, icon.name, "same drawing", other))
         else:
