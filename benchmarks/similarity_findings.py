@@ -4,7 +4,8 @@
 
 A run `NAME-SEED` is one seed of the model `NAME`. Where there are several, a cell is their mean,
 with the least and the largest in brackets. Differences and their p-values are those of
-`metrics/summary.json`: a split against the random split of its size.
+`metrics/claims.json`, or of `metrics/summary.json` where a study is older than claims: a split
+against the random split of its size.
 """
 
 import csv
@@ -52,7 +53,10 @@ def _top1(found: list[Any], test: str) -> str:
 
 def compared(results: Path, split: str, test: str) -> str:
     """A difference from the random split of its size, in points, with its interval and p."""
-    found = read(results / "metrics/summary.json")["random"][split][test]
+    if (claims := results / "metrics/claims.json").exists():
+        found = next(iter(read(claims)["claims"][split].values()))[test]
+    else:
+        found = read(results / "metrics/summary.json")["random"][split][test]
     value, low, high = (f"{100 * found[key]:.1f}" for key in ("difference", "low", "high"))
     text = f"{value} [{low}, {high}], p {found['p_holm']:.3f}"
     return text.replace("-", "−")

@@ -1,9 +1,9 @@
 """report: the analysis comes in; a page, tables and plots go out.
 
 In: ``analysis/``, and of pool, reference and test sets the few images and embeddings that are
-shown. Out: ``report/index.html``, ``report/table.md``, ``report/claims.md``, ``report/table.csv``,
-``report/runs.csv`` (a line per run and test set, with every factor and every number),
-``report/plots/*.csv`` and ``report/figures/``. Nothing is computed that a metric needs.
+shown. Out: ``report/index.html``, ``report/table.md``, ``report/answer.md``, ``report/claims.md``,
+``report/table.csv``, ``report/runs.csv`` (a line per run and test set, with every factor and every
+number), ``report/plots/*.csv`` and ``report/figures/``. Nothing is computed that a metric needs.
 """
 
 from pathlib import Path

@@ -52,6 +52,11 @@ KNOWN: list[Run | Not] = [
     Run(r"python -m clipcause (overlap|project)( .*)?", 'tests/test_overlap.py: "overlap"'),
     Run(r"python -m clipcause synonyms FILE LIST", "tests/test_classes.py: synonyms"),
     Run(r"python -m clipcause compare .*", 'tests/report/test_comparisons.py: "compare"'),
+    Run(
+        r"python -m clipcause replicate( HEAD| \S+)?",
+        'tests/report/test_replicate.py: "replicate", "../empty"',
+    ),
+    Run(r"python -m clipcause machines( \w+)?", "tests/report/test_replicate.py: machines.main"),
     Run(r"python -m clipcause published .*", "tests/report/test_published_frequency.py: --counts"),
     Run(r"python -m clipcause plots --write", "tests/report/test_dvc_plots.py: write"),
     Run(

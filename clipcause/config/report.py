@@ -23,6 +23,8 @@ class Report(Strict):
     neighbours: Pictures  # test images a test set
     duplicates: Pictures  # pairs that de-duplication found
     kept: Pictures = 12  # pairs just under a threshold, a hull split
+    # pairs of the first hull split as a file beside the figures, which are committed; 0: none
+    examples: Annotated[int, Field(ge=0, le=12)] = 0
     copies: Pictures = 12  # nearly the same as a test image, a test set
     # cosine similarity from which a test image and another are nearly the same
     copy_threshold: Annotated[float, Field(gt=0.0, le=1.0)] = 0.98

@@ -49,11 +49,15 @@ class Results:
     lines: Annotated[list[accuracy.Line], accuracy.lines]
     # with the random splits of their size, as one family
     compared: Annotated[list[comparisons.Compared], comparisons.family]
+    # without a hull, beside the supervised classifier
+    beside_labels: Annotated[list[comparisons.Compared], comparisons.beside_labels]
     orders: Annotated[Pairs[similarity.Order], similarity.orders]
     fits: Annotated[Pairs[decomposition.Fit | Undefined], decomposition.fits]
     has_frequency: Annotated[Pairs[bool], decomposition.has_frequency]  # whether a fit has it
     # of conditions with a random split of their size
     explained: Annotated[Pairs[Explained | Undefined], decomposition.explained]
+    # of these the hull splits', where it is defined
+    predicted: Annotated[Pairs[Explained], decomposition.predicted]
     # cells of the grid that are too small, their images
     left_out: Annotated[Pairs[tuple[int, int]], byfrequency.left_out]
     shifts: Annotated[robustness.Shifts | None, robustness.shifts]
@@ -101,7 +105,11 @@ def numbers(inputs: Inputs) -> dict[str, Any]:
 
 def claims(inputs: Inputs) -> dict[str, Any]:
     """The metrics of how sure differences are."""
-    return comparisons.numbers(inputs.of(comparisons.family), inputs.of(comparisons.powers))
+    found, labelled = inputs.of(comparisons.family), inputs.of(comparisons.beside_labels)
+    return comparisons.numbers(found, inputs.of(comparisons.powers)) | {
+        "labels": comparisons.leaves(labelled),
+        "predicted": decomposition.predictions(inputs),
+    }
 
 
 class Stored(BaseModel, Generic[Row]):

@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 from clipcause.config import layout
+from clipcause.prune.rules.hull import Hull
 from clipcause.prune.rules.none import Everything
+from clipcause.report.analysis import Results
 from clipcause.report.conditions import is_classwise
 from clipcause.report.decimals import ends, listed, percent, points, signed
 from clipcause.report.outline import Outline
+from clipcause.report.study import Pair
 from clipcause.report.tables.accuracy import Cell, Line, covers
 from clipcause.report.tables.comparisons import Compared
 from clipcause.stats.comparison import Interval
+from clipcause.stats.decomposition import Explained
 
 
 def to_markdown(study: Outline, lines: list[Line]) -> str:
@@ -55,9 +60,76 @@ def note(study: Outline, lines: list[Line]) -> str:
     )
 
 
-def claims(found: Sequence[Compared], design: Sequence[Mapping[str, Any]]) -> str:
+def claims(
+    found: Sequence[Compared],
+    design: Sequence[Mapping[str, Any]],
+    labelled: Sequence[Compared] = (),
+    predicted: Mapping[Pair, Explained] = MappingProxyType({}),
+) -> str:
     """A line per condition and control: on which test sets accuracy differs beyond noise, and on
-    which nothing can be told; last what this ``design`` can find, a row of `power` a test set."""
+    which nothing can be told; the same beside the supervised classifier, and of what nearest
+    similarity predicts; last what this ``design`` can find, a row of `power` a test set."""
+    said = [*_compared(found), *_compared(labelled), *_predicted(predicted)]
+    return "".join(f"{line}\n" for line in [*said, *_counts(found, design)])
+
+
+def answer(found: Results) -> str:
+    """The answer to the question of hull pruning in one sentence, from the first hull split that
+    is about one test set: what its pruning did there, how sure that is, and how labels alone
+    compare. Empty in a study without such a split and its control."""
+    for line in found.lines:
+        rule = found.study.rules.get(line.condition.split)
+        if not isinstance(rule, Hull) or len(rule.tests) != 1 or rule.tests[0] not in line.cells:
+            continue
+        at = line.condition.name, rule.tests[0]
+        of = [one for one in found.compared if (one.name, one.test) == at]
+        of = [one for one in of if one.other not in line.condition.alike]
+        if not of:
+            continue
+        labelled = [one for one in found.beside_labels if (one.name, one.test) == at]
+        return f"{answered(of[0], percent(line.removed or 0.0), labelled)}\n"
+    return ""
+
+
+def answered(one: Compared, removed: str, labelled: Sequence[Compared]) -> str:
+    difference, test = one.found.difference, one.test
+    is_worse = one.is_sure and difference.value < 0
+    rest = labelled[0].found.difference if labelled else None
+    if not one.found.covers_runs:
+        word = "No claim: a side has one run."
+    elif not one.is_sure:
+        word = "These runs do not show it."
+    elif not is_worse:
+        word = "No."
+    else:
+        is_more = bool(labelled) and labelled[0].is_sure and labelled[0].found.difference.value > 0
+        word = "In part." if is_more else "Yes."
+    runs = " and ".join(map(str, one.found.runs))
+    sure = "beyond noise" if one.is_sure else "not beyond noise"
+    text = (
+        f"**{word}** Without the {removed} of the pool that are nearer to an image of {test} than "
+        f"the labelled reference is, accuracy on {test} is {_way(difference)} than after as many "
+        f"rows at random were left out ({runs} runs; {sure})"
+    )
+    if rest and labelled:
+        runs = str(labelled[0].found.runs[1])
+        sure = "" if labelled[0].is_sure else ", not beyond noise"
+        text += (
+            f", and {_way(rest)} than that of a classifier that learnt from the labelled reference "
+            f"alone ({runs} runs{sure})"
+        )
+    return f"{text}."
+
+
+def _way(one: Interval) -> str:
+    """A difference in points, with its interval the way round in which it is told."""
+    told = one if one.value >= 0 else one.reversed()
+    word = "higher" if one.value >= 0 else "lower"
+    return f"{points(told.value)} points {word} {ends(told)}"
+
+
+def _compared(found: Sequence[Compared]) -> list[str]:
+    """A line per condition and what it is compared with."""
     said = []
     for (name, other), of in groupby(found, key=lambda one: (one.name, one.other)):
         every = list(of)
@@ -71,20 +143,44 @@ def claims(found: Sequence[Compared], design: Sequence[Mapping[str, Any]]) -> st
         parts = [f"beyond noise on {listed(sure)}"] if sure else []
         parts += [f"on {listed(rest)} no difference can be told"] if rest else []
         said.append(f"{start}: {'; '.join(parts)}.")
+    return said
+
+
+def _predicted(found: Mapping[Pair, Explained]) -> list[str]:
+    """A line per hull split: where nearest similarity predicts another drop than is seen."""
+    said = []
+    for name, of in groupby(found.items(), key=lambda one: one[0][0]):
+        every = {test: one for (_, test), one in of}
+        start = f"* **{name}**, drop that nearest similarity predicts less the drop seen"
+        if not all(one.covers_runs for one in every.values()):
+            said.append(f"{start}: a side has one run: no claim.")
+            continue
+        sure = [
+            f"{test} {_difference(one.excess)}"
+            for test, one in every.items()
+            if one.excess.is_distinguishable
+        ]
+        rest = [test for test, one in every.items() if not one.excess.is_distinguishable]
+        parts = [f"on {listed(sure)}, each by its own interval"] if sure else []
+        parts += [f"on {listed(rest)} these runs do not decide it"] if rest else []
+        said.append(f"{start}: {'; '.join(parts)}.")
+    return said
+
+
+def _counts(found: Sequence[Compared], design: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many comparisons with controls are claims, and what could have been found."""
+    if not any(one.found.covers_runs for one in found):
+        return []
     sure = sum(one.is_sure for one in found)
-    if any(one.found.covers_runs for one in found):
-        last = f"* {sure} of {len(found)} comparisons {'is' if sure == 1 else 'are'} beyond noise, "
-        last += "over runs and test images, after Holm’s correction."
-        if design:
-            least = [
-                f"{row['test']} {row['least']:.1f} ({row['least_holm']:.1f})" for row in design
-            ]
-            last += (
-                " Points that this design would find 8 times in 10, in brackets after the "
-                f"correction: {listed(least)}."
-            )
-        said.append(last)
-    return "".join(f"{line}\n" for line in said)
+    last = f"* {sure} of {len(found)} comparisons with controls {'is' if sure == 1 else 'are'} "
+    last += "beyond noise, over runs and test images, after Holm’s correction."
+    if design:
+        least = [f"{row['test']} {row['least']:.1f} ({row['least_holm']:.1f})" for row in design]
+        last += (
+            " Points that this design would find 8 times in 10, in brackets after the "
+            f"correction: {listed(least)}."
+        )
+    return [last]
 
 
 def _difference(one: Interval) -> str:

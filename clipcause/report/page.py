@@ -16,7 +16,7 @@ from typing import Any, cast
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from clipcause.report import figures, markdown, tables
+from clipcause.report import examples, figures, markdown, tables
 from clipcause.report.colours import GREY
 from clipcause.report.content import Content
 from clipcause.report.figures import drawing
@@ -89,7 +89,10 @@ def write(folder: Path, content: Content) -> None:
     texts = {
         "index.html": render(content),
         "table.md": markdown.to_markdown(content.study, content.lines),
-        "claims.md": markdown.claims(content.compared, content.rows("power")),
+        "claims.md": markdown.claims(
+            content.compared, content.rows("power"), content.beside_labels, content.predicted
+        ),
+        "answer.md": markdown.answer(content),
         "table.csv": to_csv(content.lines),
         "runs.csv": runs.to_csv(content.runs),
     }
@@ -103,6 +106,8 @@ def write(folder: Path, content: Content) -> None:
     with atomic.folder(folder / "figures") as out:
         for one in figures.load().values():
             drawing.write(one.files(content), out)
+        if shown := examples.chosen(content.sources, content.parameters.examples):
+            (out / examples.FILE).write_bytes(examples.drawn(shown))
 
 
 def environment() -> Environment:

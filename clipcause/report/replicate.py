@@ -1,7 +1,8 @@
 """``python -m clipcause replicate [REV or FOLDER]``: does this study say what that one says?
 
-Claim by claim (``metrics/claims.json``: a condition less its control on a test set), the study in
-the current folder beside one at a git revision (HEAD if none is named) or in a folder: a study's
+Claim by claim (``metrics/claims.json``: a condition less its control on a test set, or less the
+supervised classifier, or the drop that similarity predicts less the one seen), the study in the
+current folder beside one at a git revision (HEAD if none is named) or in a folder: a study's
 own, or one of ``metrics/machines``. Verdicts, and the share that should agree, are those of
 `clipcause.stats.replication`. Studies of before claims, which have ``summary.json`` and
 ``table.csv``, are read as well; what they called is called no more where it is of single runs.
@@ -40,6 +41,7 @@ FORMER = (
 # parameters that decide which claims can be compared, and those that change no number
 DEFINED = ("splits", "tests", "classes")
 IDLE = ("runs", "report", "engine", "exports", "versions", "probes", "fetch")
+SEEN = "predicted drop less the drop seen"
 NAMED = 6  # names in a sentence
 
 
@@ -166,7 +168,10 @@ def read(words: str) -> Told:
 
 
 def parsed(stored: Mapping[str, Any]) -> list[Claim]:
-    """The claims of ``metrics/claims.json``."""
+    """The claims of ``metrics/claims.json``: beside controls, beside labels, of what is predicted
+    less what is seen."""
+    predicted = {name: {SEEN: tests} for name, tests in stored.get("predicted", {}).items()}
+    families = (stored["claims"], stored.get("labels", {}), predicted)
     return [
         Claim(
             name,
@@ -176,7 +181,8 @@ def parsed(stored: Mapping[str, Any]) -> list[Claim]:
             (leaf["runs"], leaf["control_runs"]),
             bool(leaf["called"]),
         )
-        for name, others in stored["claims"].items()
+        for claims in families
+        for name, others in claims.items()
         for other, tests in others.items()
         for test, leaf in tests.items()
     ]

@@ -76,7 +76,7 @@ def right(folder, run, test):
 
 def test_metrics_are_of_every_condition_with_a_random_split(reported):
     numbers = json.loads((reported / "metrics/claims.json").read_bytes())
-    assert set(numbers) == {"claims", "family", "power"}
+    assert set(numbers) == {"claims", "family", "power", "labels", "predicted"}
     assert list(numbers["claims"]) == ["hull-sketch"]
     found = numbers["claims"]["hull-sketch"]["random-hull-sketch"]
     assert set(found) == {"val", "sketch"}
@@ -129,7 +129,8 @@ def test_a_study_without_random_splits_has_no_family(tmp_path, monkeypatch):
     assert '<section id="comparisons">' not in Path("report/index.html").read_text()
     numbers = json.loads(Path("metrics/claims.json").read_bytes())
     none = {"comparisons": 0, "covering_runs": 0, "called": 0}
-    assert numbers == {"claims": {}, "family": none, "power": {}}
+    assert numbers.pop("labels").keys() == {"hull-sketch"}  # which needs no random split
+    assert numbers == {"claims": {}, "family": none, "power": {}, "predicted": {}}
     assert Path("report/plots/comparisons.csv").read_text().startswith("test,split,difference")
 
 
@@ -189,9 +190,9 @@ def test_claims_are_lines_of_what_is_beyond_noise_and_what_is_not():
         "* **hull** beside random (5 and 5 runs): beyond noise on sketch −8.0 [−12.0, −4.0]; on "
         "val no difference can be told.",
         "* **core** beside quota (5 and 3 runs): on val no difference can be told.",
-        "* 1 of 3 comparisons is beyond noise, over runs and test images, after Holm’s correction. "
-        "Points that this design would find 8 times in 10, in brackets after the correction: "
-        "sketch 3.2 (4.5).",
+        "* 1 of 3 comparisons with controls is beyond noise, over runs and test images, after "
+        "Holm’s correction. Points that this design would find 8 times in 10, in brackets after "
+        "the correction: sketch 3.2 (4.5).",
     ]
 
 

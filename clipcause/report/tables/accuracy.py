@@ -111,9 +111,10 @@ def beside(
     one, *many = (
         per_draw(study.conditions[name], study.outcomes[name, test].right_SQ) for name in names
     )
-    # what the noise is of: single runs, not means of some
+    # what the noise is of: single runs of one kind of model, not means of some
     is_by_run = len(others) == 1 and all(is_by_draw(study.conditions[name]) for name in names)
-    noise = inputs.of(noises)[study.models[condition.name], test] if is_by_run else None
+    is_alike = is_by_run and len({study.models[name] for name in names}) == 1
+    noise = inputs.of(noises)[study.models[condition.name], test] if is_alike else None
     return against(inputs, many, one, noise)
 
 

@@ -5,6 +5,9 @@ choosing as many at random, and beside choosing as many of the same classes? It 
 condition that has such a control on every test set, and p values are corrected over all of it.
 Other pairs are for `python -m clipcause compare`. A claim is a comparison of it that covers the
 noise between runs and is beyond it; a condition that was trained once makes none.
+
+Two other questions are families of their own: whether what is left without a hull still does better
+than labels alone, and whether nearest similarity predicts a larger drop than is seen.
 """
 
 from collections.abc import Sequence
@@ -13,6 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from clipcause.prune.rules.hull import Hull
 from clipcause.report.inputs import Inputs
 from clipcause.report.tables import accuracy
 from clipcause.report.tables.table import High, Low, Split, Table, Test, percent, rounded
@@ -130,6 +134,21 @@ def powers(inputs: Inputs) -> list[Power]:
     return found
 
 
+def beside_labels(inputs: Inputs) -> list[Compared]:
+    """Every hull split's condition with the supervised classifier, test set by test set. They are
+    two kinds of models: noise between runs is each side's own."""
+    study = inputs.study
+    labelled = next((name for name, one in study.conditions.items() if one.is_supervised), None)
+    found = []
+    for name, one in study.conditions.items():
+        if labelled and isinstance(study.rules.get(one.split), Hull):
+            for test in study.tests:
+                beside = accuracy.beside(inputs, one, (labelled,), test)
+                assert beside is not None  # there is an other
+                found.append((name, labelled, test, beside))
+    return corrected(found)
+
+
 def corrected(found: Sequence[tuple[str, str, str, Comparison]]) -> list[Compared]:
     """Comparisons as one family, by Holm's correction."""
     p_M = holm(np.array([one[-1].p for one in found], np.float64))
@@ -137,7 +156,21 @@ def corrected(found: Sequence[tuple[str, str, str, Comparison]]) -> list[Compare
 
 
 def numbers(found: Sequence[Compared], design: Sequence[Power] = ()) -> dict[str, Any]:
-    """The metrics: differences are shares, condition minus control, by condition, control and test.
+    """The metrics: the claims of a family, how many there are, and what the ``design`` can find."""
+    counts = {
+        "comparisons": len(found),
+        "covering_runs": sum(one.found.covers_runs for one in found),
+        "called": sum(one.is_sure for one in found),
+    }
+    power: dict[str, dict[str, dict[str, float]]] = {}
+    for one in design:
+        values = {"noise": one.noise, "least": one.least, "least_holm": one.least_holm}
+        power.setdefault(accuracy.path(one.model), {})[one.test] = values
+    return {"claims": leaves(found), "family": counts, "power": power}
+
+
+def leaves(found: Sequence[Compared]) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    """Differences as shares, condition minus control, by condition, control and test.
 
     ``covers_runs`` is 1 where noise between runs is in interval and p, 0 where a side was trained
     once: what is said there is about these models, and no claim. ``called`` is 1 for a claim.
@@ -161,16 +194,7 @@ def numbers(found: Sequence[Compared], design: Sequence[Power] = ()) -> dict[str
             values["detectable"] = one.found.detectable
         of = claims.setdefault(accuracy.path(one.name), {})
         of.setdefault(accuracy.path(one.other), {})[one.test] = values
-    counts = {
-        "comparisons": len(found),
-        "covering_runs": sum(one.found.covers_runs for one in found),
-        "called": sum(one.is_sure for one in found),
-    }
-    power: dict[str, dict[str, dict[str, float]]] = {}
-    for one in design:
-        values = {"noise": one.noise, "least": one.least, "least_holm": one.least_holm}
-        power.setdefault(accuracy.path(one.model), {})[one.test] = values
-    return {"claims": claims, "family": counts, "power": power}
+    return claims
 
 
 def rows(inputs: Inputs) -> list[Row]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
+from clipcause.prune.rules.hull import Hull
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.seen import seen
@@ -98,6 +99,39 @@ def explained(inputs: Inputs) -> dict[Pair, Explained | Undefined]:
         for test in study.tests
         if one.controls
     }
+
+
+def predicted(inputs: Inputs) -> dict[Pair, Explained]:
+    """The same of hull splits, where it is defined: the study's question."""
+    known = inputs.study
+    return {
+        at: one
+        for at, one in inputs.of(explained).items()
+        if isinstance(one, Explained)
+        and isinstance(known.rules.get(known.conditions[at[0]].split), Hull)
+    }
+
+
+def predictions(inputs: Inputs) -> dict[str, dict[str, dict[str, float]]]:
+    """The metrics of what similarity predicts: by hull split's condition and test set the drop that
+    is predicted less the drop that is seen. ``called`` is 1 where runs are covered and the interval
+    leaves out zero."""
+    claims: dict[str, dict[str, dict[str, float]]] = {}
+    for (name, test), one in inputs.of(predicted).items():
+        condition, excess = inputs.study.conditions[name], one.excess
+        controls = [inputs.study.conditions[control] for control in condition.controls]
+        claims.setdefault(accuracy.path(name), {})[test] = {
+            "predicted": one.predicted.value,
+            "seen": one.drop.value,
+            "difference": excess.value,
+            "low": excess.low,
+            "high": excess.high,
+            "covers_runs": int(one.covers_runs),
+            "called": int(one.covers_runs and excess.is_distinguishable),
+            "runs": len(condition.runs),
+            "control_runs": sum(len(control.runs) for control in controls),
+        }
+    return claims
 
 
 def numbers(inputs: Inputs) -> dict[str, dict[str, float]]:
