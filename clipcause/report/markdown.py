@@ -125,7 +125,7 @@ def _way(one: Interval) -> str:
     """A difference in points, with its interval the way round in which it is told."""
     told = one if one.value >= 0 else one.reversed()
     word = "higher" if one.value >= 0 else "lower"
-    return f"{points(told.value)} points {word} {ends(told)}"
+    return f"{points(told.value)} points {word} [{points(told.low)}, {points(told.high)}]"
 
 
 def _compared(found: Sequence[Compared]) -> list[str]:

@@ -77,9 +77,9 @@ def compared(value, p, other="random", runs=(5, 5)):
             compared(-0.08, 0.001),
             [compared(0.2, 0.001, "supervised")],
             "**In part.** Without the 9.0\u00a0% of the pool that are nearer to an image of sketch "
-            "than the labelled reference is, accuracy on sketch is 8.0 points lower [+4.0, +12.0] "
+            "than the labelled reference is, accuracy on sketch is 8.0 points lower [4.0, 12.0] "
             "than after as many rows at random were left out (5 and 5 runs; beyond noise), and "
-            "20.0 points higher [+16.0, +24.0] than that of a classifier that learnt from the "
+            "20.0 points higher [16.0, 24.0] than that of a classifier that learnt from the "
             "labelled reference alone (5 runs).",
         ),
         (compared(-0.08, 0.001), [compared(0.02, 0.4, "supervised")], "**Yes.** Without"),
