@@ -14,7 +14,7 @@ from clipcause.report.decimals import ends, listed, percent, points, signed
 from clipcause.report.outline import Outline
 from clipcause.report.study import Pair
 from clipcause.report.tables.accuracy import Cell, Line, covers
-from clipcause.report.tables.comparisons import Compared
+from clipcause.report.tables.comparisons import AIM, Compared
 from clipcause.stats.comparison import Interval
 from clipcause.stats.decomposition import Explained
 
@@ -180,6 +180,9 @@ def _counts(found: Sequence[Compared], design: Sequence[Mapping[str, Any]]) -> l
             " Points that this design would find 8 times in 10, in brackets after the "
             f"correction: {listed(least)}."
         )
+        runs = [f"{row['test']} {row['needed']}" for row in design if row["needed"]]
+        if runs:
+            last += f" Runs a condition that would find {points(AIM)} points so: {listed(runs)}."
     return [last]
 
 

@@ -1,8 +1,10 @@
 """How sure differences are: on the page, in the metrics, by `compare`, here and at revisions."""
 
 import csv
+import itertools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,16 @@ from clipcause.config import layout
 from clipcause.evaluate import predictions
 from clipcause.report import compare, markdown, verdicts
 from clipcause.report.tables import comparisons
-from clipcause.stats.comparison import MCNEMAR, T_TEST, Comparison, Interval, holm
+from clipcause.stats.comparison import (
+    MCNEMAR,
+    T_TEST,
+    Comparison,
+    Interval,
+    analyse,
+    detectable_errors,
+    holm,
+    pooled,
+)
 from clipcause.stats.comparison import compare as compared
 from tests import report_study
 from tests.report_study import RUNS, SPLITS, write_study
@@ -185,15 +196,45 @@ def test_claims_are_lines_of_what_is_beyond_noise_and_what_is_not():
         ("hull", "random", "val", a_comparison(0.03, 0.04, runs=(5, 5))),
         ("core", "quota", "val", a_comparison(0.03, 0.9, runs=(5, 3))),
     ])  # fmt: skip
-    design = [{"test": "sketch", "least": 3.21, "least_holm": 4.5}]
+    design = [{"test": "sketch", "least": 3.21, "least_holm": 4.5, "needed": 12}]
     assert markdown.claims(found, design).splitlines() == [
         "* **hull** beside random (5 and 5 runs): beyond noise on sketch −8.0 [−12.0, −4.0]; on "
         "val no difference can be told.",
         "* **core** beside quota (5 and 3 runs): on val no difference can be told.",
         "* 1 of 3 comparisons with controls is beyond noise, over runs and test images, after "
         "Holm’s correction. Points that this design would find 8 times in 10, in brackets after "
-        "the correction: sketch 3.2 (4.5).",
+        "the correction: sketch 3.2 (4.5). Runs a condition that would find 4.0 points so: "
+        "sketch 12.",
     ]
+
+
+def test_runs_that_would_find_the_aim_are_the_least_that_do():
+    rng = np.random.default_rng(0)
+
+    def drawn(runs, seed):
+        rates = 0.6 + 0.03 * np.random.default_rng(seed).standard_normal((runs, 1))
+        return (rng.random((runs, 500)) < rates).astype(np.float64)
+
+    every = [drawn(5, seed) for seed in range(9)]
+    noise = pooled(every)
+    assert noise is not None
+    sides = list(itertools.pairwise(every))
+    spreads = [analyse(a, b, noise) for a, b in sides]
+    found = comparisons.needed(spreads, noise, sides)
+    assert found is not None
+
+    def least(count):
+        # what images say does not change; what runs say does as the variance of their mean
+        runs = np.mean([one.runs for one in spreads]) * 5 / count
+        variance = runs + np.mean([one.images for one in spreads])
+        freedom = 9 * (count - 1) * (variance / runs) ** 2
+        return np.sqrt(variance) * detectable_errors(float(freedom))
+
+    assert least(found) <= comparisons.AIM < least(found - 1)
+    assert 5 < found < 60
+    much = replace(noise, variance=1.0)
+    wide = [analyse(a, b, much) for a, b in sides]
+    assert comparisons.needed(wide, much, sides) is None
 
 
 def test_words_of_a_single_comparison_and_of_none_beyond_noise():

@@ -4,8 +4,9 @@ from typing import Any
 
 from clipcause.report.colours import GREY, colours
 from clipcause.report.content import Content
-from clipcause.report.decimals import fixed
+from clipcause.report.decimals import fixed, points
 from clipcause.report.sections.elements import Cell, Mark, Row, Small, panels
+from clipcause.report.tables.comparisons import AIM
 from clipcause.report.verdicts import cells, method, p_value, sentences
 
 POINTS = (Small("points"),)
@@ -36,7 +37,7 @@ def view(content: Content) -> dict[str, Any] | None:
         "power_head": [
             *("test set", "model", Cell("sd of runs\n", POINTS), Cell("error\n", POINTS)),
             *("share of runs", Cell("least\n", POINTS), Cell("least after Holm\n", POINTS)),
-            "p of equal noise",
+            *(f"runs for {points(AIM)} points", "p of equal noise"),
         ],
         "power": [
             Row(
@@ -46,6 +47,7 @@ def view(content: Content) -> dict[str, Any] | None:
                     *(fixed(row[name], 1) for name in ("noise", "error")),
                     f"{100 * row['of_runs']:.0f} %",
                     *(fixed(row[name], 1) for name in ("least", "least_holm")),
+                    "–" if row["needed"] is None else str(row["needed"]),
                     "–" if row["bartlett"] is None else p_value(row["bartlett"]),
                 ],
             )

@@ -23,12 +23,16 @@ from clipcause.report.tables.table import High, Low, Split, Table, Test, percent
 from clipcause.stats.comparison import (
     ALPHA,
     Comparison,
+    Noise,
+    Spread,
     analyse,
     detectable_errors,
     holm,
 )
 
 SURE, UNSURE = "beyond noise", "not beyond noise"
+AIM = 0.04  # a difference that a study of this kind should find
+MOST_RUNS = 200  # a condition, that are thought of
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,9 @@ class Power:
     of_runs: Annotated[float, "share of its square that is the runs', the rest is the images'"]
     least: Annotated[float, "difference that is found 8 times in 10, in points"]
     least_holm: Annotated[float, "the same at the first step of Holm's correction"]
+    needed: Annotated[
+        int | None, "runs a condition that would find 4 points so, before the correction"
+    ]
     bartlett: Annotated[float | None, "p of Bartlett's test that all conditions are equally noisy"]
 
 
@@ -119,7 +126,8 @@ def powers(inputs: Inputs) -> list[Power]:
             for pair in pairs
             if study.models[pair[0].name] == kind and all(map(accuracy.is_by_draw, pair))
         ]
-        spreads = [analyse(a, b, noise) for a, b in sides if min(len(a), len(b)) > 1]
+        sides = [pair for pair in sides if min(map(len, pair)) > 1]
+        spreads = [analyse(a, b, noise) for a, b in sides]
         if noise is None or not spreads:
             continue
         error = float(np.mean([one.variance for one in spreads])) ** 0.5
@@ -130,8 +138,29 @@ def powers(inputs: Inputs) -> list[Power]:
         )
         p = None if noise.bartlett is None else rounded(noise.bartlett)
         points = rounded(100 * noise.variance**0.5), rounded(100 * error)
-        found.append(Power(test, kind, *points, rounded(of_runs), least, least_holm, p))
+        least_of = rounded(of_runs), least, least_holm
+        found.append(Power(test, kind, *points, *least_of, needed(spreads, noise, sides), p))
     return found
+
+
+def needed(spreads: Sequence[Spread], noise: Noise, sides: Sequence[Sequence[Any]]) -> int | None:
+    """The least number of runs a condition with which ``AIM`` would be found 8 times in 10.
+
+    The runs' part of the variance of a mean falls with their number, the degrees of freedom of the
+    pooled noise grow with it; the images stay. None where ``MOST_RUNS`` are too few.
+    """
+    # of both sides: as many runs each as would have the same variance
+    many = 2 / float(np.mean([1 / len(a) + 1 / len(b) for a, b in sides]))
+    runs, images = (
+        float(np.mean([getattr(one, part) for one in spreads])) for part in ("runs", "images")
+    )
+    for count in range(2, MOST_RUNS + 1):
+        part = runs * many / count
+        variance = part + images
+        freedom = noise.freedom * (count - 1) / (many - 1) * (variance / part) ** 2
+        if variance**0.5 * detectable_errors(freedom) <= AIM:
+            return count
+    return None
 
 
 def beside_labels(inputs: Inputs) -> list[Compared]:
@@ -165,6 +194,7 @@ def numbers(found: Sequence[Compared], design: Sequence[Power] = ()) -> dict[str
     power: dict[str, dict[str, dict[str, float]]] = {}
     for one in design:
         values = {"noise": one.noise, "least": one.least, "least_holm": one.least_holm}
+        values |= {} if one.needed is None else {"needed": one.needed}
         power.setdefault(accuracy.path(one.model), {})[one.test] = values
     return {"claims": leaves(found), "family": counts, "power": power}
 
