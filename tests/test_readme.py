@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["table.md", "claims.md"])
+@pytest.mark.parametrize("name", ["answer.md", "claims.md", "table.md"])
 def test_results_and_claims_are_the_reports(name):
     pattern = rf"<!-- report/{re.escape(name)} -->\n(.*?)<!-- end -->"
     (shown,) = re.findall(pattern, README, re.DOTALL)
@@ -29,3 +29,9 @@ def test_the_sizes_of_the_parts_are_the_ledgers():
 def test_every_file_that_the_readme_links_to_exists():
     for target in re.findall(r"\]\(([^):#]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_what_it_finds_has_no_number_but_those_of_the_claims():
+    (found,) = re.findall(r"^## What it finds$(.*?)^These claims rest", README, re.M | re.S)
+    prose = re.sub(r"<!-- report/.*?<!-- end -->", "", found, flags=re.S)
+    assert re.findall(r"[-−+]?\d+[.,]?\d*", re.sub(r"95 %", "", prose)) == []
