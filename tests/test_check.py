@@ -38,7 +38,7 @@ def study(tmp_path, monkeypatch):
 
 def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
     study("classes", value="icons")
-    assert check.main() == "6 tests, 9 splits, 10 runs"
+    assert check.main() == "6 tests, 24 splits, 45 runs"
     assert check.OUTPUT.read_text() == "parameters are valid\n"
     assert Path("splits/none/pool/rows.roaring").exists()
     assert Path("models/none/card.json").exists()
@@ -117,7 +117,7 @@ def test_the_encoder_may_be_of_no_split(study, run):
             "is a supervised run",
         ),
         (("runs", "x"), RUN | {"text_from": "fll-0", "text": "frozen"}, "did you mean 'full-0'"),
-        (("probes",), {"p": PROBE | {"run": "full-1"}}, "did you mean 'full-0'"),
+        (("probes",), {"p": PROBE | {"run": "fll-0"}}, "did you mean 'full-0'"),
         (("probes",), {"p": PROBE | {"split": "ful"}}, "did you mean 'full'"),
         (("intraclass",), {"i": {"split": "ful", "by": "label"}}, "did you mean 'full'"),
         (("splits", "x"), {"rule": "hul"}, r"unknown rule 'hul'; did you mean 'hull'\?"),
@@ -125,8 +125,8 @@ def test_the_encoder_may_be_of_no_split(study, run):
         (("tests",), {}, "expected a mapping"),
         (
             ("encoder", "run"),
-            "full-1",
-            r"encoder\.run: unknown run 'full-1'; did you mean 'full-0'",
+            "fll-0",
+            r"encoder\.run: unknown run 'fll-0'; did you mean 'full-0'",
         ),
         (
             ("encoder", "run"),

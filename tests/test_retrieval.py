@@ -184,6 +184,8 @@ def test_a_folder_of_captions_is_a_retrieval_set_and_no_test_of_classes(tmp_path
         (tmp_path / f"mine/{number}.png").write_bytes(learning_study.picture("ball", number))
         (tmp_path / f"mine/{number}.txt").write_text(caption)
     entry = {"source": "folder", "raw": "mine"}
+    (tmp_path / "data/classes").mkdir(parents=True)
+    (tmp_path / "data/classes/shapes.yaml").write_text("ball: {name: ball, names: [ball]}\n")
     content = learning_study.PARAMS | {
         "prepare": {"image_size": 32, "shard_size": 10, "max_drop_fraction": 0.0},
         "datasets": {"tests/classes": entry, "tests/pairs": entry},

@@ -27,6 +27,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from clipcause.runtime import atomic, lock_text, notices, warm
+from clipcause.runtime.changes import Changes
 from clipcause.runtime.engine.local import VISIBLE, gpus
 from clipcause.runtime.parallel import cores
 
@@ -53,7 +54,12 @@ class Plan:
         from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
         graph = get_active_graph(repo.index.graph)
-        asked = set(plan_repro(graph, collect_stages(repo, targets or [PROJECT_FILE])))
+        if targets:
+            wanted = collect_stages(repo, targets)
+        else:  # as `collect_stages` of this file, which would read it and the lock once more
+            here = str(Path(PROJECT_FILE).absolute())
+            wanted = [stage for stage in graph if stage.path == here]
+        asked = set(plan_repro(graph, wanted))
         # of a small part of a graph, networkx gives an order that is another in each process
         return Plan({one: set(graph.successors(one)) for one in plan_repro(graph) if one in asked})
 
@@ -97,6 +103,7 @@ class Run:
         self._running: dict[Future[int], Command] = {}
         self._pool = ThreadPoolExecutor(jobs)  # of threads that wait for them
         self._server: warm.Server | None = None
+        self._changes = Changes(plan.before)
         self._lock = Lock(repo, [stage.addressing for stage in plan.before])
         self._failed: set[PipelineStage] = set()
         self._stopped = False
@@ -137,10 +144,10 @@ class Run:
                 stage.reproduce()
                 stage.dump(update_pipeline=False)
                 return True
-            if not stage.changed():
-                print(f"Stage '{stage.addressing}' didn't change, skipping", flush=True)
+            if not self._changes.of(stage):
                 self.same += 1
                 return True
+            self._changes.forget(stage)
             held.enter_context(locked(stage))
             stage.remove_outs(ignore_remove=False, force=False)
             if self._was_cached(stage):
@@ -207,6 +214,7 @@ class Run:
             with self._failing(command.stage), command.held:
                 if code := commands[command]:
                     raise ValueError(f"{command.stage.cmd}: {status(code)}")
+                self._changes.forget(command.stage)
                 self._record(command.stage)
                 self.made += 1
                 good.append(command.stage)

@@ -28,7 +28,7 @@ def without(*path: str) -> Callable[[Content], None]:
 
 
 def circle(content: Content) -> None:
-    content["splits"]["hull-r"]["base"] = "random-hull-r"
+    content["splits"]["hull-sketch"]["base"] = "random-hull-sketch-0"
 
 
 CHANGES: list[Callable[[Content], None]] = [
