@@ -32,7 +32,7 @@ from clipcause.runtime import code
 
 BASE = "6d7dfaf"
 CHANGES = Path("benchmarks/ten_runs.yaml")
-MARK = re.compile(r"^Running stage '(.+?)':$")
+MARK = re.compile(r"^Running stage '(.+?)'(?: \(.*\))?:$")
 # as a stage ends: `train full-0: … (47.0 s)`, with `train@full-0 | ` before it where there are jobs
 OWN = re.compile(r"^(?:(?P<stage>\S+) \| )?(?P<text>.*) \((?P<seconds>\d+\.\d) s\)$")
 

@@ -11,12 +11,14 @@ As with `dvc repro`, the paths of a running stage are locked, and the repository
 
 import heapq
 import json
+import logging
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -26,10 +28,12 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from clipcause.config import layout
 from clipcause.runtime import atomic, lock_text, notices, warm
 from clipcause.runtime.changes import Changes
 from clipcause.runtime.engine.local import VISIBLE, gpus
 from clipcause.runtime.parallel import cores
+from clipcause.runtime.remaining import Remaining
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -90,6 +94,7 @@ class Command:
     slot: int
     process: "subprocess.Popen[bytes] | warm.Running"
     held: ExitStack  # the locks of its paths
+    since: float
 
 
 class Run:
@@ -107,6 +112,7 @@ class Run:
         self._lock = Lock(repo, [stage.addressing for stage in plan.before])
         self._failed: set[PipelineStage] = set()
         self._stopped = False
+        self._remaining = Remaining((), jobs, Path(repo.tmp_dir))
         self.same = self.restored = self.made = 0
 
     def all(self) -> None:
@@ -122,6 +128,10 @@ class Run:
         sorter = TopologicalSorter(self._plan.before)
         sorter.prepare()
         with self._ending(), self._repo.scm_context(), self._repo.lock:
+            changed = {stage for stage in self._plan.before if self._looks_changed(stage)}
+            expected = [*changed, *self._plan.depend_on(changed)]
+            names, jobs = [stage.addressing for stage in expected], len(self._slots)
+            self._remaining = Remaining(names, jobs, Path(self._repo.tmp_dir))
             while True:
                 for stage in sorter.get_ready():
                     heapq.heappush(ready, (rank[stage], stage))
@@ -137,6 +147,15 @@ class Run:
             raise ValueError(self._what_is_left())
         self._lock.complete()
 
+    def _looks_changed(self, stage: "PipelineStage") -> bool:
+        """For what is said of the rest: an error is one when the stage is reached."""
+        from dvc.exceptions import DvcException
+
+        try:
+            return self._changes.of(stage)
+        except (DvcException, OSError, ValueError):
+            return True
+
     def _begun(self, stage: "PipelineStage") -> bool:
         """Look at a stage and start its command; whether it is up to date without."""
         with self._failing(stage), ExitStack() as held:
@@ -145,6 +164,7 @@ class Run:
                 stage.dump(update_pipeline=False)
                 return True
             if not self._changes.of(stage):
+                self._remaining.ended(stage.addressing)
                 self.same += 1
                 return True
             self._changes.forget(stage)
@@ -152,13 +172,16 @@ class Run:
             stage.remove_outs(ignore_remove=False, force=False)
             if self._was_cached(stage):
                 self._record(stage)
+                self._remaining.ended(stage.addressing)
                 self.restored += 1
                 return True
             stage.save_deps()
-            print(f"Running stage '{stage.addressing}':\n> {stage.cmd}", flush=True)
+            left = self._remaining.begins(stage.addressing)
+            text = f"Running stage '{stage.addressing}' ({left}):\n> {stage.cmd}"
+            print(text, flush=True)
             slot = self._slots.pop(0)
             process = self._start(stage, slot)
-            command = Command(stage, slot, process, held.pop_all())
+            command = Command(stage, slot, process, held.pop_all(), time.monotonic())
             self._running[self._pool.submit(process.wait)] = command
         return False
 
@@ -216,6 +239,7 @@ class Run:
                     raise ValueError(f"{command.stage.cmd}: {status(code)}")
                 self._changes.forget(command.stage)
                 self._record(command.stage)
+                self._remaining.ended(command.stage.addressing, time.monotonic() - command.since)
                 self.made += 1
                 good.append(command.stage)
         return good
@@ -265,6 +289,7 @@ class Run:
             for command in self._running.values():
                 command.process.send_signal(signal.SIGKILL)
             self._pool.shutdown()
+            self._remaining.write()
             if self._server is not None:
                 self._server.close()
             for number, handler in before.items():
@@ -332,6 +357,12 @@ def module(command: Any, environment: Mapping[str, str]) -> list[str]:
     return []
 
 
+def is_worth_saying(record: logging.LogRecord) -> bool:
+    """Not that `data/none` is empty, which stands for data that are elsewhere and is made so."""
+    said = record.getMessage()
+    return not (said.endswith("is empty.") and f"{layout.NONE}'" in said)
+
+
 def pass_on(out: int, name: str) -> None:
     """Say the lines of a command's output, each after the stage's name."""
     with os.fdopen(out, errors="replace") as lines:
@@ -359,6 +390,7 @@ def run(targets: Sequence[str], jobs: int) -> str:
     done, in a line."""
     from dvc.repo import Repo
 
+    logging.getLogger("dvc.output").addFilter(is_worth_saying)
     if jobs > cores():
         notices.line(f"repro: {jobs} jobs on {cores()} cores: they take turns")
     with Repo(_wait_for_lock=True) as repo:

@@ -264,3 +264,15 @@ def test_a_damaged_note_of_an_unfinished_run_is_passed_over(graph, serial):
     (graph.folder / ".dvc/tmp" / repro.FIRST).write_text(json.dumps(["root", "gone"]) + "{")
     graph.repro(2)
     assert graph.lock == serial
+
+
+def test_it_says_which_of_how_many_and_nothing_of_those_that_are_as_they_were(graph):
+    said = graph.repro(1)
+    numbers = [f"({number} of 7" for number in range(1, 8)]
+    begun = [line for line in said.splitlines() if line.startswith("Running stage")]
+    assert [number in line for number, line in zip(numbers, begun, strict=True)] == [True] * 7
+    (graph.folder / "out/slow").unlink()
+    assert graph.repro(1).splitlines()[-1] == "0 stages run, 6 as they were, 1 from the run cache"
+    (graph.folder / "stage.py").write_text(STAGE + "# another\n")
+    assert "(1 of 7" in graph.repro(1)
+    assert graph.repro(1) == "0 stages run, 7 as they were\n"
