@@ -35,6 +35,10 @@ COMMANDS = {
         "clipcause.report.machines:main",
         "add this machine's claims to those of others",
     ),
+    "publish": (
+        "clipcause.report.publish:main",
+        "keep splits, predictions and page where a clone finds them",
+    ),
     "diff": ("clipcause.prune.split.diff:main", "what changed between two splits, or revisions"),
     "overlap": ("clipcause.data.overlap.commands:compare", "which rows two downloads share"),
     "project": ("clipcause.data.overlap.commands:write_projection", "a split for another download"),

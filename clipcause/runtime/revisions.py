@@ -90,12 +90,15 @@ class Revision:
     def _asked(where: str, call: Any, *words: Any, **named: Any) -> Any:
         """What DVC answers; its own errors as one line that names what was asked for."""
         from dvc.exceptions import DvcException
+        from dvc_data.index.index import DataIndexDirError
         from scmrepo.exceptions import SCMError
 
         try:
             return call(*words, **named)
         except FileNotFoundError:
             raise
+        except DataIndexDirError as error:  # the list of a folder is in no cache
+            raise FileNotFoundError(str(error)) from None
         except (DvcException, SCMError) as error:
             raise ValueError(f"{where}: {error}") from None
 

@@ -16,6 +16,7 @@ from clipcause.config import layout
 from clipcause.evaluate import predictions
 from clipcause.report import compare, markdown, verdicts
 from clipcause.report.tables import comparisons
+from clipcause.runtime import revisions
 from clipcause.stats.comparison import (
     MCNEMAR,
     T_TEST,
@@ -368,6 +369,26 @@ def test_predictions_of_an_older_test_set_are_an_error(here):
     (layout.predictions("full-1") / "val.parquet").write_bytes(b"no table")
     with pytest.raises(ValueError, match=r"^predictions/full-1/val.parquet: not a readable"):
         compare.main(["full", "supervised"])
+
+
+def test_images_that_are_not_here_are_the_same_where_both_locks_say_so(here, tmp_path):
+    """As those of a published study in a clone."""
+
+    def place(name, md5):
+        folder = tmp_path / name
+        shutil.copytree(here, folder, ignore=lambda _, names: {"data"} & set(names))
+        outs = [{"path": "data/tests/val", "md5": md5}, {"path": "splits/full"}]
+        (folder / "dvc.lock").write_text(yaml.safe_dump({"stages": {"prepare": {"outs": outs}}}))
+        known = compare.Place(revisions.Workspace(folder))
+        return compare.Side(name, known, ("full-0",))
+
+    one, other, another = place("one", "a.dir"), place("two", "a.dir"), place("three", "b.dir")
+    compare.check_images(one, other, "val")
+    with pytest.raises(FileNotFoundError, match=r"three/data/tests/val|one/data/tests/val"):
+        compare.check_images(one, another, "val")
+    (tmp_path / "two/dvc.lock").unlink()
+    with pytest.raises(FileNotFoundError, match="whether the images of val are the same"):
+        compare.check_images(one, other, "val")
 
 
 def test_compare_reads_revisions_through_dvc(here, capsys):

@@ -1,0 +1,36 @@
+"""``python -m clipcause publish``: what a fresh clone needs to compare, to diff and to read.
+
+Splits, predictions and the page of the study in the current folder go from DVC's cache to the
+remote `published`, a folder of the repository that git keeps, so that `dvc pull -r published` needs
+no network. Pictures, embeddings and weights do not: they are large, and `make repro` makes them.
+"""
+
+import argparse
+from pathlib import Path
+
+REMOTE = "published"
+WHOLE = ("report/index.html",)
+FOLDERS = ("splits", "predictions")
+
+
+def main(*words: str) -> str:
+    """Push what is to be published; the line that says so."""
+    parser = argparse.ArgumentParser(prog="python -m clipcause publish", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.parse_args(words)
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        if REMOTE not in repo.config["remote"]:
+            raise ValueError(
+                f"no remote {REMOTE}: `dvc remote add {REMOTE} {REMOTE}` in the study's folder"
+            )
+        paths = [out for stage in repo.index.stages for out in map(str, stage.outs)]
+        chosen = [path for path in paths if is_published(path)]
+        count = repo.push(targets=chosen, remote=REMOTE)
+    return f"{len(chosen)} outputs are in {REMOTE}/, {count} files of them new"
+
+
+def is_published(path: str) -> bool:
+    """Whether an output of this path is small and says what a study found."""
+    return path in WHOLE or Path(path).parts[0] in FOLDERS
