@@ -69,7 +69,10 @@ KNOWN: list[Run | Not] = [
     Run(r"dvc metrics diff", "tests/check/test_studies.py: metrics"),
     Run(r"make repro STUDY=[\w-]+( JOBS=\d)?", "tests/check/test_studies.py: studies"),
     Run(r"make study NAME=mine .*", "tests/check/test_studies.py: NAME=a"),
+    Run(r"dvc pull -r published --allow-missing", 'tests/test_published.py: "pull"'),
     # ---- not run
+    Not(r"python -m clipcause publish", "writes what is committed; test_published.py looks at it"),
+    Not(r"python -m benchmarks\.bits", "prints hashes of this processor"),
     Not(r"dvc exp (run|show|diff|apply).*", "trains; `dvc params` and `metrics` of it are tested"),
     Not(r"dvc commit -f report", "says that a result is of code that did not make it"),
     Not(r"dvc queue start", "starts a worker that goes on after the test"),
