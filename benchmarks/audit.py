@@ -21,7 +21,7 @@ from PIL import Image
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 from webdataset.writer import TarWriter
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from clipcause.config.datasets import Limits
 from clipcause.data.sources import audit, webdataset
 from clipcause.data.sources.audit import DRAFT
@@ -127,9 +127,7 @@ def main() -> None:
         "| reading | samples a second | time, of the first |\n|---|---:|---:|\n"
         f"{rows}"
     )
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from benchmarks.similarity import SIDE, World, product_rate
 from clipcause.config.deduplicate import Deduplicate
 from clipcause.data import deduplicate
@@ -195,9 +195,7 @@ def main() -> None:
         )
     *steps, removed = (json.loads(line) for line in done.stdout.splitlines())
     text = table(arguments, [Step(*one) for one in steps], planted, removed)
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from clipcause.config.engine import Engine
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import mapped, shardwise
@@ -108,9 +108,7 @@ def main() -> None:
         + "\n".join(lines)
         + "\n"
     )
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import nltk
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from clipcause.captions import classes, counting, lemmas, words
 from clipcause.captions.counting import Classes
 from clipcause.config import layout
@@ -172,9 +172,7 @@ def main() -> None:
         f"NLTK {nltk.__version__}'s: {wrong}. Peak memory grew by {memory / 1024:.0f} MiB over the "
         f"{arguments.captions:,} captions.\n"
     )
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 if __name__ == "__main__":

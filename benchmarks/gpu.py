@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from benchmarks.gpu_models import SMALL, Sizes, embedding, in_turns, training
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from benchmarks.score_pool import world
 from benchmarks.similarity import World
 from clipcause.embed import models
@@ -192,9 +192,7 @@ def main() -> None:
         rows += embedding(name, sizes, where)
     rows.append(training(sizes, where))
     text = "\n".join([*head, *rows]) + "\n"
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from clipcause.check import studies
 from clipcause.runtime import code
 
@@ -86,9 +86,7 @@ def main() -> None:
         "| | seconds | of them in stages, by their own word | of `dvc repro` |\n"
         f"|---|---:|---:|---:|\n{rows}\n"
     )
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import platform
 from importlib import metadata
+from pathlib import Path
 
 from clipcause.runtime import processor
 from clipcause.runtime.parallel import cores
@@ -26,3 +27,10 @@ def describe(*packages: str) -> str:
     """Processor, cores, the widest instructions, and versions of the packages that count."""
     best = next(iter(extensions()), "no vectors known")
     return f"{processor.name()}, {cores()} cores, {best}; {versions(*(packages or PACKAGES))}"
+
+
+def show(text: str, target: Path | None) -> None:
+    """Print a table, and write it where it is wanted."""
+    print(text)
+    if target:
+        target.write_text(text)

@@ -29,7 +29,7 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from benchmarks import audit
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from clipcause.config.datasets import Limits
 from clipcause.data import in_place, manifest, place, tar
 from clipcause.data.manifest import Manifest
@@ -196,9 +196,7 @@ def main() -> None:
         "| from | what | by | seconds | CPU seconds | time, of the index | requests | MB |\n"
         "|---|---|---|---:|---:|---:|---:|---:|\n" + "".join(lines)
     )
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 def measured(

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from clipcause.data.sources.icons import draw
 from clipcause.icons import catalogue
 from clipcause.runtime.parallel import cores, ordered_map
@@ -46,9 +46,7 @@ def main() -> None:
         f"| plain loop, one process | {median(rates['loop']):,.0f} |\n"
         f"| ratio | {ratio:.2f} |\n"
     )
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 if __name__ == "__main__":

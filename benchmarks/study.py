@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, show
 from clipcause.runtime import code
 
 BASE = "6d7dfaf"
@@ -179,9 +179,7 @@ def main() -> None:
         f"| critical path |\n|---|---:|---:|---:|---:|---:|\n{rows}\n\n"
         f"Critical paths:\n\n{paths}\n"
     )
-    print(text)
-    if arguments.write:
-        arguments.write.write_text(text)
+    show(text, arguments.write)
 
 
 if __name__ == "__main__":

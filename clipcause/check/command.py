@@ -4,13 +4,14 @@
 """
 
 import argparse
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from clipcause.check import graph, parameters, paths, studies
 from clipcause.check.paths import HERE, Place
-from clipcause.config import FILE
+from clipcause.config import FILE, layout
 from clipcause.runtime import repro
 
 
@@ -49,6 +50,12 @@ def where(named: str) -> Path:
     return studies.folder(named, studies.repository())
 
 
+def is_worth_saying(record: logging.LogRecord) -> bool:
+    """Not that `data/none` is empty, which stands for data that are elsewhere and is made so."""
+    said = record.getMessage()
+    return not (said.endswith("is empty.") and f"{layout.NONE}'" in said)
+
+
 def reproduce(*words: str) -> str:
     """Check a study and bring it up to date, as `dvc repro` does."""
     parser = argparse.ArgumentParser(
@@ -64,4 +71,5 @@ def reproduce(*words: str) -> str:
             f"--jobs {jobs}: how many stages run at a time is a whole number from 1 on"
         )
     print(f"check: {main(arguments.study)}", flush=True)
+    logging.getLogger("dvc.output").addFilter(is_worth_saying)
     return repro.run(arguments.targets, int(jobs))

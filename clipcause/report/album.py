@@ -72,16 +72,24 @@ def picture(image: bytes, caption: str, where: str) -> Picture:
 
     Raises ``ValueError`` with ``where`` for bytes that are no image.
     """
-    try:
-        with Image.open(io.BytesIO(image)) as opened:
-            small = opened.convert("RGBA")
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{where}: not readable: {error}; prepare the data set again") from None
-    small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
+    small = on_white(image, where)
     small.thumbnail((SIDE, SIDE))
     encoded = min((_webp(small, lossless=True), _webp(small, lossless=False)), key=len)
     uri = f"data:image/webp;base64,{base64.b64encode(encoded).decode()}"
     return Picture(uri, caption, *small.size)
+
+
+def on_white(image: bytes, where: str) -> Image.Image:
+    """Bytes of an image as one without transparency.
+
+    Raises ``ValueError`` with ``where`` for bytes that are no image.
+    """
+    try:
+        with Image.open(io.BytesIO(image)) as opened:
+            found = opened.convert("RGBA")
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"{where}: not readable: {error}; prepare the data set again") from None
+    return Image.alpha_composite(Image.new("RGBA", found.size, "white"), found).convert("RGB")
 
 
 def _webp(image: Image.Image, *, lossless: bool) -> bytes:

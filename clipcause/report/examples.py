@@ -52,7 +52,7 @@ def chosen(study: Sources, count: int) -> list[Example]:
         suite = study.suite[one.test]
         (caption,) = album.captions(study.pool, [one.row])
         removed, judge = (
-            _opened(next(iter(source.image([row]))))
+            album.on_white(source.image([row])[0], f"{source.folder}: image of row {row}")
             for source, row in ((study.pool, one.row), (suite, one.test_row))
         )
         found.append(Example(removed, caption, judge, suite.labels[one.test_row], one.test))
@@ -80,12 +80,6 @@ def drawn(examples: Sequence[Example]) -> bytes:
     stream = io.BytesIO()
     sheet.save(stream, "PNG", optimize=True)
     return stream.getvalue()
-
-
-def _opened(stored: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(stored)) as opened:
-        small = opened.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
 
 
 def _short(words: str) -> str:

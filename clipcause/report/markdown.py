@@ -134,15 +134,16 @@ def _compared(found: Sequence[Compared]) -> list[str]:
     for (name, other), of in groupby(found, key=lambda one: (one.name, one.other)):
         every = list(of)
         runs = " and ".join(map(str, every[0].found.runs))
-        start = f"* **{name}** beside {other} ({runs} runs)"
-        if not all(one.found.covers_runs for one in every):
-            said.append(f"{start}: a side has one run: no claim.")
-            continue
         sure = [f"{one.test} {_difference(one.found.difference)}" for one in every if one.is_sure]
         rest = [one.test for one in every if not one.is_sure]
-        parts = [f"beyond noise on {listed(sure)}"] if sure else []
-        parts += [f"on {listed(rest)} no difference can be told"] if rest else []
-        said.append(f"{start}: {'; '.join(parts)}.")
+        said.append(
+            _line(
+                f"* **{name}** beside {other} ({runs} runs)",
+                all(one.found.covers_runs for one in every),
+                f"beyond noise on {listed(sure)}" if sure else "",
+                f"on {listed(rest)} no difference can be told" if rest else "",
+            )
+        )
     return said
 
 
@@ -151,20 +152,24 @@ def _predicted(found: Mapping[Pair, Explained]) -> list[str]:
     said = []
     for name, of in groupby(found.items(), key=lambda one: one[0][0]):
         every = {test: one for (_, test), one in of}
-        start = f"* **{name}**, drop that nearest similarity predicts less the drop seen"
-        if not all(one.covers_runs for one in every.values()):
-            said.append(f"{start}: a side has one run: no claim.")
-            continue
-        sure = [
-            f"{test} {_difference(one.excess)}"
-            for test, one in every.items()
-            if one.excess.is_distinguishable
-        ]
-        rest = [test for test, one in every.items() if not one.excess.is_distinguishable]
-        parts = [f"on {listed(sure)}, each by its own interval"] if sure else []
-        parts += [f"on {listed(rest)} these runs do not decide it"] if rest else []
-        said.append(f"{start}: {'; '.join(parts)}.")
+        told = [test for test, one in every.items() if one.excess.is_distinguishable]
+        sure = [f"{test} {_difference(every[test].excess)}" for test in told]
+        rest = [test for test in every if test not in told]
+        said.append(
+            _line(
+                f"* **{name}**, drop that nearest similarity predicts less the drop seen",
+                all(one.covers_runs for one in every.values()),
+                f"on {listed(sure)}, each by its own interval" if sure else "",
+                f"on {listed(rest)} these runs do not decide it" if rest else "",
+            )
+        )
     return said
+
+
+def _line(start: str, covers_runs: bool, *parts: str) -> str:
+    """What is claimed of something, where there are several runs on both sides."""
+    said = "; ".join(filter(None, parts)) if covers_runs else "a side has one run: no claim"
+    return f"{start}: {said}."
 
 
 def _counts(found: Sequence[Compared], design: Sequence[Mapping[str, Any]]) -> list[str]:

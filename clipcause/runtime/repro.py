@@ -11,7 +11,6 @@ As with `dvc repro`, the paths of a running stage are locked, and the repository
 
 import heapq
 import json
-import logging
 import os
 import shlex
 import shutil
@@ -28,12 +27,11 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from clipcause.config import layout
 from clipcause.runtime import atomic, lock_text, notices, warm
 from clipcause.runtime.changes import Changes
 from clipcause.runtime.engine.local import VISIBLE, gpus
 from clipcause.runtime.parallel import cores
-from clipcause.runtime.remaining import Remaining
+from clipcause.runtime.remaining import Remaining, kind
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -80,7 +78,7 @@ class Plan:
         where several could."""
         length = dict.fromkeys(self.before, 0)
         for stage in reversed(self.before):
-            length[stage] += LONG.get(stage.addressing.partition("@")[0], 1)
+            length[stage] += LONG.get(kind(stage.addressing), 1)
             for one in self.before[stage]:
                 length[one] = max(length[one], length[stage])
         return length
@@ -102,7 +100,7 @@ class Run:
 
     def __init__(self, repo: "Repo", plan: Plan, jobs: int) -> None:
         self._repo, self._plan = repo, plan
-        self._slots = list(range(jobs))
+        self._jobs, self._slots = jobs, list(range(jobs))
         self._gpus = gpus() if jobs > 1 else []
         self._prefixed = jobs > 1
         self._running: dict[Future[int], Command] = {}
@@ -112,7 +110,7 @@ class Run:
         self._lock = Lock(repo, [stage.addressing for stage in plan.before])
         self._failed: set[PipelineStage] = set()
         self._stopped = False
-        self._remaining = Remaining((), jobs, Path(repo.tmp_dir))
+        self._remaining: Remaining | None = None  # until a stage has to be run
         self.same = self.restored = self.made = 0
 
     def all(self) -> None:
@@ -128,10 +126,6 @@ class Run:
         sorter = TopologicalSorter(self._plan.before)
         sorter.prepare()
         with self._ending(), self._repo.scm_context(), self._repo.lock:
-            changed = {stage for stage in self._plan.before if self._looks_changed(stage)}
-            expected = [*changed, *self._plan.depend_on(changed)]
-            names, jobs = [stage.addressing for stage in expected], len(self._slots)
-            self._remaining = Remaining(names, jobs, Path(self._repo.tmp_dir))
             while True:
                 for stage in sorter.get_ready():
                     heapq.heappush(ready, (rank[stage], stage))
@@ -146,6 +140,12 @@ class Run:
         if self._failed or self._stopped:
             raise ValueError(self._what_is_left())
         self._lock.complete()
+
+    def _expected(self) -> Remaining:
+        """What is likely to be run: the stages that look changed now, and what depends on them."""
+        changed = {stage for stage in self._plan.before if self._looks_changed(stage)}
+        names = [one.addressing for one in (*changed, *self._plan.depend_on(changed))]
+        return Remaining(names, self._jobs, Path(self._repo.tmp_dir))
 
     def _looks_changed(self, stage: "PipelineStage") -> bool:
         """For what is said of the rest: an error is one when the stage is reached."""
@@ -164,7 +164,8 @@ class Run:
                 stage.dump(update_pipeline=False)
                 return True
             if not self._changes.of(stage):
-                self._remaining.ended(stage.addressing)
+                if self._remaining:
+                    self._remaining.ended(stage.addressing)
                 self.same += 1
                 return True
             self._changes.forget(stage)
@@ -172,10 +173,12 @@ class Run:
             stage.remove_outs(ignore_remove=False, force=False)
             if self._was_cached(stage):
                 self._record(stage)
-                self._remaining.ended(stage.addressing)
+                if self._remaining:
+                    self._remaining.ended(stage.addressing)
                 self.restored += 1
                 return True
             stage.save_deps()
+            self._remaining = self._remaining or self._expected()
             left = self._remaining.begins(stage.addressing)
             text = f"Running stage '{stage.addressing}' ({left}):\n> {stage.cmd}"
             print(text, flush=True)
@@ -239,7 +242,9 @@ class Run:
                     raise ValueError(f"{command.stage.cmd}: {status(code)}")
                 self._changes.forget(command.stage)
                 self._record(command.stage)
-                self._remaining.ended(command.stage.addressing, time.monotonic() - command.since)
+                if self._remaining:
+                    seconds = time.monotonic() - command.since
+                    self._remaining.ended(command.stage.addressing, seconds)
                 self.made += 1
                 good.append(command.stage)
         return good
@@ -289,7 +294,8 @@ class Run:
             for command in self._running.values():
                 command.process.send_signal(signal.SIGKILL)
             self._pool.shutdown()
-            self._remaining.write()
+            if self._remaining:
+                self._remaining.write()
             if self._server is not None:
                 self._server.close()
             for number, handler in before.items():
@@ -357,12 +363,6 @@ def module(command: Any, environment: Mapping[str, str]) -> list[str]:
     return []
 
 
-def is_worth_saying(record: logging.LogRecord) -> bool:
-    """Not that `data/none` is empty, which stands for data that are elsewhere and is made so."""
-    said = record.getMessage()
-    return not (said.endswith("is empty.") and f"{layout.NONE}'" in said)
-
-
 def pass_on(out: int, name: str) -> None:
     """Say the lines of a command's output, each after the stage's name."""
     with os.fdopen(out, errors="replace") as lines:
@@ -390,7 +390,6 @@ def run(targets: Sequence[str], jobs: int) -> str:
     done, in a line."""
     from dvc.repo import Repo
 
-    logging.getLogger("dvc.output").addFilter(is_worth_saying)
     if jobs > cores():
         notices.line(f"repro: {jobs} jobs on {cores()} cores: they take turns")
     with Repo(_wait_for_lock=True) as repo:
