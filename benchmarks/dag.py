@@ -2,6 +2,7 @@
 
     python -m benchmarks.dag                          # 100 and 500 stages
     python -m benchmarks.dag --stages 100
+    python -m benchmarks.dag --base FOLDER            # beside a clone of another commit
 
 The repository's files are copied into a temporary folder, with this `dvc.yaml` and as many
 random splits, and a run on each, as make the number of stages. Every output is a dummy. The lock
@@ -14,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -173,7 +175,22 @@ def timed(*words: str) -> float:
     return min(seconds)
 
 
-def table(sizes: list[int], root: Path, note: str) -> str:
+def of_base(folder: Path, size: int) -> tuple[float, str]:
+    """Seconds of `dvc repro` in another clone's DAG of as many stages, by its own benchmark and in
+    its own environment; its commit."""
+    python = folder / ".venv/bin/python"
+    words = (str(python), "-m", "benchmarks.dag", "--stages", str(size))
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        words, cwd=folder, env=environment, capture_output=True, text=True, check=True
+    )
+    row = re.search(r"`dvc repro`, nothing to do \| \d+ \| ([\d.]+)", done.stdout)
+    if row is None:
+        raise SystemExit(f"{folder}: its benchmark has no row of `dvc repro`:\n{done.stdout}")
+    return float(row[1]), run("git", "-C", str(folder), "rev-parse", "--short", "HEAD").strip()
+
+
+def table(sizes: list[int], root: Path, note: str, base: Path | None) -> str:
     """Measure; the Markdown page."""
     start = timed(sys.executable, "-c", "pass")
     imported = timed(sys.executable, "-c", "import dvc.cli; import dvc.repo")
@@ -194,6 +211,11 @@ def table(sizes: list[int], root: Path, note: str) -> str:
             lines.append(f"| {name}, nothing to do | {stages} | {seconds:.2f} | {each:.0f} |")
             print(lines[-1], flush=True)
         os.chdir("/")
+        if base:
+            seconds, commit = of_base(base, size)
+            each = (seconds - imported) / stages * 1000
+            lines.append(f"| `dvc repro` at {commit} | {stages} | {seconds:.2f} | {each:.0f} |")
+            print(lines[-1], flush=True)
     return (
         "# A DAG of 500 stages with nothing to do\n\n"
         f"`python -m benchmarks.dag` on {describe('dvc', 'ruamel.yaml', 'ruamel.yaml.clib')}. The "
@@ -208,14 +230,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stages", type=int, action="append", help="how many; may come again")
     parser.add_argument("--folder", type=Path, help="make the DAGs here, or take those that are")
+    parser.add_argument("--base", type=Path, help="a clone of another commit, with its .venv")
     parser.add_argument("--write", type=Path, help=f"write the table, as in {TABLE.name}")
     parser.add_argument("--note", default="", help="of what else the machine did, for the table")
     arguments = parser.parse_args()
     target = arguments.write.absolute() if arguments.write else None
+    base = arguments.base.absolute() if arguments.base else None
     sizes = arguments.stages or list(SIZES)
     with tempfile.TemporaryDirectory() as folder:
         root = arguments.folder.absolute() if arguments.folder else Path(folder)
-        text = table(sizes, root, arguments.note)
+        text = table(sizes, root, arguments.note, base)
     print(text)
     if target:
         target.write_text(text)

@@ -50,7 +50,9 @@ def test_crops_lie_inside_and_have_their_share(areas, height, width):
             rounding = (wide + tall) / 2 / (height * width)
             share = wide * tall / (height * width)
             assert areas[0] - rounding <= share <= areas[1] + rounding
-            assert 3 / 4 - 0.05 < wide / tall < 4 / 3 + 0.05
+            # sides of before they were rounded to pixels, each half a pixel away at most
+            assert 3 * (tall - 0.5) <= 4 * (wide + 0.5)
+            assert 3 * (wide - 0.5) <= 4 * (tall + 0.5)
 
 
 def test_a_crop_belongs_to_its_row_and_pass():

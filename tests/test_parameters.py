@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import pytest
+import yaml
 
 from clipcause import config as parameters
-from clipcause.config import Strict, item, nearest, parse, section
+from clipcause.check.parameters import check
+from clipcause.config import Strict, item, nearest, parse, read, section
 from clipcause.config.runs import of_today
 
 
@@ -119,3 +121,24 @@ def test_runs_of_earlier_revisions_are_read():
         "split": "full", "objective": "clip", "seed": 0, "text_from": "none"
     }  # fmt: skip
     assert of_today("no entry") == "no entry"
+
+
+def test_a_file_is_parsed_as_often_for_many_splits_as_for_few(tmp_path, monkeypatch):
+    counted = []
+
+    def load(text, where):
+        counted.append(where)
+        return yaml12_load(text, where)
+
+    yaml12_load = parameters.yaml12.load
+    monkeypatch.setattr(parameters.yaml12, "load", load)
+    content = read(Path("params.yaml"))
+    entry = {"rule": "random", "base": "dedup", "of": "none", "with": "none", "keep": 0.5}
+    times = []
+    for number in (1, 40):
+        content["splits"] |= {f"more-{seed}": {**entry, "seed": seed} for seed in range(number)}
+        (path := tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+        counted.clear()
+        check(path)
+        times.append(len(counted))
+    assert times[0] == times[1]

@@ -1,6 +1,7 @@
 """The names that a study is about: `reference`, `classes` and the keys of `tests`."""
 
 from pathlib import Path
+from typing import Any
 
 from clipcause.config import FILE, nearest, read, unknown
 
@@ -34,10 +35,7 @@ def other_run(given: str, name: str, path: Path = FILE) -> str:
 
 def suite(path: Path = FILE) -> list[str]:
     """The names of the test sets, which are data sets, in the order of the file."""
-    value = _value("tests", path)
-    if not isinstance(value, dict) or not value:
-        raise ValueError(f"{path}: tests: expected a mapping with an entry for every test set")
-    return [str(test) for test in value]
+    return [str(test) for test in _tests(path)]
 
 
 def to_classify(path: Path = FILE) -> list[str]:
@@ -52,8 +50,11 @@ def to_retrieve(path: Path = FILE) -> list[str]:
 
 def task(test: str, path: Path = FILE) -> str:
     """What models are asked about a test set. Raises ``ValueError`` for one that there is not."""
+    return _task(test, _tests(path), path)
+
+
+def _task(test: str, entries: dict[str, Any], path: Path) -> str:
     # by hand: training reads names here too, and shall not depend on what data sets are made of
-    entries = read(path)["tests"]
     if test not in entries:
         raise unknown("test set", test, entries, f"{path}: tests")
     given = entries[test].get("task", TASKS[0]) if isinstance(entries[test], dict) else None
@@ -63,7 +64,15 @@ def task(test: str, path: Path = FILE) -> str:
 
 
 def _of_task(wanted: str, path: Path) -> list[str]:
-    return [test for test in suite(path) if task(test, path) == wanted]
+    entries = _tests(path)
+    return [test for test in entries if _task(test, entries, path) == wanted]
+
+
+def _tests(path: Path) -> dict[str, Any]:
+    value = _value("tests", path)
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"{path}: tests: expected a mapping with an entry for every test set")
+    return value
 
 
 def _value(key: str, path: Path) -> object:

@@ -31,6 +31,7 @@ FIT, CHOOSE, STATE = 0, 1, 2
 PARTS = ("fitted", "choosing", "stating")
 FOLDS = 5  # of the cross-validation
 LEAST = 20  # rows of a domain in every part, and rows above a threshold: fewer show no precision
+ROUNDING = 1e-9  # of a precision: sums of weights are off by far less, precisions of counts by more
 BITS = 28  # of the weights' length
 
 
@@ -196,8 +197,9 @@ def choose(
     """The least threshold of at least 0 above which the share of own rows is ``precision`` or more.
 
     Candidates are 0, even odds, and the scores above it: rows whose score is larger than the
-    threshold are called so. Below ``LEAST`` such rows a precision is chance. Raises ``ValueError``
-    with the best that there is where none reaches it.
+    threshold are called so. Below ``LEAST`` such rows a precision is chance. One that is exactly
+    the wanted one reaches it, however its sums are rounded. Raises ``ValueError`` with the best
+    that there is where none reaches it.
     """
     order_N = np.argsort(-score_N, kind="stable")
     sorted_N, own_N, weight_N = score_N[order_N], own_N[order_N], weight_N[order_N]
@@ -211,7 +213,7 @@ def choose(
         raise ValueError(f"{most} rows are called so at even odds, {LEAST} are needed")
     candidate_C, called_C = candidate_C[enough_C], called_C[enough_C]
     precision_C = right_N[called_C - 1] / all_N[called_C - 1]
-    reached_C = np.flatnonzero(precision_C >= precision)
+    reached_C = np.flatnonzero(precision_C >= precision - ROUNDING)
     at = int(reached_C[0]) if len(reached_C) else int(precision_C.argmax())
     found = Chosen(float(candidate_C[at]), int(called_C[at]), float(precision_C[at]))
     if not len(reached_C):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clipcause.check import parameters
@@ -35,18 +35,23 @@ ENTRY = {
 }
 
 
-def by_brute_force(score_N, own_N, weight_N, precision):
-    """The least of all candidates that is precise enough, each looked at by itself."""
-    best = None
+def by_brute_force(score_N, own_N, prior, precision):
+    """The least of all candidates that is precise enough, each looked at by itself and exactly."""
+    best, wanted = None, Fraction(str(precision))
+    own, other = int(own_N.sum()), int((~own_N).sum())
+    first = Fraction(str(prior)) if prior else Fraction(own, own + other)
+    weights = first / own, (1 - first) / other  # of a row of the first domain, of one of the other
     for threshold in sorted({np.float32(0), *score_N[score_N > 0]}, reverse=True):
         above_N = score_N > threshold
         if above_N.sum() >= domain_classifier.LEAST:
-            share = weight_N[above_N & own_N].sum() / weight_N[above_N].sum()
-            if share >= precision:
+            right, wrong = int((above_N & own_N).sum()), int((above_N & ~own_N).sum())
+            right, wrong = right * weights[0], wrong * weights[1]
+            if right / (right + wrong) >= wanted:
                 best = float(threshold)
     return best
 
 
+@example(seed=51, rows=51, precision=0.8, prior=0.7)  # exactly the wanted one
 @given(
     st.integers(0, 10_000), st.integers(20, 120), st.sampled_from([0.6, 0.8, 0.95, 1.0]),
     st.sampled_from([None, 0.1, 0.7]),
@@ -58,7 +63,7 @@ def test_the_threshold_is_the_least_that_is_precise_enough(seed, rows, precision
     # few values: many ties
     score_N = (rng.integers(-4, 9, rows) + 3 * own_N).astype(np.float32) / 2
     weight_N = domain_classifier.weights(own_N, prior)
-    expected = by_brute_force(score_N, own_N, weight_N, precision)
+    expected = by_brute_force(score_N, own_N, prior, precision)
     if expected is None:
         with pytest.raises(ValueError, match=r"the best is|are needed"):
             domain_classifier.choose(score_N, own_N, weight_N, precision)

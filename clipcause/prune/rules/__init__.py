@@ -27,7 +27,23 @@ def load(name: str, path: Path = FILE) -> Rule:
     Raises ``ValueError`` for an unknown split, rule, parameter, test set or referenced split, with
     the nearest valid name.
     """
+    return _load(name, read(path), path)
+
+
+def load_all(path: Path = FILE) -> dict[str, Rule]:
+    """The rules of all splits. Splits that refer to each other in a circle are an error."""
     content = read(path)
+    items = content.get(SECTION)
+    if not isinstance(items, dict) or not items:
+        raise ValueError(f"{path}: section {SECTION!r} is missing or empty")
+    rules = {name: _load(name, content, path) for name in items}
+    walked: set[str] = set()
+    for name in rules:
+        _walk(rules, [name], walked, f"{path}: {SECTION}.{name}")
+    return rules
+
+
+def _load(name: str, content: dict[str, Any], path: Path) -> Rule:
     items = content.get(SECTION)
     if not isinstance(items, dict) or name not in items:
         raise unknown("split", name, items if isinstance(items, dict) else (), f"{path}: {SECTION}")
@@ -44,18 +60,6 @@ def load(name: str, path: Path = FILE) -> Rule:
         if other not in (known := (*items, *BASES)):
             raise unknown("split", other, known, f"{where}.{slot}")
     return rule
-
-
-def load_all(path: Path = FILE) -> dict[str, Rule]:
-    """The rules of all splits. Splits that refer to each other in a circle are an error."""
-    items = read(path).get(SECTION)
-    if not isinstance(items, dict) or not items:
-        raise ValueError(f"{path}: section {SECTION!r} is missing or empty")
-    rules = {name: load(name, path) for name in items}
-    walked: set[str] = set()
-    for name in rules:
-        _walk(rules, [name], walked, f"{path}: {SECTION}.{name}")
-    return rules
 
 
 def _walk(rules: dict[str, Rule], trail: list[str], walked: set[str], where: str) -> None:
