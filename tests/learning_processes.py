@@ -33,6 +33,7 @@ def build(root: Path) -> None:
         train={"model": learning_study.LAYER_NORM, "precision": "fp32", **objectives},
         runs={
             "half": {"split": "half", "objective": "clip", "seed": 0},
+            "pairs": {"split": "half", "objective": "siglip", "seed": 0},
             "labels": {"split": "none", "objective": "supervised", "seed": 0},
         },
     )

@@ -45,9 +45,11 @@ def losses(stored):
         ("half", MEMORY),
         ("half", STREAM),
         ("labels", MEMORY),
+        ("pairs", MEMORY),
+        ("pairs", {**MEMORY, "accumulate": 2}),
         ("half", {**MEMORY, "accumulate": 2, "gradient_checkpointing": True}),
     ],
-    ids=["memory", "stream", "supervised", "accumulated"],
+    ids=["memory", "stream", "supervised", "sigmoid", "sigmoid accumulated", "accumulated"],
 )
 def test_two_processes_follow_the_curve_of_one(here, run, changes):
     alone = losses(trained(here, run, 1, changes | PLAIN))

@@ -52,9 +52,9 @@ def run(folder: Path, *words: str) -> str:
         ("tests/prune/test_band.py", 4, ["clipcause/prune/rules/band.py"]),
         ("tests/test_sources_listed.py", 2, ["clipcause/data/sources/listed.py"]),
         (
-            "tests/test_learning_sigmoid.py",
+            "tests/test_learning_decoupled.py",
             2,
-            ["clipcause/config/objectives/sigmoid.py", "clipcause/train/objectives/sigmoid.py"],
+            ["clipcause/config/objectives/decoupled.py", "clipcause/train/objectives/decoupled.py"],
         ),
     ],
 )

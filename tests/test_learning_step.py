@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from clipcause.config import parse
+from clipcause.config.objectives.siglip import Siglip
 from clipcause.config.train import Optimiser, Train
 from clipcause.embed import models, tokens
 from clipcause.train import loop, step
@@ -12,6 +13,7 @@ from clipcause.train.distributed import ALONE, World
 from clipcause.train.feed import Data
 from clipcause.train.objective import Others
 from clipcause.train.objectives.clip import Contrastive
+from clipcause.train.objectives.siglip import Sigmoid
 from clipcause.train.objectives.supervised import Supervised
 from tests import learning_study
 
@@ -21,14 +23,16 @@ CAPTIONS = ["red ball", "green wall", "blue sky", "ball"]
 
 def made(config, objective="clip"):
     """A model of its own and 32 noisy images with captions or classes."""
-    clip = models.create(config, None, image_size=32, seed=0)
+    logits = Siglip.logits if objective == "siglip" else {}
+    clip = models.create({**logits, **config}, None, image_size=32, seed=0)
     random = np.random.default_rng(0)
     pixels_NSS3 = random.integers(0, 256, (32, 32, 32, 3), dtype=np.uint8)
     if objective == "supervised":
         module = Supervised(clip.model, 4, config["embed_dim"])
         return clip, module, Data(pixels_NSS3, np.arange(32) % 4)
     target_NL = tokens.encode(clip.tokenizer, [CAPTIONS[row % 4] for row in range(32)])
-    return clip, Contrastive(clip.model), Data(pixels_NSS3, target_NL)
+    module = {"clip": Contrastive, "siglip": Sigmoid}[objective](clip.model)
+    return clip, module, Data(pixels_NSS3, target_NL)
 
 
 def trained(objective="clip", config=learning_study.LAYER_NORM, accumulate=1, prepare=None):
@@ -45,7 +49,7 @@ def settings(**changes):
     return parse({**learning_study.PARAMS["train"], **changes}, Train, "train")
 
 
-@pytest.mark.parametrize("objective", ["clip", "supervised"])
+@pytest.mark.parametrize("objective", ["clip", "siglip", "supervised"])
 @pytest.mark.parametrize("parts", [2, 4])
 def test_parts_of_a_batch_are_the_batch(objective, parts):
     losses, weights = trained(objective)
@@ -56,10 +60,11 @@ def test_parts_of_a_batch_are_the_batch(objective, parts):
     assert same["logit_scale"] == pytest.approx(weights["logit_scale"], rel=1e-6)
 
 
+@pytest.mark.parametrize("objective", ["clip", "siglip"])
 @pytest.mark.parametrize("parts", [2, 4])
-def test_gradients_of_parts_sum_to_those_of_the_batch(parts):
+def test_gradients_of_parts_sum_to_those_of_the_batch(objective, parts):
     """Before an optimiser hides their size, and for the scale as well; the loss is in float32."""
-    clip, module, data = made(learning_study.LAYER_NORM)
+    clip, module, data = made(learning_study.LAYER_NORM, objective)
     module = module.double()
     images = clip.normalise(data.pixels, CPU).double()
     target = torch.from_numpy(data.target)

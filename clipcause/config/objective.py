@@ -6,7 +6,7 @@ parameters or reads reports needs the first alone, and loads no PyTorch.
 """
 
 from abc import ABC
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from pydantic import model_validator
@@ -28,6 +28,7 @@ class Objective(Run, ABC):
     # whether its text tower has learnt what captions say
     has_text: ClassVar[bool] = False
     needs_split: ClassVar[bool] = True
+    learns: ClassVar[Learnt | None] = None  # None: it is not known
 
     def check(self, train: Train, where: str) -> None:
         """Raise ``ValueError`` where the section `train` does not go together with the run."""
@@ -46,14 +47,35 @@ class Learning(Objective):
     """A run that learns here, from what ``learns`` says, by the section ``section`` of `train`."""
 
     keys: ClassVar[tuple[str, ...]] = LENGTH
-    learns: ClassVar[Learnt]
     section: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()  # that decide its weights, beside those of all
+    # fields of open_clip's configuration that its models begin with, where `train.model` has none
+    logits: ClassVar[Mapping[str, float]] = {}
 
     @model_validator(mode="after")
     def _drawn(self) -> "Learning":
         if "seed" not in self.model_fields_set:
             raise ValueError("seed is missing")
+        return self
+
+
+class Captioned(Learning):
+    """A run on images and captions by the schedule of `train.clip`; both towers learn."""
+
+    keys: ClassVar = (*LENGTH, "text", "captions")
+    learns: ClassVar = "captions"
+    section: ClassVar = "clip"
+    has_text: ClassVar = True
+
+    @model_validator(mode="after")
+    def _captions(self) -> "Captioned":
+        captions, stated = self.captions, self.captions.stated()
+        if captions.synonyms and not captions.of_class:
+            raise ValueError("captions.synonyms: natural captions have no class's name")
+        unused = {"natural": ["templates"], "template": ["pieces", "prepend_class"]}[captions.kind]
+        for name in unused:
+            if name in stated:
+                raise ValueError(f"captions.{name}: captions of kind {captions.kind} have none")
         return self
 
 

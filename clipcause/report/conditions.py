@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from clipcause.config import layout, nearest
+from clipcause.config.objective import Learnt
+from clipcause.config.objectives import OBJECTIVES
 from clipcause.config.runs import NONE, Run
 from clipcause.prune.rule import Rule
 from clipcause.prune.rules.none import Everything
@@ -45,7 +47,12 @@ class Condition:
     def answers(self) -> bool:
         """Whether its models name a class, and what they learnt is known: what learnt without
         names or captions names none, and what others trained may have learnt anything."""
-        return self.objective in ("clip", "supervised")
+        return self.learns in ("captions", "labels")
+
+    @property
+    def learns(self) -> Learnt | None:
+        """What its models learnt from, where that is known."""
+        return OBJECTIVES.models[self.objective].learns
 
 
 def group(

@@ -258,10 +258,10 @@ def _outcome(condition: Condition, test: str, against: Scores) -> Outcome:
 
 
 def _ranks(test: str, conditions: Iterable[Condition], against: Scores) -> dict[str, Ranks]:
-    """Of all conditions of CLIP: others have not learnt what captions say."""
+    """Of all conditions that learnt captions: others do not know what these say."""
     found = {}
     for one in conditions:
-        if one.objective != "clip":
+        if one.learns != "captions":
             continue
         tables = [_evaluated(run, test, ranks.ENDING, ranks.read, against) for run in one.runs]
         row_Q, caption_Q = tables[0]["row"].to_numpy(), tables[0]["caption"].to_numpy()

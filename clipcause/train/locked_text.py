@@ -37,8 +37,8 @@ TOKENS = frozenset({"vocab_size", "tokenizer_kwargs", "tokenizer_mode"})
 def check(stored: Checkpoint, objective: str, config: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` for a model that a run cannot take from, with what is wrong.
 
-    Its text tower must have learnt and be CLIP's. A clip run takes that tower, so all of its shape
-    must be that of the run's configuration ``config``; of a supervised run only the dimensions.
+    Its text tower must have learnt and be CLIP's. A run on captions takes that tower, so all of its
+    shape must be that of the run's configuration ``config``; of a supervised run the dimensions.
     """
     given = stored.card["training"]["objective"]
     if given not in TAUGHT:
@@ -50,7 +50,7 @@ def check(stored: Checkpoint, objective: str, config: Mapping[str, Any]) -> None
     if foreign := sorted(FOREIGN & {*theirs, *theirs.get("text_cfg", {})}):
         raise ValueError(f"{stored.folder}: it has {foreign[0]}: not a text tower of CLIP's")
     own, other = _shape(config), _shape(theirs)
-    needed = own if objective == "clip" else ["embed_dim"]
+    needed = own if OBJECTIVES.models[objective].learns == "captions" else ["embed_dim"]
     if different := [key for key in needed if own[key] != other[key]]:
         what = ", ".join(f"{key} {other[key]} (here {own[key]})" for key in different)
         raise ValueError(

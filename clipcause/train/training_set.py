@@ -194,7 +194,7 @@ def model(sources: Sources, plan: Plan) -> Clip:
             source = sources.reference if alone else sources.pool
             tokens.write(merges, tokens.learn_shardwise(_captions(source), train.merges))
         made = models.create(
-            train.model.config(),
+            {**plan.kind.logits, **train.model.config()},
             merges if merges.exists() else None,
             image_size=train.image_size,
             seed=plan.seed,

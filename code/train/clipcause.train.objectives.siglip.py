@@ -1,0 +1,1 @@
+../../clipcause/train/objectives/siglip.py
