@@ -59,6 +59,11 @@ def test_metrics_follow_from_the_predictions(here, name):
     right = sum(a == b for a, b in zip(table["label"], table["predicted"], strict=True))
     assert numbers["top1"] == pytest.approx(right / 15, abs=1e-6)
     assert numbers["top5"] == 1.0
+    of_class = {}
+    for true, said in zip(table["label"].to_pylist(), table["predicted"].to_pylist(), strict=True):
+        of_class.setdefault(true, []).append(true == said)
+    shares = [sum(each) / len(each) for each in of_class.values()]
+    assert numbers["mean_per_class"] == pytest.approx(sum(shares) / len(shares), abs=1e-6)
     assert numbers["low"] <= numbers["top1"] <= numbers["high"]
     assert table["label"].to_pylist() == dataset.read(layout.dataset("tests/val")).labels
 
@@ -168,10 +173,12 @@ def test_an_unknown_run(here):
 
 
 def test_accuracy_by_hand():
-    table = pa.table({"rank": pa.array([1, 1, 2, 5, 6, 1], pa.int32())})
+    labels = ["bell", "bell", "bell", "bell", "cat", "cat"]
+    table = pa.table({"label": labels, "rank": pa.array([1, 1, 2, 1, 6, 5], pa.int32())})
     numbers = examination.accuracy(table, 9)
     assert numbers["top1"] == 0.5
     assert numbers["top5"] == pytest.approx(5 / 6)
+    assert numbers["mean_per_class"] == (3 / 4 + 0 / 2) / 2
     assert (numbers["n"], numbers["classes"]) == (6, 9)
     assert json.dumps(numbers)
 

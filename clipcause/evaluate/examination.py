@@ -116,13 +116,22 @@ def outcome(
 
 
 def accuracy(table: pa.Table, count: int) -> dict[str, float]:
-    """The numbers of one test set over ``count`` classes, with the interval of top-1."""
+    """The numbers of one test set over ``count`` classes, with the interval of top-1.
+
+    ``mean_per_class`` is top-1 as the mean over the classes of the images, each counting alike
+    whatever its number of images: what DataComp reports where classes are uneven.
+    """
     rank_Q = table["rank"].to_numpy()
     right = int((rank_Q == 1).sum())
     low, high = wilson(right, len(rank_Q))
+    _, class_Q, images_C = np.unique(
+        table["label"].to_numpy(zero_copy_only=False), return_inverse=True, return_counts=True
+    )
+    right_C = np.bincount(class_Q, rank_Q == 1, minlength=len(images_C))
     return {
         "top1": right / len(rank_Q),
         "top5": float((rank_Q <= TOP).mean()),
+        "mean_per_class": float((right_C / images_C).mean()),
         "low": low,
         "high": high,
         "n": len(rank_Q),
