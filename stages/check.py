@@ -18,7 +18,8 @@ from clipcause.runtime.entry import run
 from clipcause.runtime.notices import notice
 
 OUTPUT = Path("data/checked")
-EMPTY = Path("data/none")  # the raw source of data that is read in place
+# the raw source of data that is read in place and not looked at again; the listing of no place
+EMPTY = (Path("data/none"), layout.place(layout.NONE))
 
 
 def main() -> str:
@@ -29,8 +30,9 @@ def main() -> str:
     split.write(layout.split(layout.NONE), [])
     for folder in (layout.model, layout.domains, layout.scores, layout.embeddings_by):
         atomic.write_json(folder(layout.NONE) / "card.json", {})
-    with atomic.file(EMPTY) as temporary:
-        temporary.touch()
+    for path in EMPTY:
+        with atomic.file(path) as temporary:
+            temporary.touch()
     with atomic.file(OUTPUT) as temporary:
         temporary.write_text("parameters are valid\n")
     return ", ".join(f"{len(content[name])} {name}" for name in ("tests", "splits", "runs"))

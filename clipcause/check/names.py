@@ -10,7 +10,7 @@ from clipcause.config.runs import learns_beyond
 from clipcause.config.train import Train
 
 RESERVED = {
-    "datasets": {"catalogue", "checked", "classes", "code", "icons", "none", "raw", "tests"},
+    "datasets": {*"catalogue checked classes code icons none places raw tests".split()},
     "runs": {layout.NONE},
     other_scores.SECTION: {other_scores.NONE},
 }
