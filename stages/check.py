@@ -18,8 +18,7 @@ from clipcause.runtime.entry import run
 from clipcause.runtime.notices import notice
 
 OUTPUT = Path("data/checked")
-# the raw source of data that is read in place and not looked at again; the listing of no place
-EMPTY = (Path("data/none"), layout.place(layout.NONE))
+EMPTY = Path("data/none")  # the raw source of data that is read in place and not looked at again
 
 
 def main() -> str:
@@ -30,9 +29,9 @@ def main() -> str:
     split.write(layout.split(layout.NONE), [])
     for folder in (layout.model, layout.domains, layout.scores, layout.embeddings_by):
         atomic.write_json(folder(layout.NONE) / "card.json", {})
-    for path in EMPTY:
-        with atomic.file(path) as temporary:
-            temporary.touch()
+    with atomic.file(EMPTY) as temporary:
+        temporary.touch()
+    atomic.write_json(layout.place(layout.NONE), {})
     with atomic.file(OUTPUT) as temporary:
         temporary.write_text("parameters are valid\n")
     return ", ".join(f"{len(content[name])} {name}" for name in ("tests", "splits", "runs"))

@@ -70,7 +70,7 @@ def _text(where: str, target: Path) -> str:
             if target.exists()
             else f"nothing was listed before; mend {places.SECTION}.{name} or the way there"
         )
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = " ".join(str(error).removeprefix(f"{where}: ").split()) or type(error).__name__
         raise ValueError(f"{where} cannot be listed: {said}; {advice}") from error
     lines = [[where], *([name, *facts] for name, facts in found.items())]
     return "".join(f"{json.dumps(line)}\n" for line in lines)
