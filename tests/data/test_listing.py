@@ -143,18 +143,9 @@ class Store(MemoryFileSystem):
     def find(self, *words: Any, **settings: Any) -> Any:
         if Store.is_down:
             raise ConnectionError("Could not connect to the endpoint\nURL")
-        return super().find(*words, **settings)
-
-    def info(self, path: str, **settings: Any) -> dict[str, Any]:
-        found = super().info(path, **settings)
-        if found["type"] == "file":
-            found |= {"ETag": f'"{len(self.cat_file(path))}"', "LastModified": os.urandom(4).hex()}
-        return found
-
-    def ls(self, path: str, detail: bool = True, **settings: Any) -> Any:
-        found = super().ls(path, detail=True, **settings)
-        full = [self.info(one["name"]) if one["type"] == "file" else one for one in found]
-        return full if detail else [one["name"] for one in full]
+        found: Any = super().find(*words, **settings)
+        tag = {"LastModified": os.urandom(4).hex()}
+        return {path: facts | tag | {"ETag": f'"{facts["size"]}"'} for path, facts in found.items()}
 
 
 @pytest.fixture
