@@ -113,7 +113,7 @@ def test_the_encoder_may_be_of_no_split(study, run):
         (
             ("datasets", "pool", "raw"),
             "data/places/web",
-            r"raw: section places: unknown place 'web'",
+            r"raw: section places: unknown place",
         ),
         (("runs", "none"), RUN, "the name is taken"),
         (("runs", "x"), RUN | {"split": "ful"}, r"unknown split 'ful'; did you mean 'full'\?"),
