@@ -18,7 +18,7 @@ from clipcause.runtime.entry import run
 from clipcause.runtime.notices import notice
 
 OUTPUT = Path("data/checked")
-EMPTY = Path("data/none")  # the raw source of data that is read in place
+EMPTY = Path("data/none")  # the raw source of data that is read in place and not looked at again
 
 
 def main() -> str:
@@ -31,6 +31,7 @@ def main() -> str:
         atomic.write_json(folder(layout.NONE) / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
+    atomic.write_json(layout.place(layout.NONE), {})
     with atomic.file(OUTPUT) as temporary:
         temporary.write_text("parameters are valid\n")
     return ", ".join(f"{len(content[name])} {name}" for name in ("tests", "splits", "runs"))

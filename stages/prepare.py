@@ -7,7 +7,7 @@ bad sample costs a line of the ledger, too many fail the stage (``clipcause.data
 
 from clipcause.captions import classes
 from clipcause.config import layout, section, study
-from clipcause.config.datasets import Prepare
+from clipcause.config.datasets import NONE, Prepare
 from clipcause.data import dataset, prepare
 from clipcause.data.sources import union
 from clipcause.prune import bases, split
@@ -18,13 +18,16 @@ from clipcause.runtime.entry import run
 def main(name: str) -> str:
     """Prepare the data set ``name`` of the section `datasets`."""
     source = union.load(name)
+    raw = source.found(name)
+    if source.place == NONE:
+        prepare.tell_links(raw, name)
     counts, lost = source.write(section("prepare", Prepare), name)
     made = dataset.read(layout.dataset(name), shards=False)
     # no byte of the data depends on the task: it says what is looked for in them, and is not
     # tracked; `evaluate` looks again
     if layout.is_test(name) and study.task(name.partition("/")[2]) == "classify":
         listed = layout.classes(study.name("classes"))
-        prepare.check_labels(made, source.found(name), classes.read(listed), listed)
+        prepare.check_labels(made, raw, classes.read(listed), listed)
     card = bases.card(made.sha256, len(made), len(made), "all", {})
     split.write(layout.split("all", name), split.everything(len(made)), card=card)
     numbers = {"samples": counts.samples, "dropped": counts.dropped, "shards": counts.shards}

@@ -43,6 +43,7 @@ def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
     assert Path("splits/none/pool/rows.roaring").exists()
     assert Path("models/none/card.json").exists()
     assert Path("data/none").read_bytes() == b""
+    assert Path("data/places/none").exists()
     assert capsys.readouterr().err == ""
 
 
@@ -105,6 +106,15 @@ def test_the_encoder_may_be_of_no_split(study, run):
         (("reference",), "referenc", r"unknown data set 'referenc'; did you mean 'reference'\?"),
         (("datasets", "pool"), None, r"datasets\.pool is missing"),
         (("datasets", "classes"), {"source": "folder", "raw": "x"}, "the name is taken"),
+        (("datasets", "places"), {"source": "folder", "raw": "x"}, "the name is taken"),
+        (("places",), None, "section 'places' is missing"),
+        (("places",), {"a/b": "/data"}, r"places\.a/b: a name has letters"),
+        (("places",), {"web": "none"}, r"places\.web: 'none' is neither a folder nor a URL"),
+        (
+            ("datasets", "pool", "raw"),
+            "data/places/web",
+            r"raw: section places: unknown place",
+        ),
         (("runs", "none"), RUN, "the name is taken"),
         (("runs", "x"), RUN | {"split": "ful"}, r"unknown split 'ful'; did you mean 'full'\?"),
         (("runs", "x"), RUN | {"split": "none"}, "unknown split 'none'"),
@@ -219,7 +229,9 @@ def nowhere(content):
     content["datasets"] |= {
         "pool": {"source": "webdataset", "raw": "data/none", "place": "s3://bucket/laion"},
         "reference": {"source": "imagefolder", "raw": "data/none", "place": "/no/imagenet"},
+        "broad": {"source": "webdataset", "raw": "data/places/web"},
     }
+    content["places"] = {"web": "/no/web"}
     content["runs"]["theirs"] = THEIRS | {"path": "/no/model"}
     content["encoder"] = {"name": "b16", "run": "theirs"}
 
@@ -239,6 +251,7 @@ def test_a_study_whose_data_is_not_here_is_valid_and_says_what_is_missing(study)
         "not looked at: s3://bucket/laion (datasets.pool.place)",
         "missing: /no/imagenet (datasets.reference.place)",
         "missing: /no/model (runs.theirs.path)",
+        "missing: /no/web (places.web)",
     }
     # what stages make is not missing
     assert not [place for place in found if place.path.startswith("data/catalogue")]

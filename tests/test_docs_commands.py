@@ -14,7 +14,7 @@ import yaml
 
 from clipcause.captions.classes import ClassNames
 from clipcause.check import parameters, paths
-from clipcause.config import parse
+from clipcause.config import parse, places
 from clipcause.config import read as read_parameters
 from clipcause.prune import rules
 from tests.documents import ROOT, Block, blocks, exists, inline, pages
@@ -64,6 +64,7 @@ KNOWN: list[Run | Not] = [
         "tests/test_findings.py: filled",
     ),
     Run(r"dvc repro", "tests/test_pipeline.py: repro"),
+    Run(r"CLIPCAUSE_LISTED=1 make repro", "tests/test_growing.py: environment[LISTED]"),
     Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
     Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
     Run(r"dvc metrics diff", "tests/check/test_studies.py: metrics"),
@@ -172,7 +173,8 @@ def groups(content: dict[str, Any], where: str) -> None:
                     rules.parse(rule, f"{where}: {key}")
         elif name in items:
             for key, item in values.items():
-                parameters.item(item, items[name], f"{where}: {name}.{key}")
+                whole = places.resolved(item, content, where) if name == "datasets" else item
+                parameters.item(whole, items[name], f"{where}: {name}.{key}")
         elif name in models:
             whole = read_parameters(ROOT / "params.yaml").get(name, {})
             parse({**whole, **values}, models[name], f"{where}: {name}")

@@ -12,7 +12,10 @@ from typing import Any
 from clipcause.check import graph, parameters, paths, studies
 from clipcause.check.paths import HERE, Place
 from clipcause.config import FILE, layout
+from clipcause.data import listing
 from clipcause.runtime import repro
+
+LIST = "list"  # the stage
 
 
 def whole(path: Path) -> tuple[dict[str, Any], list[Place]]:
@@ -56,6 +59,12 @@ def is_worth_saying(record: logging.LogRecord) -> bool:
     return not (said.endswith("is empty.") and f"{layout.NONE}'" in said)
 
 
+def is_listed(stage: str) -> bool:
+    """Whether a stage lists a place at which lies what it listed last."""
+    kind, _, name = stage.partition("@")
+    return kind == LIST and listing.holds(name)
+
+
 def reproduce(*words: str) -> str:
     """Check a study and bring it up to date, as `dvc repro` does."""
     parser = argparse.ArgumentParser(
@@ -72,4 +81,4 @@ def reproduce(*words: str) -> str:
         )
     print(f"check: {main(arguments.study)}", flush=True)
     logging.getLogger("dvc.output").addFilter(is_worth_saying)
-    return repro.run(arguments.targets, int(jobs))
+    return repro.run(arguments.targets, int(jobs), is_listed)

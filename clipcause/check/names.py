@@ -9,8 +9,9 @@ from clipcause.config.report import FIRST
 from clipcause.config.runs import learns_beyond
 from clipcause.config.train import Train
 
+DATA = {"catalogue", "checked", "classes", "code", "icons", "none", "places", "raw", "tests"}
 RESERVED = {
-    "datasets": {"catalogue", "checked", "classes", "code", "icons", "none", "raw", "tests"},
+    "datasets": DATA,
     "runs": {layout.NONE},
     other_scores.SECTION: {other_scores.NONE},
 }

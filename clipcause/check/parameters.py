@@ -14,6 +14,7 @@ from clipcause.config import (
     objectives,
     other_scores,
     parse,
+    places,
     read,
     unknown,
 )
@@ -74,7 +75,7 @@ FREE: dict[str, type[Strict]] = {
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
-NEEDED = (*SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION)
+NEEDED = (*SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION, places.SECTION)
 KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 # names that sections had, and what takes their place
 RENAMED = {"yardsticks": "this section is called scores now"}
@@ -94,17 +95,21 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
-    named = (*ITEMS, *KINDS, *FREE, rules.SECTION, exports.SECTION)
+    named = (*ITEMS, *KINDS, *FREE, rules.SECTION, exports.SECTION, places.SECTION)
     item_names.check({name: content.get(name) for name in named}, path)
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
             parse(content[name], model, f"{path}: {name}")
+    places.check(content, str(path))
     for name, model in {**ITEMS, **KINDS, **FREE}.items():
         items = content.get(name, {})
         if not isinstance(items, dict) or not (items or name in FREE):
             raise ValueError(f"{path}: {name}: expected a mapping of named items")
         for key, values in items.items():
-            item(values, model, f"{path}: {name}.{key}")
+            where = f"{path}: {name}.{key}"
+            if name == union.SECTION:
+                values = places.resolved(values, content, where)
+            item(values, model, where)
     check_tests(content, str(path), union.CAPTIONED)
     check_loaders(content, path)
     rules.load_all(path)

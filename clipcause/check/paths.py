@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clipcause.config import layout
+from clipcause.config import places as outside
 from clipcause.data.place import is_url
 
 NONE = "none"
@@ -51,6 +52,8 @@ def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, package in content["fetch"].items():
         yield f"fetch.{name}.archive", package.get("archive", NONE)
     yield "frequency.wordnet", content["frequency"].get("wordnet", str(layout.RAW_WORDNET))
+    for name, path in outside.of(content).items():
+        yield f"{outside.SECTION}.{name}", path
     for name, entry in content["datasets"].items():
         for key in KEYS:
             yield f"datasets.{name}.{key}", str(entry.get(key, NONE))

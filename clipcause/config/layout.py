@@ -7,6 +7,7 @@ RAW_WORDNET = Path("data/raw/wordnet.tgz")
 POOL = "pool"  # the data set that a study prunes; a study has one
 SPLITS = Path("splits")
 TESTS = "tests"  # the folder of the data sets that models are tested on
+PLACES = Path("data/places")
 NONE = "none"  # what a slot names that is not used; there is an empty artifact of that name
 ALL = "all"  # the split of all rows, which every data set has
 BASES = (ALL, "dedup")  # splits that no rule chose: `prepare` and `deduplicate` write them
@@ -36,6 +37,11 @@ def dataset(name: str) -> Path:
 def manifest(name: str) -> Path:
     """The manifest of a data set, which many stages need without its shards."""
     return dataset(name) / "manifest.parquet"
+
+
+def place(name: str) -> Path:
+    """What lies at a place of the section `places`, as it was last listed."""
+    return PLACES / name
 
 
 def classes(name: str) -> Path:

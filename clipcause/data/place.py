@@ -91,6 +91,7 @@ def listing(place: str) -> dict[str, Facts]:
         names = [one.name.as_posix() for one in tree.files(root) if one.why != tree.CIRCLE]
         return {name: facts(str(root / name)) for name in sorted(names)}
     system, inner = fsspec.url_to_fs(place)
+    system.invalidate_cache()  # drivers keep listings as long as the process lives
     root = inner.rstrip("/")
     listed: dict[str, Any] = system.find(inner, detail=True)
     if not listed:

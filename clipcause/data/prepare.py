@@ -5,8 +5,25 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from clipcause.config import nearest
+from clipcause.config import layout, nearest
+from clipcause.data import tree
 from clipcause.data.manifest import Manifest
+from clipcause.runtime.notices import notice
+
+
+def tell_links(raw: Path, name: str) -> None:
+    """Say of the data set ``name`` which links to folders there are in what DVC tracks.
+
+    We follow them, and DVC does not: it would not see that something changed there
+    (``findings/dvc_linked_folder.sh``).
+    """
+    if found := tree.links(raw):
+        notice(
+            f"prepare {name}",
+            f"{raw} has links to folders, behind which DVC sees no change; name it in places, and "
+            f"as raw {layout.place('NAME')}, and it is listed with what they lead to",
+            found,
+        )
 
 
 def check_labels(made: Manifest, raw: Path, classes: Collection[str], listed: Path) -> None:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from clipcause.config import layout
+from clipcause.config import layout, places
 from clipcause.config.datasets import NONE, Dataset, Prepare
 from clipcause.data import dataset, in_place, place
 from clipcause.data.dataset import Counts, Drop, Sample
@@ -43,6 +43,8 @@ class Source(Dataset, ABC):
 
     def slot(self, name: str) -> tuple[Path, str]:
         """What is read, and the parameter that says so."""
+        if (listed := places.named(self.raw)) is not None:
+            return Path(self.place), f"{places.SECTION}.{listed} in params.yaml"
         slot = "raw" if self.place == NONE else "place"
         return Path(getattr(self, slot)), f"datasets.{name}.{slot} in params.yaml"
 

@@ -57,6 +57,16 @@ def _below(folder: Path, name: Path, above: tuple[str, ...], why: str) -> Iterat
             yield from _below(folder, path, (*above, real), reason)
 
 
+def links(folder: Path) -> list[str]:
+    """The links to folders below ``folder``, by their paths from it; not those behind others."""
+    return sorted(
+        os.path.relpath(os.path.join(above, name), folder)  # noqa: PTH118
+        for above, names, _ in os.walk(folder)
+        for name in names
+        if Path(above, name).is_symlink()
+    )
+
+
 def is_tools(name: str) -> bool:
     """Whether a file or folder is hidden, or called as only tools call theirs."""
     return name.startswith(".") or name.lower() in TOOLS

@@ -7,7 +7,7 @@ stays as it is, and an output's state is kept until a command writes there. What
 what is DVC's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,16 @@ Stamp = tuple[int, int, int]
 class Changes:
     """What is known of a repository's files, for one run in one process."""
 
-    def __init__(self, stages: Iterable["Stage"]) -> None:
+    def __init__(
+        self, stages: Iterable["Stage"], holds: Callable[[str], bool] = lambda _: False
+    ) -> None:
         """``stages`` are those of the run: only what they write is remembered, for others may be
-        edited by anybody at any time."""
+        edited by anybody at any time.
+
+        ``holds`` says of one that DVC always runs, by its name, that its outputs are what it would
+        write, for which it need not be run.
+        """
+        self._holds, self._held = holds, dict[str, bool]()
         self._written = {str(out.fs_path) for stage in stages for out in stage.outs}
         self._known: dict[tuple[str, str, bool, bool], bool] = {}
         self._parameters: dict[str, tuple[Stamp, Any]] = {}
@@ -37,7 +44,7 @@ class Changes:
         if stage.changed_stage():
             return True
         if not stage.frozen:
-            if stage.is_callback or stage.always_changed:
+            if stage.is_callback or (stage.always_changed and not self._is_held(stage)):
                 return True
             for dep in stage.deps:
                 is_own = type(dep) is ParamsDependency
@@ -48,6 +55,7 @@ class Changes:
     def forget(self, stage: "Stage") -> None:
         """A stage's command writes its outputs: what is known of them, of files inside and of
         folders above, holds no more."""
+        self._held.pop(stage.addressing, None)
         for out in stage.outs:
             path = PurePosixPath(out.fs_path)
             near = [
@@ -57,6 +65,13 @@ class Changes:
             ]
             for key in near:
                 del self._known[key]
+
+    def _is_held(self, stage: "Stage") -> bool:
+        """Of a stage that is always run; asked once, for it may take a network."""
+        name = stage.addressing
+        if name not in self._held:
+            self._held[name] = self._holds(name)
+        return self._held[name]
 
     def _is_changed(self, one: "Output") -> bool:
         """Of a dependency that is no parameter, or of an output."""

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -98,7 +98,9 @@ class Command:
 class Run:
     """One run of a plan, by at most ``jobs`` commands at a time."""
 
-    def __init__(self, repo: "Repo", plan: Plan, jobs: int) -> None:
+    def __init__(
+        self, repo: "Repo", plan: Plan, jobs: int, holds: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self._repo, self._plan = repo, plan
         self._jobs, self._slots = jobs, list(range(jobs))
         self._gpus = gpus() if jobs > 1 else []
@@ -106,7 +108,7 @@ class Run:
         self._running: dict[Future[int], Command] = {}
         self._pool = ThreadPoolExecutor(jobs)  # of threads that wait for them
         self._server: warm.Server | None = None
-        self._changes = Changes(plan.before)
+        self._changes = Changes(plan.before, holds)
         self._lock = Lock(repo, [stage.addressing for stage in plan.before])
         self._failed: set[PipelineStage] = set()
         self._stopped = False
@@ -385,9 +387,9 @@ def status(code: int) -> str:
     return f"ended by signal {-code}"
 
 
-def run(targets: Sequence[str], jobs: int) -> str:
+def run(targets: Sequence[str], jobs: int, holds: Callable[[str], bool] = lambda _: False) -> str:
     """Bring the stages of this folder up to date, those that ``targets`` need or all; what was
-    done, in a line."""
+    done, in a line. ``holds`` is that of ``Changes``."""
     from dvc.repo import Repo
 
     if jobs > cores():
@@ -395,7 +397,7 @@ def run(targets: Sequence[str], jobs: int) -> str:
     with Repo(_wait_for_lock=True) as repo:
         with repo.lock:
             plan = Plan.of(repo, targets)
-        run = Run(repo, plan, jobs)
+        run = Run(repo, plan, jobs, holds)
         run.all()
     said = f"{run.made} stages run, {run.same} as they were"
     return f"{said}, {run.restored} from the run cache" if run.restored else said

@@ -33,6 +33,7 @@ def circle(content: Content) -> None:
 
 CHANGES: list[Callable[[Content], None]] = [
     without("splits"),
+    without("places"),
     lambda content: content.update(splits=None),
     without("splits", "full", "of"),
     without("encoder", "run"),
@@ -62,7 +63,7 @@ def project(tmp_path, monkeypatch):
     return yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
-@pytest.mark.parametrize(("message", "change"), list(zip(MESSAGES[:6], CHANGES, strict=True)))
+@pytest.mark.parametrize(("message", "change"), list(zip(MESSAGES[:7], CHANGES, strict=True)))
 def test_the_graph_cannot_be_made(project, message, change):
     change(project)
     Path("params.yaml").write_text(yaml.safe_dump(project))
@@ -72,12 +73,12 @@ def test_the_graph_cannot_be_made(project, message, change):
 @pytest.mark.parametrize("text", ["splits: [\n", "a: 1\na: 2\n"])
 def test_the_file_cannot_be_read(project, text):
     Path("params.yaml").write_text(text)
-    assert MESSAGES[6] in said()
+    assert MESSAGES[7] in said()
 
 
 def test_data_are_not_there(project):
     Path("dvc.yaml").write_text("stages: {one: {cmd: touch b, deps: [a], outs: [b]}}")
-    stage, missing, _ = re.split(r"'prepare@pool': |…", MESSAGES[7])
+    stage, missing, _ = re.split(r"'prepare@pool': |…", MESSAGES[8])
     with pytest.raises(DvcException) as error:
         Repo().reproduce()
     first, cause, *_ = told(error.value)

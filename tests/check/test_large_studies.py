@@ -30,7 +30,8 @@ def test_valid_and_nothing_but_data_is_missing(study):
     content, found = command.whole(study)
     missing = {place.key for place in found if place.state == MISSING}
     assert missing <= {
-        *(f"datasets.{name}.place" for name in ("pool", "reference")),
+        "places.pool",  # which may grow; the others are what they are
+        "datasets.reference.place",
         *(f"datasets.tests/{name}.place" for name in TESTS),
     }
     data = content["datasets"]

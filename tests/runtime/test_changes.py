@@ -162,3 +162,31 @@ def test_parameters_are_read_again_when_their_file_is_another(folder):
         params(size=44)(folder)
         assert known.of(stages["first"])
         assert not known.of(stages["second"])
+
+
+def test_what_dvc_always_runs_need_not_be_run_where_what_it_would_write_is_there(folder):
+    from dvc.repo import Repo
+
+    stages = yaml.safe_load((folder / "dvc.yaml").read_text())
+    stages["stages"]["first"]["always_changed"] = True
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    asked, answers = [], {"first": True}
+
+    def holds(name):
+        asked.append(name)
+        return answers[name]
+
+    with Repo() as repo, repo.lock:
+        (first,) = (stage for stage in repo.index.stages if stage.name == "first")
+        assert Changes([first]).of(first)  # as DVC says
+        known = Changes([first], holds)
+        assert not known.of(first)
+        assert not known.of(first)
+        assert asked == ["first"]  # once until it is run, for it may take a network
+        answers["first"] = False
+        known.forget(first)
+        assert known.of(first)
+        # what makes other stages run makes this one run, too
+        answers["first"] = True
+        written("source", "2")(folder)
+        assert Changes([first], holds).of(first)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from clipcause.config import FILE, kinds, read, unknown
+from clipcause.config import FILE, kinds, places, read, unknown
 from clipcause.data.source import Source
 
 SECTION = "datasets"
@@ -27,7 +27,9 @@ def load(name: str, path: Path = FILE) -> Source:
 
     Raises ``ValueError`` for an unknown data set, source or key, with the nearest valid one.
     """
-    items = read(path).get(SECTION)
+    content = read(path)
+    items = content.get(SECTION)
     if not isinstance(items, dict) or name not in items:
         raise unknown("dataset", name, items or (), f"{path}: {SECTION}")
-    return parse(items[name], f"{path}: {SECTION}.{name}")
+    where = f"{path}: {SECTION}.{name}"
+    return parse(places.resolved(items[name], content, where), where)
