@@ -16,6 +16,7 @@ from clipcause.config import (
     parse,
     read,
     unknown,
+    weights,
 )
 from clipcause.config.datasets import Prepare, Test, check_tests
 from clipcause.config.deduplicate import Deduplicate
@@ -74,7 +75,7 @@ FREE: dict[str, type[Strict]] = {
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
-NEEDED = (*SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION)
+NEEDED = (*SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION, weights.SECTION)
 KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 # names that sections had, and what takes their place
 RENAMED = {"yardsticks": "this section is called scores now"}
@@ -94,7 +95,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
-    named = (*ITEMS, *KINDS, *FREE, rules.SECTION, exports.SECTION)
+    named = (*ITEMS, *KINDS, *FREE, rules.SECTION, exports.SECTION, weights.SECTION)
     item_names.check({name: content.get(name) for name in named}, path)
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
@@ -105,6 +106,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
             raise ValueError(f"{path}: {name}: expected a mapping of named items")
         for key, values in items.items():
             item(values, model, f"{path}: {name}.{key}")
+    weights.check(content, str(path))
     check_tests(content, str(path), union.CAPTIONED)
     check_loaders(content, path)
     rules.load_all(path)
