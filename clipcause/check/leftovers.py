@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.config import layout, other_scores
+from clipcause.config import layout, other_scores, weights
 
 # folders of items; what lies in them without being in params.yaml is a leftover
 FOLDERS = {
@@ -20,7 +20,8 @@ FOLDERS = {
 
 def find(content: Mapping[str, Any]) -> list[Path]:
     """Folders of items that the parameters no longer name; stages that read all would see them."""
-    named = {kind: {*content.get(kind, ()), layout.NONE, *layout.BASES} for kind in FOLDERS}
+    kept = {layout.NONE, *layout.BASES, weights.SECTION}
+    named = {kind: {*content.get(kind, ()), *kept} for kind in FOLDERS}
     return [
         folder
         for kind, parents in FOLDERS.items()

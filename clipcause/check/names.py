@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.config import layout, objectives, other_scores, parse, roles, study, unknown
+from clipcause.config import (
+    layout,
+    objectives,
+    other_scores,
+    parse,
+    roles,
+    study,
+    unknown,
+    weights,
+)
+from clipcause.config.objective import Published
+from clipcause.config.objectives.pretrained import Pretrained
 from clipcause.config.report import FIRST
 from clipcause.config.runs import learns_beyond
 from clipcause.config.train import Train
@@ -12,7 +23,7 @@ from clipcause.config.train import Train
 DATA = {"catalogue", "checked", "classes", "code", "icons", "none", "places", "raw", "tests"}
 RESERVED = {
     "datasets": DATA,
-    "runs": {layout.NONE},
+    "runs": {layout.NONE, weights.SECTION},
     other_scores.SECTION: {other_scores.NONE},
 }
 BY = "by"  # the folder of the embeddings by another encoder
@@ -68,16 +79,21 @@ def check_runs(content: Mapping[str, Any], path: Path) -> None:
             roles.check_split(entry.split, content, where)
         check_text(name, values, content, where)
         entry.check(train, where)
-        if entry.objective == "pretrained":
-            check_published(entry.model, entry.pretrained, where)
+        if isinstance(entry, Published):
+            weights.check_run(name, values, content, where)
+        if isinstance(entry, Pretrained):
+            check_published(entry.model, entry.pretrained, where, entry.like)
 
 
-def check_published(model: str, tag: str, where: str) -> None:
-    """Raise where open_clip has no such model and tag, or they do not fit together."""
-    from clipcause.embed import tags  # here, for torch comes with it, and few studies need it
+def check_published(model: str, tag: str, where: str, like: str = layout.NONE) -> None:
+    """Raise where open_clip has no such model and tag, they do not fit together, or a package that
+    the model needs is not here."""
+    # here, for torch comes with it, and few studies need it
+    from clipcause.embed import tags, text_models
 
     try:
-        tags.check(model, tag)
+        tags.check(model, tag, like)
+        text_models.check(tags.config(model), model)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -89,7 +105,7 @@ def check_text(
     if "text_from" not in values:  # the graph needs the slot in every item
         raise ValueError(f"{where}: text_from is missing: another run, or none")
     given = values["text_from"]
-    if given == layout.NONE:
+    if given == layout.NONE or objectives.parse(values, where).is_published:
         return
     if given == name:
         raise ValueError(f"{where}.text_from: a run cannot take its own text tower")

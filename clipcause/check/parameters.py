@@ -17,6 +17,7 @@ from clipcause.config import (
     places,
     read,
     unknown,
+    weights,
 )
 from clipcause.config.datasets import Prepare, Test, check_tests
 from clipcause.config.deduplicate import Deduplicate
@@ -75,7 +76,9 @@ FREE: dict[str, type[Strict]] = {
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
-NEEDED = (*SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION, places.SECTION)
+NEEDED = (
+    *SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION, places.SECTION, weights.SECTION,
+)  # fmt: skip
 KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 # names that sections had, and what takes their place
 RENAMED = {"yardsticks": "this section is called scores now"}
@@ -95,7 +98,8 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
-    named = (*ITEMS, *KINDS, *FREE, rules.SECTION, exports.SECTION, places.SECTION)
+    sections = (rules.SECTION, exports.SECTION, places.SECTION, weights.SECTION)
+    named = (*ITEMS, *KINDS, *FREE, *sections)
     item_names.check({name: content.get(name) for name in named}, path)
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
@@ -110,6 +114,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
             if name == union.SECTION:
                 values = places.resolved(values, content, where)
             item(values, model, where)
+    weights.check(content, str(path))
     check_tests(content, str(path), union.CAPTIONED)
     check_loaders(content, path)
     rules.load_all(path)

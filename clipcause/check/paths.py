@@ -13,6 +13,7 @@ from typing import Any
 
 from clipcause.config import layout
 from clipcause.config import places as outside
+from clipcause.config import weights as others
 from clipcause.data.place import is_url
 
 NONE = "none"
@@ -57,6 +58,8 @@ def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, entry in content["datasets"].items():
         for key in KEYS:
             yield f"datasets.{name}.{key}", str(entry.get(key, NONE))
+    for name, path in others.of(content).items():
+        yield f"{others.SECTION}.{name}", path
     for name, entry in content["runs"].items():
         yield f"runs.{name}.path", entry.get("path", NONE)
         if (weights := entry.get("pretrained", NONE)) != NONE:

@@ -108,6 +108,14 @@ def model(run: str) -> Path:
     return Path("models") / run
 
 
+def weights(name: str) -> Path:
+    """The hashes of an entry of `weights`: what a published model is read from.
+
+    It lies among the models, for there is the slot of a run that says what it is made from.
+    """
+    return Path("models/weights") / name
+
+
 def curves(run: str) -> Path:
     """The training curve of a run, as DVCLive writes it."""
     return Path("curves") / run

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
+from clipcause.config import weights
 from clipcause.config.runs import NONE, Run
 from clipcause.config.train import Train
 
@@ -80,7 +81,8 @@ class Captioned(Learning):
 
 
 class Published(Objective):
-    """A model that others trained, with split `none`. ``named`` are the keys that say which."""
+    """A model that others trained, with split `none`. ``named`` are the keys that say which; the
+    last of them says where its weights are, unless they are an entry of the section `weights`."""
 
     named: ClassVar[tuple[str, ...]]
     has_text: ClassVar[bool] = True
@@ -98,10 +100,25 @@ class Published(Objective):
                 f"split is {self.split}, and a {self.objective} run learns from no split; set it "
                 "to none"
             )
-        for name in self.named:
+        *which, place = self.named
+        if self.text_from != NONE:
+            if weights.named(self.text_from) is None:
+                raise ValueError(
+                    f"text_from is {self.text_from}: a {self.objective} run takes no text tower; "
+                    f"it names weights, {weights.PREFIX}NAME, or none"
+                )
+            if getattr(self, place) != NONE:
+                raise ValueError(f"text_from is {self.text_from}, which is its {place}: leave one")
+        needed = which if self.has_weights else self.named
+        for name in needed:
             if getattr(self, name) == NONE:
                 raise ValueError(f"{name} is missing: objective {self.objective} names it")
         return self
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether its weights are named elsewhere than by the last of ``named``."""
+        return self.text_from != NONE
 
 
 def _all(model: type[Objective]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -48,7 +48,9 @@ class Run(Strict):
     # passes over the run's own rows; None: the samples that `train` states, the same for all runs
     epochs: Annotated[float, Field(gt=0.0)] | None = None
     samples_seen: Annotated[int, Field(ge=1)] | None = None  # in place of those that `train` states
-    text_from: str = NONE  # the run whose text tower is used
+    # the run whose text tower is used; of a model that others trained, weights/NAME, an entry of
+    # `weights`, in place of a path of its own
+    text_from: str = NONE
     # clip: the text tower; supervised: the classifier, which is then that tower's class prototypes
     text: Text = "random"
     captions: Captions = Captions()  # of the pool's rows
@@ -75,6 +77,8 @@ class Run(Strict):
             raise ValueError(
                 f"text is {self.text}, and text_from is none; name the run whose text tower it is"
             )
+        if self.is_published:
+            return self  # its slot text_from is for the weights that it is read from
         if self.text == "random" and self.text_from != NONE:
             raise ValueError(
                 f"text_from is {self.text_from}, and text is random, which takes nothing from it; "

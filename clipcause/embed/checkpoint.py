@@ -4,7 +4,8 @@
 ``open_clip.add_model_config``); ``open_clip_config.json``, the same with the preprocessing
 settings, so that ``open_clip.create_model("local-dir:models/<run>")`` works; ``log.csv``, the
 training curve; further files such as a vocabulary; and ``card.json``: the fingerprint, the
-training parameters and the card of the split that was seen. No torch here: weights are NumPy
+training parameters and the card of the split that was seen; of a model that others trained, under
+``read``, the SHA-256 of the file of its weights. No torch here: weights are NumPy
 arrays or the bytes of a safetensors file.
 """
 
@@ -80,9 +81,11 @@ def write(
     split: Mapping[str, Any],
     log: Sequence[Mapping[str, int | float]] = (),
     files: Mapping[str, bytes] | None = None,
+    read: Mapping[str, str] | None = None,
 ) -> str:
     """Write a checkpoint and return its fingerprint.
 
+    ``read`` are the files that the weights of a published model were read from, with their SHA-256.
     ``training`` are the parameters of the run, ``split`` is the card of its split, ``log`` has the
     same columns in every line, ``files`` are further files by name. Raises ``ValueError`` for
     weights that are not finite and for a further file with one of our names.
@@ -109,6 +112,7 @@ def write(
         "files": sorted(files),
         "training": dict(training),
         "split": dict(split),
+        **({"read": dict(read)} if read else {}),
     }
     with atomic.folder(folder) as out:
         for name, content in contents.items():

@@ -27,9 +27,10 @@ from jaxtyping import Float, UInt8
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from clipcause.embed import checkpoint, tags, tokens
+from clipcause.config.layout import NONE
+from clipcause.embed import checkpoint, tags, text_models, tokens, weight_files
 from clipcause.embed.checkpoint import Checkpoint
-from clipcause.embed.pixels import View
+from clipcause.embed.pixels import FILTERS, RESIZES, View
 
 # pixels from 0 … 255 to -1 … 1
 MIDDLE = (0.5, 0.5, 0.5)
@@ -39,6 +40,7 @@ SHORT = 100  # tokens
 CLASSIFIER = "classifier.safetensors"
 CLASSES = "classes.json"
 OWN_NAME = "clipcause-own"
+NETWORK = "is there a network?"
 # keys of configurations whose text tower or objective is not CLIP's own
 FOREIGN = frozenset({"hf_model_name", "hf_tokenizer_name", "multimodal_cfg"})
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.bfloat16}
@@ -53,18 +55,21 @@ class Clip:
     config: Mapping[str, Any]  # open_clip's model_cfg
     preprocess: Mapping[str, Any]  # open_clip's preprocess_cfg
     files: Mapping[str, bytes]  # further files of the checkpoint: the vocabulary
+    source: Path | None = None  # the file that its weights were read from
 
     @property
     def view(self) -> View:
         """The size and filter of the images that the model takes."""
         size = self.preprocess["size"]
         sides = {size} if isinstance(size, int) else set(size)
-        if len(sides) != 1 or self.preprocess.get("resize_mode", "shortest") != "shortest":
+        resize = self.preprocess.get("resize_mode", "shortest")
+        filter_ = self.preprocess["interpolation"]
+        if len(sides) != 1 or resize not in RESIZES or filter_ not in FILTERS:
             raise ValueError(
-                f"the model takes images of {size} pixels by {self.preprocess.get('resize_mode')}; "
-                "only squares cut from the middle are known here"
+                f"the model takes images of {size} pixels by {resize} and {filter_}; only squares "
+                f"by {' or '.join(RESIZES)} and {' or '.join(FILTERS)} are known here"
             )
-        return View(size=sides.pop(), interpolation=self.preprocess["interpolation"])
+        return View(size=sides.pop(), interpolation=filter_, resize=resize)
 
     def normalise(
         self, pixels: UInt8[np.ndarray, "N S S 3"], device: torch.device
@@ -134,41 +139,62 @@ def create(
     return Clip(model, tokenizer, filled, preprocess, files)
 
 
-def pretrained(name: str, tag: str) -> Clip:
-    """A published model: any open_clip name and pre-trained tag. It is fetched where it is new.
+def pretrained(name: str, weights: str, like: str = NONE) -> Clip:
+    """A published model: an open_clip name with a pre-trained tag, which is fetched where it is
+    new, or a file of weights; or ``hf-hub:owner/name``, with weights `none`.
 
-    Raises ``ValueError`` for names that do not fit together (``tags.check``).
+    Raises ``ValueError`` for names that do not fit together (``tags.check``), and for weights that
+    cannot be had or read.
     """
-    tags.check(name, tag)
+    tags.check(name, weights, like)
+    config, preprocess = _published(name, weights, like)
+    text_models.check(config, name)
+    model = _built(config, preprocess, name)
+    path = _fetched(name, weights)
+    weight_files.into(model, path, name)
     try:
         with _quiet():
-            model = open_clip.create_model(name, pretrained=tag)
-    except RuntimeError as error:
-        raise ValueError(f"{name}, {tag}: {error}; is there a network?") from None
-    config = open_clip.get_model_config(name)
-    assert config is not None  # looked up above
-    tokenizer = open_clip.get_tokenizer(name)
-    return Clip(model.eval(), tokenizer, config, _preprocess(model), {})
+            tokenizer = open_clip.get_tokenizer(name)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{name}: its tokenizer: {_line(error)}; {NETWORK}") from None
+    files = text_models.files(model, tokenizer)
+    return Clip(model.eval(), tokenizer, config, _preprocess(model), files, path)
 
 
 def load(folder: Path) -> Clip:
-    """A model from a checkpoint of ours or from any folder with ``open_clip_config.json``."""
-    if not (folder / checkpoint.OPEN_CLIP).exists():
+    """A model from a checkpoint of ours or from any folder with ``open_clip_config.json``.
+
+    Raises ``ValueError`` where it has no weights that can be read: open_clip would go on with
+    random ones.
+    """
+    path = folder / checkpoint.OPEN_CLIP
+    if not path.exists():
         raise FileNotFoundError(
             f"{folder}: no {checkpoint.OPEN_CLIP}; is it an open_clip checkpoint?"
         )
-    local = f"local-dir:{folder}"
+    try:
+        settings = json.loads(path.read_text())
+        config, preprocess = settings["model_cfg"], settings.get("preprocess_cfg", {})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: damaged: {_line(error)}") from None
+    text_models.check(config, str(folder))
     with _quiet():
-        model = open_clip.create_model(local)
-    settings = json.loads((folder / checkpoint.OPEN_CLIP).read_text())
-    config = settings["model_cfg"]
-    merges = folder / tokens.MERGES
+        found = open_clip.factory._find_checkpoint_in_dir(folder)
+    if found is None:
+        raise ValueError(f"{folder}: it has no weights: no .safetensors, .bin or .pth")
+    model = _built(text_models.located(config, folder), preprocess, str(folder))
+    weight_files.into(model, Path(found), str(folder))
+    local, merges = f"local-dir:{folder}", folder / tokens.MERGES
     if merges.exists():
-        tokenizer = open_clip.get_tokenizer(local, bpe_path=str(merges))
+        tokenizer = tokens.tokenizer(merges, config["text_cfg"]["context_length"])
         files = {tokens.MERGES: merges.read_bytes()}
     else:
-        tokenizer, files = open_clip.get_tokenizer(local), {}
-    return Clip(model.eval(), tokenizer, config, _preprocess(model), files)
+        try:
+            tokenizer = open_clip.get_tokenizer(local)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{folder}: its tokenizer: {_line(error)}") from None
+        files = text_models.files(model, tokenizer)
+    return Clip(model.eval(), tokenizer, config, _preprocess(model), files, Path(found))
 
 
 def restore(stored: Checkpoint) -> Clip:
@@ -256,6 +282,61 @@ def settle(threads: int, device: str, local: int | None = None) -> torch.device:
 def _levels(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
     """Shares of white as byte levels of three channels; a GPU would wait for each new copy."""
     return torch.tensor(values, device=device).view(1, 3, 1, 1) * 255.0
+
+
+def _published(name: str, weights: str, like: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The configuration of a model, and how its images are prepared."""
+    if not name.startswith(tags.HUB):
+        config = open_clip.get_model_config(name)
+        assert config is not None  # `tags.check` has looked it up
+        return config, tags.pixels(name, weights, like)
+    path = _of_hub(name, checkpoint.OPEN_CLIP)
+    try:
+        settings = json.loads(path.read_text())
+        return settings["model_cfg"], settings.get("preprocess_cfg", {})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: damaged: {_line(error)}") from None
+
+
+def _fetched(name: str, weights: str) -> Path:
+    """The file of a model's weights, fetched where they are not here yet."""
+    if name.startswith(tags.HUB):
+        return _of_hub(name)
+    if weights not in open_clip.list_pretrained_tags_by_model(name):
+        return Path(weights)
+    stated = open_clip.get_pretrained_cfg(name, weights)
+    try:
+        return Path(open_clip.factory.download_pretrained(stated))
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{name}, {weights}: {_line(error)}; {NETWORK}") from None
+
+
+def _of_hub(name: str, file: str | None = None) -> Path:
+    """A file of a repository of the hub, of the weights where none is named."""
+    repository = name.removeprefix(tags.HUB)
+    try:
+        return Path(open_clip.factory.download_pretrained_from_hf(repository, filename=file))
+    except OSError as error:
+        raise ValueError(f"{name}: {_line(error)}; {NETWORK}") from None
+
+
+def _built(config: Mapping[str, Any], preprocess: Mapping[str, Any], name: str) -> Any:
+    """A model of a configuration, with random weights, and its preprocessing.
+
+    A folder that has no weights gives open_clip's own way to fill in both.
+    """
+    settings = {"model_cfg": config, "preprocess_cfg": preprocess}
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        Path(folder, checkpoint.OPEN_CLIP).write_text(json.dumps(settings))
+        try:
+            return open_clip.create_model(f"{tags.FOLDER}{folder}", pretrained_text=False)
+        except (OSError, RuntimeError, TypeError, ValueError, AssertionError) as error:
+            raise ValueError(f"{name}: open_clip cannot make it: {_line(error)}") from None
+
+
+def _line(error: Exception) -> str:
+    """An error in a line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _preprocess(model: Any) -> dict[str, Any]:

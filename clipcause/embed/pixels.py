@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -35,6 +35,8 @@ LONG = 8  # times the shorter side: of a longer image only the middle is resized
 UNDECODABLE = (OSError, SyntaxError, Image.DecompressionBombError)
 
 Pixels = UInt8[np.ndarray, "N S S 3"]
+Resize = Literal["shortest", "squash"]
+RESIZES = get_args(Resize)
 
 
 class View(Strict):
@@ -42,6 +44,12 @@ class View(Strict):
 
     size: int  # pixels a side
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"  # both with antialiasing
+    # shortest: the shorter side is made that long, and the middle cut out; squash: both sides are
+    resize: Resize = "shortest"
+
+    def stated(self) -> dict[str, Any]:
+        """What decides pixels; how images are resized where that is not as usual."""
+        return self.model_dump(exclude={"resize"} if self.resize == "shortest" else None)
 
 
 FILTERS = {
@@ -56,6 +64,9 @@ def decode(image: bytes, view: View) -> UInt8[np.ndarray, "S S 3"]:
     Memory is bounded by the image's own pixels, whatever its proportions are.
     """
     picture = opened(image)
+    if view.resize == "squash":
+        whole = 0, 0, *picture.size
+        return resized(picture, view, np.array(whole))
     short = min(picture.size)
     if short != view.size:
         # the longer side is cut down to a whole number, as torchvision does
@@ -115,7 +126,7 @@ def shard(manifest: Manifest, position: int, view: View, *, keep: bool = True) -
     made_by = (code.of(__name__), versions.used("pillow", "numpy"))
     # a tar in place has other rows when it was prepared with other limits
     rows = entry.sha256, entry.samples, entry.rows
-    path = cache.folder() / f"{cache.key(*made_by, view.model_dump(), *rows)}.npy"
+    path = cache.folder() / f"{cache.key(*made_by, view.stated(), *rows)}.npy"
     if keep and (found := _cached(path, entry.samples, view.size)) is not None:
         return found
     pixels = np.empty((entry.samples, view.size, view.size, 3), np.uint8)

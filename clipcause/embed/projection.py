@@ -63,7 +63,7 @@ class Projection:
             "seed": self.seed,
             "centre": centre,
             "of": self.count,
-            "view": self.view.model_dump(),
+            "view": self.view.stated(),
         }
         return hashlib.sha256(atomic.encode_json(facts)).hexdigest()
 

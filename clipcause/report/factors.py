@@ -64,9 +64,9 @@ def name(run: Run, *, in_full: bool = True) -> str:
 
 def title(run: Run, *, without: bool = False) -> str:
     """The name of a condition: its split, then what else is not as by default."""
-    objective = " ".join(
-        [OBJECTIVES[run.objective], *(one for key in NAMED if (one := getattr(run, key)) != NONE)]
-    )
+    which = [one for key in NAMED if (one := getattr(run, key)) != NONE]
+    which += [run.text_from] if run.is_published and run.text_from != NONE else []
+    objective = " ".join([OBJECTIVES[run.objective], *which])
     if run.split == NONE:
         start = objective
     else:

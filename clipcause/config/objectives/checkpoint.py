@@ -6,7 +6,7 @@ from clipcause.config.objective import Published
 
 
 class Checkpoint(Published):
-    """The folder ``path``, with an `open_clip_config.json` and weights."""
+    """A folder with an `open_clip_config.json` and weights: an entry of `weights`, or ``path``."""
 
     objective: Literal["checkpoint"]
 
