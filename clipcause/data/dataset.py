@@ -125,7 +125,9 @@ def write(
             member_index.Writer(out) as index,
         ):
             for part in _chunks(_usable(folder, samples, drops), shard_size):
-                shard, table, places = _write_shard(out, len(written), part, _count(written))
+                start = _count(written)
+                shard, table, places, others = _write_shard(out, len(written), part, start)
+                drops += others
                 written.append(shard)
                 index.add(places)
                 manifest.add(shard.name, table)
@@ -202,7 +204,7 @@ def _check_sample(folder: Path, sample: Sample) -> None:
 
 def _write_shard(
     out: Path, number: int, samples: Iterable[Sample], start: int
-) -> tuple[Shard, pa.Table, pa.Table]:
+) -> tuple[Shard, pa.Table, pa.Table, list[Drop]]:
     path = out / f"{number:05d}.tar"
     rows: list[tuple[Any, ...]] = []
     facts_kept: list[Mapping[str, Any]] = []
@@ -226,10 +228,14 @@ def _write_shard(
     columns = zip(zip(*rows, strict=True), SCHEMA, strict=True)
     entry = Shard(path.name, shards.digest(path), path.stat().st_size, len(rows))
     table = pa.table([pa.array(column, field.type) for column, field in columns], schema=SCHEMA)
+    strange: list[kept.Other] = []
     if facts_kept:
-        values_kept, _ = kept.of_values(list(facts_kept[0]), facts_kept)
-        table = table.append_column(kept.COLUMN, values_kept)
-    return entry, table, member_index.table(places)
+        columns_kept, strange = kept.of_values(list(facts_kept[0]), facts_kept)
+        table = table.append_column(kept.COLUMN, columns_kept)
+    others = [
+        Drop("", rows[at][2], kept.OTHER_TYPE, detail, counted=False) for at, detail in strange
+    ]
+    return entry, table, member_index.table(places), others
 
 
 def check_drops(folder: Path, ledger: Path, counts: Counts, most: float) -> None:

@@ -21,6 +21,7 @@ from clipcause.config import nearest
 from clipcause.data.values import KINDS
 
 COLUMN = "columns"
+OTHER_TYPE = "value of another type"  # the reason of a ledger's line
 SPOOL = "rows.spool"
 NUMBER, TEXT, TRUTH = "a number", "text", "a truth value"
 LARGEST = 1 << 63  # whole numbers of 64 bits

@@ -124,7 +124,8 @@ class Manifest:
                 "(the option `columns` of its data set names them)"
             )
         table = self._parquet.read(columns=[f"{kept.COLUMN}.{name}"])
-        return pc.struct_field(table[kept.COLUMN], [name])
+        column = table[kept.COLUMN].combine_chunks()
+        return pa.chunked_array([column.field(name)], column.type.field(name).type)
 
     def place(self, position: int) -> str:
         """The path or URL of a shard; of its file, where a shard is a part of one (`file#3`)."""

@@ -45,7 +45,6 @@ UNREADABLE = "unreadable tar"
 DAMAGED = "damaged tar"
 TRUNCATED = "truncated tar"
 MORE = "data after the end of the tar"
-OTHER_TYPE = "value of another type"
 COUNTS = "counts differ from the statistics"
 NO_STATS = "no statistics"
 UNREADABLE_STATS = "unreadable statistics"
@@ -254,7 +253,7 @@ def read_tar(task: Audit, item: Tar) -> Part:
         rows = with_columns(rows, held)
         for other in others:
             key = reading.rows[other.place].key
-            reading.remarks.append(Drop(item.name, key, OTHER_TYPE, other.detail))
+            reading.remarks.append(Drop(item.name, key, kept.OTHER_TYPE, other.detail))
     shard = shard._replace(rows=rows_digest(rows))
     stated = _stated(task, item, reading)
     lost = max(0, stated - reading.images) if stated is not None else 0
