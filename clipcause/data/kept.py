@@ -58,8 +58,9 @@ def of_values(
 
 
 def of_table(where: str, names: Sequence[str], table: pa.Table) -> pa.Array:
-    """The named columns of a table as an array of the struct. Raises ``ValueError`` for a column
-    that is neither numbers, text, truth values nor times."""
+    """The named columns of a table as an array of the struct; bytes are text without a type, as CSV
+    has it (``of_texts``). Raises ``ValueError`` for a column that is neither numbers, text, truth
+    values nor times."""
     arrays = [_flat(where, name, table[name].combine_chunks()) for name in names]
     return _struct(names, arrays, table.num_rows)
 
@@ -146,6 +147,8 @@ def _flat(where: str, name: str, array: pa.Array) -> pa.Array:
         return pc.call_function("if_else", [missing, pa.scalar(None, pa.float64()), wide])
     if pa.types.is_integer(kind):
         return array if kind == pa.uint64() else array.cast(pa.int64())
+    if pa.types.is_binary(kind):
+        return of_texts(array.to_pylist())
     if pa.types.is_decimal(kind):
         return array.cast(pa.float64())
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)

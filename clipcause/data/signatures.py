@@ -23,10 +23,16 @@ BEGINNINGS = (
 TAR = b"ustar"  # at byte 257
 
 
-def called(first: bytes) -> str:
-    """What begins with these bytes, in words for an error; empty where that is not known."""
+PARQUET, NUMPY, GZIP = b"PAR1", b"\x93NUMPY", b"\x1f\x8b"
+
+
+def called(first: bytes, expected: bytes = b"") -> str:
+    """What begins with these bytes, in words for an error; empty where that is not known, or where
+    it begins as ``expected``."""
     if not first:
         return "empty"
+    if expected and first.startswith(expected):
+        return ""
     for beginning, name in BEGINNINGS:
         if first.startswith(beginning):
             return name
