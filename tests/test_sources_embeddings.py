@@ -285,7 +285,10 @@ def test_a_part_for_which_clip_retrieval_found_nothing(tmp_path):
     (folder / "stats/1.json").write_text("{}")
     made = prepared(tmp_path, folder)
     assert [shard.samples for shard in made.shards] == [5, 3]
-    assert [part.rows for part in adopt(folder, made, dim=8)] == [5, 3]
+    facts = adopt(folder, made, dim=8)
+    assert [part.rows for part in facts] == [5, 3]
+    store = stored.adopt(tmp_path / "store", folder, [one.sha256 for one in facts], made, "x")
+    assert np.array_equal(store.all()[5:], unit_vectors(3, 8, seed=2))
     (folder / "metadata/metadata_2.parquet").unlink()
     (folder / "stats/2.json").write_text("{}")
     with pytest.raises(ValueError, match="2 parts of vectors, 1 of metadata; of part 2 only one"):

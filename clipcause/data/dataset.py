@@ -18,7 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipcause.data import kept, member_index, shards, values
-from clipcause.data.manifest import MANIFEST, SCHEMA, SHARDS_KEY, Manifest, encode_shards, read, uid
+from clipcause.data.manifest import (
+    COLUMNS,
+    MANIFEST,
+    SCHEMA,
+    SHARDS_KEY,
+    Manifest,
+    encode_shards,
+    read,
+    uid,
+)
 from clipcause.data.shards import Shard
 from clipcause.runtime import atomic
 
@@ -231,7 +240,7 @@ def _write_shard(
     strange: list[kept.Other] = []
     if facts_kept:
         columns_kept, strange = kept.of_values(list(facts_kept[0]), facts_kept)
-        table = table.append_column(kept.COLUMN, columns_kept)
+        table = table.append_column(COLUMNS, columns_kept)
     others = [
         Drop("", rows[at][2], kept.OTHER_TYPE, detail, counted=False) for at, detail in strange
     ]

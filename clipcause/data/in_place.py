@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from clipcause.data import dataset, kept, member_index
 from clipcause.data.dataset import Counts, Drop
-from clipcause.data.manifest import MANIFEST, PLACE_KEY, SCHEMA, SHARDS_KEY, encode_shards
+from clipcause.data.manifest import COLUMNS, MANIFEST, PLACE_KEY, SCHEMA, SHARDS_KEY, encode_shards
 from clipcause.data.shards import Shard
 from clipcause.runtime import atomic
 
@@ -108,13 +108,13 @@ def rows_digest(rows: pa.Table) -> str:
 
 def with_columns(rows: pa.Table, columns: pa.Array) -> pa.Table:
     """Rows (``PART``) with the columns that are kept beside them (``clipcause.data.kept``)."""
-    return rows.append_column(kept.COLUMN, columns)
+    return rows.append_column(COLUMNS, columns)
 
 
 def _checked(rows: pa.Table) -> pa.Table:
     """Rows as a part has them, with kept columns where there are some."""
-    if kept.COLUMN in rows.column_names:
-        return rows.cast(PART.append(rows.schema.field(kept.COLUMN)))
+    if COLUMNS in rows.column_names:
+        return rows.cast(PART.append(rows.schema.field(COLUMNS)))
     return rows.cast(PART)
 
 

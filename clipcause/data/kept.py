@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipcause.config import nearest
+from clipcause.data.manifest import COLUMNS
 from clipcause.data.values import KINDS
 
-COLUMN = "columns"
 OTHER_TYPE = "value of another type"  # the reason of a ledger's line
 SPOOL = "rows.spool"
 NUMBER, TEXT, TRUTH = "a number", "text", "a truth value"
@@ -195,10 +195,10 @@ class Writer:
 
     def add(self, shard: str, rows: pa.Table) -> None:
         """Append the rows of a shard."""
-        if COLUMN not in rows.column_names:
+        if COLUMNS not in rows.column_names:
             self._open(self._schema).write_table(rows, rows.num_rows)
             return
-        kind = rows.schema.field(COLUMN).type
+        kind = rows.schema.field(COLUMNS).type
         if kind not in self._types.values():
             self._types[shard] = kind
         compressed = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -212,7 +212,7 @@ class Writer:
         """All rows are there. Raises ``ValueError`` for a column that is text in one shard and
         numbers in another."""
         kind = merged(self._types) if self._types else None
-        schema = self._schema if kind is None else self._schema.append(pa.field(COLUMN, kind))
+        schema = self._schema if kind is None else self._schema.append(pa.field(COLUMNS, kind))
         parquet = self._open(schema)
         for rows in self._waiting():
             parquet.write_table(_cast(rows, schema), rows.num_rows)
@@ -256,9 +256,9 @@ def merged(types: Mapping[str, pa.StructType]) -> pa.StructType:
 
 
 def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    kind = schema.field(COLUMN).type
-    held = rows[COLUMN].combine_chunks()
+    kind = schema.field(COLUMNS).type
+    held = rows[COLUMNS].combine_chunks()
     arrays = [held.field(field.name).cast(field.type, safe=False) for field in kind]
-    place = rows.column_names.index(COLUMN)
-    whole = rows.set_column(place, COLUMN, pa.StructArray.from_arrays(arrays, fields=list(kind)))
+    place = rows.column_names.index(COLUMNS)
+    whole = rows.set_column(place, COLUMNS, pa.StructArray.from_arrays(arrays, fields=list(kind)))
     return whole.cast(schema)

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipcause.config import nearest
-from clipcause.data import kept, place
+from clipcause.data import place
 from clipcause.data.member_index import Index
 from clipcause.data.shards import Shard, check_facts, digest
 from clipcause.data.stream import Reader
@@ -39,6 +39,7 @@ from clipcause.runtime import atomic
 MANIFEST = "manifest.parquet"
 SHARDS_KEY = b"clipcause.shards"
 PLACE_KEY = b"clipcause.place"
+COLUMNS = "columns"  # a struct of what is kept of the pool's own metadata, where there is some
 PART_OF = re.compile(r"#\d+$")  # of a file that has several shards: which
 # shards of data sets that consist of captions and labels alone
 NO_IMAGES = (".parquet", ".tsv", ".csv", ".tsv.gz", ".csv.gz")
@@ -116,15 +117,15 @@ class Manifest:
 
         Raises ``ValueError`` for one that is not, with the nearest that is.
         """
-        at = self._parquet.schema_arrow.get_field_index(kept.COLUMN)
+        at = self._parquet.schema_arrow.get_field_index(COLUMNS)
         known = [] if at < 0 else [one.name for one in self._parquet.schema_arrow.field(at).type]
         if name not in known:
             raise ValueError(
                 f"{self.folder}: its manifest keeps no column {name!r}; {nearest(name, known)} "
                 "(the option `columns` of its data set names them)"
             )
-        table = self._parquet.read(columns=[f"{kept.COLUMN}.{name}"])
-        column = table[kept.COLUMN].combine_chunks()
+        table = self._parquet.read(columns=[f"{COLUMNS}.{name}"])
+        column = table[COLUMNS].combine_chunks()
         return pa.chunked_array([column.field(name)], column.type.field(name).type)
 
     def place(self, position: int) -> str:
@@ -307,7 +308,7 @@ def read(folder: Path, *, shards: bool = True) -> Manifest:
     path = folder / MANIFEST
     parquet = atomic.open_parquet(path)
     columns = parquet.schema_arrow.remove_metadata()
-    if (at := columns.get_field_index(kept.COLUMN)) == len(SCHEMA):
+    if (at := columns.get_field_index(COLUMNS)) == len(SCHEMA):
         columns = columns.remove(at)
     atomic.check_schema(path, columns, SCHEMA)
     metadata = parquet.metadata.metadata or {}

@@ -13,7 +13,6 @@ that cannot be read here do not.
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 from unicodedata import category
@@ -34,18 +33,8 @@ from clipcause.data.tree import Found
 from clipcause.data.values import Lines
 from clipcause.icons.raster import png
 
-# Pillow's names of what is tried, where it can be; phones save HEIF, a package of its own reads it
-FORMATS = (*audit.OPENED, "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-# extensions of what is not read everywhere, and how it would be
-SOMETIMES = {
-    "AVIF": ((".avif", ".avifs"), "; Pillow 11.3 and later reads it"),
-    "HEIF": ((".heic", ".heif"), "; the extra `heif` of the project reads it"),
-    "others": ((".jp2", ".jxl", ".ico", ".psd", ".dng", ".raw"), ""),
-}
-
 USUAL = Words()
 NOT_A_PICTURE = "not a picture"
-NOT_READ = "format that is not read"
 NO_PICTURE = "a caption without a picture"
 UNREADABLE = "unreadable caption"
 OTHER_SPLIT = "of another split"
@@ -101,7 +90,7 @@ def read_folder(
     found = list(tree.files(folder))
     _check_splits(folder, found, split)
     said = Beside(folder, found, read)
-    squares = _Squares(folder, size, limits, _formats(), 0 if split == NONE else 1)
+    squares = _Squares(folder, size, limits, audit.available(), 0 if split == NONE else 1)
     keys: set[str] = set()
     for one in found:
         if one.name in said.used or one.name in said.lone:
@@ -183,7 +172,7 @@ def _one(squares: _Squares, said: Beside, found: Found, key: str) -> Sample | Dr
     content = _content(path, squares.limits)
     image = content if isinstance(content, Fault) else _square(path, content, squares)
     if isinstance(image, Fault):
-        return Drop(where, key, image.reason, image.detail, counted=image.reason != NOT_READ)
+        return Drop(where, key, image.reason, image.detail, counted=image.reason != audit.NOT_READ)
     assert isinstance(content, bytes)
     return Sample(
         key=key,
@@ -213,10 +202,7 @@ def _square(path: Path, content: bytes, squares: _Squares) -> bytes | Fault:
     # all pixels, for all are used
     found = audit.look(content, limits.model_copy(update={"decode": "full"}), formats)
     if isinstance(found, Fault):
-        for kind, (extensions, reads) in SOMETIMES.items():
-            if kind not in formats and path.suffix.lower() in extensions:
-                return Fault(NOT_READ, f"{path.name}{reads}")
-        return found
+        return audit.not_read(path.name, formats) or found
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF data, of which one number is wanted
@@ -229,13 +215,3 @@ def _square(path: Path, content: bytes, squares: _Squares) -> bytes | Fault:
     square = Image.new("RGB", (size, size), "white")
     square.paste(small, ((size - small.width) // 2, (size - small.height) // 2))
     return png(np.asarray(square))
-
-
-def _formats() -> tuple[str, ...]:
-    """What can be opened here."""
-    with suppress(ImportError):
-        import pillow_heif  # ty: ignore[import-not-found] - an extra
-
-        pillow_heif.register_heif_opener()
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)
