@@ -118,7 +118,7 @@ def _column(name: str, values: list[Any]) -> tuple[pa.Array, list[Other]]:
     return pa.array([one if one is None else _float(one) for one in kept], pa.float64()), others
 
 
-def _float(value: float) -> float:
+def _float(value: int | float) -> float:
     try:
         return float(value)
     except OverflowError:  # a whole number of more than 300 digits
