@@ -9,8 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 
+from clipcause.config.datasets import Limits
 from clipcause.data import dataset, in_place, manifest
+from clipcause.data.sources.folder import read_folder
 from clipcause.data.sources.published_embeddings import Embeddings, adopt, read_embeddings, rescaled
 from clipcause.embed import embeddings as stored
 from clipcause.prune import split
@@ -266,3 +269,68 @@ def test_a_folder_behind_a_url(tmp_path):
         memory.rm("/laion", recursive=True)
     assert len(local) == len(remote) == 2
     assert all(a.equals(b) for a, b in zip(local, remote, strict=True))
+
+
+def test_a_part_for_which_clip_retrieval_found_nothing(tmp_path):
+    folder = published(tmp_path / "own", (5, 1, 3))
+    for name in ("img_emb/img_emb_1.npy", "metadata/metadata_1.parquet"):
+        (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=r"part 1 of .* is missing .* stats/1\.json"):
+        prepared(tmp_path, folder)
+    # what its logger leaves of a part without a batch, and of one that has rows
+    (folder / "stats").mkdir()
+    (folder / "stats/1.json").write_text('{"sample_count": 1}')
+    with pytest.raises(FileNotFoundError, match="part 1 of"):
+        prepared(tmp_path, folder)
+    (folder / "stats/1.json").write_text("{}")
+    made = prepared(tmp_path, folder)
+    assert [shard.samples for shard in made.shards] == [5, 3]
+    facts = adopt(folder, made, dim=8)
+    assert [part.rows for part in facts] == [5, 3]
+    store = stored.adopt(tmp_path / "store", folder, [one.sha256 for one in facts], made, "x")
+    assert np.array_equal(store.all()[5:], unit_vectors(3, 8, seed=2))
+    (folder / "metadata/metadata_2.parquet").unlink()
+    (folder / "stats/2.json").write_text("{}")
+    with pytest.raises(ValueError, match="2 parts of vectors, 1 of metadata; of part 2 only one"):
+        prepared(tmp_path, folder)
+
+
+def test_clip_retrieval_over_ones_own_folder(tmp_path):
+    raw = tmp_path / "pictures"
+    names = ["a/b.jpg", "a/v1.0 b.png", "c.tar.png"]
+    for number, name in enumerate(names):
+        (raw / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 20), (number, 0, 0)).save(raw / name)
+        (raw / name).with_suffix(".txt").write_text("a bell")
+    found = read_folder(raw, 16, Limits())
+    dataset.write(tmp_path / "made", found, shard_size=10, max_drop_fraction=0.0)
+    made = manifest.read(tmp_path / "made")
+    folder = published(tmp_path / "clip", (3,))
+    path = folder / "metadata/metadata_0.parquet"
+    for given in ([str(raw / name) for name in names], names, [f"C:\\p\\{n}" for n in names]):
+        pq.write_table(pa.table({"image_path": given}), path)
+        assert [part.rows for part in adopt(folder, made, dim=8)] == [3]
+    wrong = [str(raw / name) for name in ("a/b.jpg", "c.tar.png", "a/v1.0 b.png")]
+    pq.write_table(pa.table({"image_path": wrong}), path)
+    with pytest.raises(ValueError, match=r"row 1 is image_path .* or in another order"):
+        adopt(folder, made, dim=8)
+
+
+def test_named_columns_are_kept(tmp_path):
+    folder = published(tmp_path / "laion")
+    made = prepared(tmp_path, folder, columns=["similarity", "NSFW", "width"])
+    assert made.kept("similarity").to_pylist() == [0.3] * 8
+    assert made.kept("NSFW").to_pylist() == ["UNLIKELY"] * 8
+    assert made.kept("width").to_pylist() == [64] * 8
+    with pytest.raises(ValueError, match="no 'similarty'; did you mean 'similarity'"):
+        prepared(tmp_path, folder, columns=["similarty"])
+
+
+def test_an_error_page_in_place_of_a_part_is_called_so(tmp_path):
+    folder = published(tmp_path / "laion")
+    for name in ("img_emb/img_emb_1.npy", "metadata/metadata_1.parquet"):
+        right = (folder / name).read_bytes()
+        (folder / name).write_bytes(b"<!DOCTYPE html><html>")
+        with pytest.raises(ValueError, match=f"{name}: it is an HTML page"):
+            prepared(tmp_path, folder)
+        (folder / name).write_bytes(right)

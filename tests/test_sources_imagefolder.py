@@ -235,3 +235,30 @@ def test_prepare_writes_a_test_set_from_a_folder_in_its_place(tmp_path, monkeypa
     made = dataset.read(Path("data/tests/r"))
     assert made.labels == [TENCH, UMBRELLA]
     assert made.image([0]) == [(tmp_path / "imagenet-r" / TENCH / "art_0.jpg").read_bytes()]
+
+
+def test_other_files_are_no_damage_and_other_formats_are_read(tmp_path):
+    folder = tmp_path / TENCH
+    folder.mkdir()
+    for number, (name, kind) in enumerate((("a.bmp", "BMP"), ("b.tif", "TIFF"), ("c", "GIF"))):
+        Image.new("RGB", (40, 30), (number * 40, 9, 9)).save(folder / name, kind)
+    for name in ("README.md", "notes"):
+        (folder / name).write_text("about")
+    (folder / "dead.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (folder / "pointer.jpg").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    samples, drops = read(tmp_path)
+    assert [(one.key, one.extension) for one in samples] == [
+        (f"{TENCH}/{name}", "png") for name in "abc"
+    ]
+    content = (folder / "a.bmp").read_bytes()
+    assert samples[0].uid == dataset.uid(content)
+    stored = np.asarray(Image.open(io.BytesIO(samples[0].image)))
+    assert np.array_equal(stored, np.asarray(Image.open(folder / "a.bmp")))
+    found = {drop.key.rpartition("/")[2]: (drop.reason, drop.counted) for drop in drops}
+    assert found == {
+        "README": ("not an image", False),
+        "notes": ("not an image", False),
+        "dead": ("dead link", True),
+        "pointer": ("undecodable", True),
+    }
+    assert any("a pointer of Git LFS" in drop.detail for drop in drops)

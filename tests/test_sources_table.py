@@ -207,3 +207,74 @@ def test_tables_behind_a_url(tmp_path):
     assert len(found[0]) == len(found[1]) == 2
     assert all(a.equals(b) for a, b in zip(*found, strict=True))
     assert one.rows.equals(found[0][1])
+
+
+NONE: dict[str, Any] = {"url": "none", "width": "none", "height": "none"}
+
+
+def test_what_a_table_lacks_the_error_says_by_which_option(tmp_path):
+    (tmp_path / "a.tsv").write_text("a bell\thttps://a.b/1\n")
+    with pytest.raises(ValueError, match=r"a\.tsv: no column 'TEXT' .*; if the first .* `header`"):
+        prepared(tmp_path, tmp_path / "a.tsv", **NONE)
+    (tmp_path / "a.csv").write_text('TEXT;n\n"a bell; big";1\n')
+    with pytest.raises(ValueError, match=r"a\.csv: no column 'TEXT' .* say `separator: ';'`"):
+        prepared(tmp_path, tmp_path / "a.csv", **NONE)
+    made, _ = prepared(tmp_path, tmp_path / "a.csv", separator=";", **NONE)
+    assert made.captions == ["a bell; big"]
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/a.jsonl").write_text('{"TEXT": "a bell"}\n')
+    for where in (tmp_path / "b", tmp_path / "b/a.jsonl"):
+        with pytest.raises(FileNotFoundError, match=r"a\.jsonl\) are read .* by `metadata` of sou"):
+            prepared(tmp_path, where, **NONE)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.tsv", "a.csv", "a.csv.gz"])
+def test_what_lies_in_place_of_a_table_is_called_what_it_is(tmp_path, name):
+    (tmp_path / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    with pytest.raises(ValueError, match=f"{name}: it is a pointer of Git LFS"):
+        prepared(tmp_path, tmp_path / name, **NONE)
+    (tmp_path / name).write_bytes(b"<html>")
+    with pytest.raises(ValueError, match=f"{name}: it is an HTML page"):
+        prepared(tmp_path, tmp_path / name, **NONE)
+
+
+def test_named_columns_are_kept_with_their_types(tmp_path):
+    laion(tmp_path / "raw/a.parquet")
+    names = ["similarity", "NSFW", "WIDTH", "SAMPLE_ID"]
+    made, _ = prepared(tmp_path, tmp_path / "raw", columns=names)
+    kinds = [str(made.kept(name).type) for name in names]
+    assert kinds == ["double", "string", "double", "double"]
+    # the row without a caption is none here either, and NaN is missing
+    assert made.kept("SAMPLE_ID").to_pylist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert made.kept("WIDTH").to_pylist() == [64.0] * 3 + [None] + [64.0] * 5
+    assert len(made.table["columns"]) == len(made)
+    with pytest.raises(ValueError, match="no 'similarty'; did you mean 'similarity'"):
+        prepared(tmp_path, tmp_path / "raw", columns=["similarty"])
+
+
+def test_columns_of_csv_are_numbers_where_all_are(tmp_path):
+    lines = [
+        "TEXT,whole,half,code,some,mixed",
+        'a,1,0.5,007,,"x, y"',
+        "b,,nan,8,2,1",
+        "c,3,-1e3,9,3,2",
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    names = lines[0].split(",")[1:]
+    made, _ = prepared(tmp_path, tmp_path / "a.csv", rows=9, columns=names, **NONE)
+    assert {name: made.kept(name).to_pylist() for name in names} == {
+        "whole": [1, None, 3],
+        "half": [0.5, None, -1000.0],
+        "code": ["007", "8", "9"],
+        "some": [None, 2, 3],
+        "mixed": ["x, y", "1", "2"],
+    }
+    assert made.kept("whole").type == pa.int64()
+    with pytest.raises(ValueError, match=r"'mixed' is string in a\.csv#0 and int64 in a\.csv#1"):
+        prepared(tmp_path, tmp_path / "a.csv", rows=1, columns=["mixed"], **NONE)
+
+
+def test_a_column_of_lists_can_not_be_kept(tmp_path):
+    pq.write_table(pa.table({"TEXT": ["a"], "faces": [[[1.0]]]}), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"column 'faces' is list<.*; columns that are kept are"):
+        prepared(tmp_path, tmp_path / "a.parquet", columns=["faces"], **NONE)

@@ -17,8 +17,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipcause.data import member_index, shards, values
-from clipcause.data.manifest import MANIFEST, SCHEMA, SHARDS_KEY, Manifest, encode_shards, read, uid
+from clipcause.data import kept, member_index, shards, values
+from clipcause.data.manifest import (
+    COLUMNS,
+    MANIFEST,
+    SCHEMA,
+    SHARDS_KEY,
+    Manifest,
+    encode_shards,
+    read,
+    uid,
+)
 from clipcause.data.shards import Shard
 from clipcause.runtime import atomic
 
@@ -51,7 +60,8 @@ class Sample:
 
     ``captions`` are all, where there are several; ``caption`` is the first. ``pool_uid`` is the
     identity that the source itself publishes. ``uid`` is that of the bytes as they came, where
-    ``image`` is not these: it was turned upright, made opaque, drawn on a square.
+    ``image`` is not these: it was turned upright, made opaque, drawn on a square. ``columns`` are
+    those of the source's metadata that are kept; all samples have them, or none.
     """
 
     key: str
@@ -67,6 +77,7 @@ class Sample:
     captions: Sequence[str] | None = None
     pool_uid: str | None = None
     uid: str | None = None
+    columns: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,15 +130,17 @@ def write(
     written: list[Shard] = []
     with atomic.folder(folder) as out:
         with (
-            pq.ParquetWriter(out / MANIFEST, SCHEMA, compression="zstd") as manifest,
+            kept.Writer(out / MANIFEST, SCHEMA) as manifest,
             member_index.Writer(out) as index,
         ):
             for part in _chunks(_usable(folder, samples, drops), shard_size):
-                shard, table, places = _write_shard(out, len(written), part, _count(written))
+                start = _count(written)
+                shard, table, places, others = _write_shard(out, len(written), part, start)
+                drops += others
                 written.append(shard)
                 index.add(places)
-                manifest.write_table(table, row_group_size=shard_size)
-            manifest.add_key_value_metadata({SHARDS_KEY.decode(): encode_shards(written)})
+                manifest.add(shard.name, table)
+            manifest.finish({SHARDS_KEY.decode(): encode_shards(written)})
         counts = Counts(
             samples=_count(written),
             dropped=sum(drop.counted for drop in drops),
@@ -200,9 +213,10 @@ def _check_sample(folder: Path, sample: Sample) -> None:
 
 def _write_shard(
     out: Path, number: int, samples: Iterable[Sample], start: int
-) -> tuple[Shard, pa.Table, pa.Table]:
+) -> tuple[Shard, pa.Table, pa.Table, list[Drop]]:
     path = out / f"{number:05d}.tar"
     rows: list[tuple[Any, ...]] = []
+    facts_kept: list[Mapping[str, Any]] = []
     places = []
     with shards.ShardWriter(path) as shard:
         for row, one in enumerate(samples, start):
@@ -218,10 +232,19 @@ def _write_shard(
             said = one.caption, one.captions, one.label
             seen = one.width, one.height, one.uid is not None
             rows.append((row, path.name, one.key, *identity, *said, *seen))
+            if one.columns is not None:
+                facts_kept.append(one.columns)
     columns = zip(zip(*rows, strict=True), SCHEMA, strict=True)
     entry = Shard(path.name, shards.digest(path), path.stat().st_size, len(rows))
     table = pa.table([pa.array(column, field.type) for column, field in columns], schema=SCHEMA)
-    return entry, table, member_index.table(places)
+    strange: list[kept.Other] = []
+    if facts_kept:
+        columns_kept, strange = kept.of_values(list(facts_kept[0]), facts_kept)
+        table = table.append_column(COLUMNS, columns_kept)
+    others = [
+        Drop("", rows[at][2], kept.OTHER_TYPE, detail, counted=False) for at, detail in strange
+    ]
+    return entry, table, member_index.table(places), others
 
 
 def check_drops(folder: Path, ledger: Path, counts: Counts, most: float) -> None:

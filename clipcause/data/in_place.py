@@ -7,7 +7,7 @@ the pool. ``clipcause.data.manifest`` reads it as it reads every data set.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipcause.data import dataset, member_index
+from clipcause.data import dataset, kept, member_index
 from clipcause.data.dataset import Counts, Drop
-from clipcause.data.manifest import MANIFEST, PLACE_KEY, SCHEMA, SHARDS_KEY, encode_shards
+from clipcause.data.manifest import COLUMNS, MANIFEST, PLACE_KEY, SCHEMA, SHARDS_KEY, encode_shards
 from clipcause.data.shards import Shard
 from clipcause.runtime import atomic
 
@@ -29,10 +29,13 @@ CHECKED = ["row", "shard"]  # the columns whose statistics the reader compares
 class Part:
     """One shard: its entry, its rows (``PART``) in its order, and what is wrong with it.
 
+    Beside the columns of ``PART`` rows may have those that are kept (``with_columns``).
+
     The hash of the rows is taken from the entry where it has one: workers have the time for it.
     ``drops`` are samples that were left out; ``remarks`` go to the ledger too but cost no sample.
     ``lost`` counts the samples that are known to be missing without a line each. ``places`` says
-    where the rows lie in the shard (``member_index.PART``), where they have images.
+    where the rows lie in the shard (``member_index.PART``), where they have images. ``keys`` are
+    the names that its metadata have, for the error where one is asked for that they have not.
     """
 
     shard: Shard
@@ -41,6 +44,7 @@ class Part:
     remarks: list[Drop] = field(default_factory=list)
     lost: int = 0
     places: pa.Table | None = None
+    keys: Sequence[str] = ()
 
 
 def write(
@@ -57,10 +61,9 @@ def write(
     with atomic.folder(folder) as out:
         with ExitStack() as stack:
             manifest = stack.enter_context(
-                pq.ParquetWriter(
+                kept.Writer(
                     out / MANIFEST,
                     SCHEMA,
-                    compression="zstd",
                     use_dictionary=["shard", "label"],
                     column_encoding={"row": "DELTA_BINARY_PACKED"},
                     write_statistics=CHECKED,
@@ -72,7 +75,7 @@ def write(
             )
             index: member_index.Writer | None = None
             for part in parts:
-                name, rows = part.shard.name, part.rows.cast(PART)
+                name, rows = part.shard.name, _checked(part.rows)
                 if name in listed:
                     raise ValueError(f"{folder}: two shards are called {name}")
                 if rows.num_rows != part.shard.samples:
@@ -84,15 +87,14 @@ def write(
                 if rows.num_rows:
                     digest = part.shard.rows or rows_digest(rows)
                     listed[name] = part.shard._replace(rows=digest)
-                    manifest.write_table(_numbered(name, samples, rows), rows.num_rows)
+                    manifest.add(name, _numbered(name, samples, rows))
                 if found := [*part.drops, *part.remarks]:
                     ledger.write_table(dataset.drops_table(found))
                 samples += rows.num_rows
                 dropped += len(part.drops) + part.lost
                 lost += part.lost
                 reasons.update(drop.reason for drop in found)
-            metadata = {SHARDS_KEY: encode_shards(listed.values()), PLACE_KEY: place}
-            manifest.add_key_value_metadata(metadata)
+            manifest.finish({SHARDS_KEY: encode_shards(listed.values()), PLACE_KEY: place})
         counts = Counts(samples, dropped, len(listed), dict(sorted(reasons.items())))
         dataset.check_drops(folder, out / dataset.DROPS, counts, max_drop_fraction)
     return counts, lost
@@ -100,12 +102,23 @@ def write(
 
 def rows_digest(rows: pa.Table) -> str:
     """SHA-256 of the rows of a shard (``PART``), whatever the versions of Arrow and Parquet."""
-    values = json.dumps(rows.cast(PART).to_pydict(), ensure_ascii=False)
+    values = json.dumps(_checked(rows).to_pydict(), ensure_ascii=False, default=str)
     return hashlib.sha256(values.encode()).hexdigest()
+
+
+def with_columns(rows: pa.Table, columns: pa.Array) -> pa.Table:
+    """Rows (``PART``) with the columns that are kept beside them (``clipcause.data.kept``)."""
+    return rows.append_column(COLUMNS, columns)
+
+
+def _checked(rows: pa.Table) -> pa.Table:
+    """Rows as a part has them, with kept columns where there are some."""
+    if COLUMNS in rows.column_names:
+        return rows.cast(PART.append(rows.schema.field(COLUMNS)))
+    return rows.cast(PART)
 
 
 def _numbered(shard: str, start: int, rows: pa.Table) -> pa.Table:
     row = pa.array(range(start, start + rows.num_rows), pa.int64())
     name = pa.array([shard] * rows.num_rows, pa.string())
-    columns = {"row": row, "shard": name} | {name: rows[name] for name in PART.names}
-    return pa.table(columns, schema=SCHEMA)
+    return rows.add_column(0, "shard", name).add_column(0, "row", row)

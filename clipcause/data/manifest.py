@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from clipcause.config import nearest
 from clipcause.data import place
 from clipcause.data.member_index import Index
 from clipcause.data.shards import Shard, check_facts, digest
@@ -38,6 +39,7 @@ from clipcause.runtime import atomic
 MANIFEST = "manifest.parquet"
 SHARDS_KEY = b"clipcause.shards"
 PLACE_KEY = b"clipcause.place"
+COLUMNS = "columns"  # a struct of what is kept of the pool's own metadata, where there is some
 PART_OF = re.compile(r"#\d+$")  # of a file that has several shards: which
 # shards of data sets that consist of captions and labels alone
 NO_IMAGES = (".parquet", ".tsv", ".csv", ".tsv.gz", ".csv.gz")
@@ -91,7 +93,7 @@ class Manifest:
 
     @cached_property
     def table(self) -> pa.Table:
-        """All columns (``SCHEMA``), one row per sample."""
+        """All columns (``SCHEMA``, and those that are kept), one row per sample."""
         return pq.read_table(self.folder / MANIFEST, partitioning=None)
 
     @cached_property
@@ -109,6 +111,22 @@ class Manifest:
         """The first row of every shard, and the number of rows."""
         sizes = [shard.samples for shard in self.shards]
         return tuple(int(start) for start in np.cumsum([0, *sizes]))
+
+    def kept(self, name: str) -> pa.ChunkedArray:
+        """A column of the pool's own metadata that is kept in the manifest: a value a row.
+
+        Raises ``ValueError`` for one that is not, with the nearest that is.
+        """
+        at = self._parquet.schema_arrow.get_field_index(COLUMNS)
+        known = [] if at < 0 else [one.name for one in self._parquet.schema_arrow.field(at).type]
+        if name not in known:
+            raise ValueError(
+                f"{self.folder}: its manifest keeps no column {name!r}; {nearest(name, known)} "
+                "(the option `columns` of its data set names them)"
+            )
+        table = self._parquet.read(columns=[f"{COLUMNS}.{name}"])
+        column = table[COLUMNS].combine_chunks()
+        return pa.chunked_array([column.field(name)], column.type.field(name).type)
 
     def place(self, position: int) -> str:
         """The path or URL of a shard; of its file, where a shard is a part of one (`file#3`)."""
@@ -289,7 +307,10 @@ def read(folder: Path, *, shards: bool = True) -> Manifest:
     """
     path = folder / MANIFEST
     parquet = atomic.open_parquet(path)
-    atomic.check_schema(path, parquet.schema_arrow.remove_metadata(), SCHEMA)
+    columns = parquet.schema_arrow.remove_metadata()
+    if (at := columns.get_field_index(COLUMNS)) == len(SCHEMA):
+        columns = columns.remove(at)
+    atomic.check_schema(path, columns, SCHEMA)
     metadata = parquet.metadata.metadata or {}
     listed = metadata.get(SHARDS_KEY)
     if listed is None:

@@ -8,16 +8,19 @@ from bisect import bisect_right
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import fsspec
 from fsspec.utils import merge_offset_ranges
 
-from clipcause.data import tree
+from clipcause.data import signatures, tree
+from clipcause.data.gunzip import Gunzip
+from clipcause.data.stream import Reader
 
 READ_AHEAD = 1 << 23  # bytes that one request to an object store asks for
 GAP = 1 << 21  # bytes that are fetched in about the time that a request waits for its answer
 BUFFER = 1 << 20
+COMPRESSED = (".tar.gz", ".tgz")
 PACKAGES = {
     "s3": "s3fs (pip install 'clipcause[s3]')",
     "s3a": "s3fs (pip install 'clipcause[s3]')",
@@ -101,22 +104,43 @@ def listing(place: str) -> dict[str, Facts]:
 
 @contextmanager
 def opened(path: str) -> Generator[BinaryIO]:
-    """A file to read from its start; an object store is read ahead in large pieces."""
-    if not is_url(path):
-        with Path(path).open("rb", buffering=BUFFER) as stream:
+    """A file to read from its start, a compressed tar as the tar that it is; an object store is
+    read ahead in large pieces."""
+    with _opened(path) as stream:
+        if not is_compressed(path):
             yield stream
-        return
-    check(path)
-    with fsspec.open(path, "rb", block_size=READ_AHEAD, cache_type="readahead") as stream:
-        yield stream
+            return
+        yield cast(BinaryIO, Gunzip(stream))
+
+
+def is_compressed(path: str) -> bool:
+    """Whether a file is a tar that gzip made smaller. It is read from its start whatever is wanted
+    of it, so that single pictures of it cost as much as all."""
+    return path.endswith(COMPRESSED)
+
+
+def beginning(path: str) -> bytes:
+    """The first bytes of a file as it lies there (``signatures.FIRST``)."""
+    with _opened(path) as stream:
+        return stream.read(signatures.FIRST)
 
 
 def pieces(path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
     """A few parts of a file, from start to end in bytes, which ascend; shorter where it ends.
 
+    A compressed tar is read up to the last of them.
+
     Of an object store, parts with a short gap between them are one request, and nothing is read
     ahead.
     """
+    if is_compressed(path):
+        found = []
+        with opened(path) as stream:
+            reader = Reader(stream, hashed=False)
+            for start, end in spans:
+                reader.skip(start - reader.position)
+                found.append(reader.read(end - start))
+        return found
     if not is_url(path):
         with Path(path).open("rb") as stream:
             return [os.pread(stream.fileno(), end - start, start) for start, end in spans]
@@ -133,6 +157,17 @@ def pieces(path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
         blocks[block][start - starts[block] : end - starts[block]]
         for block, (start, end) in zip(which, spans, strict=True)
     ]
+
+
+@contextmanager
+def _opened(path: str) -> Generator[BinaryIO]:
+    if not is_url(path):
+        with Path(path).open("rb", buffering=BUFFER) as stream:
+            yield stream
+        return
+    check(path)
+    with fsspec.open(path, "rb", block_size=READ_AHEAD, cache_type="readahead") as stream:
+        yield stream
 
 
 def _facts(info: dict[str, Any]) -> Facts:

@@ -87,7 +87,7 @@ def adopt(
     ``digests`` are the parts' SHA-256, of whoever has read and checked them. Raises ``ValueError``
     where the number of parts or of rows differs.
     """
-    store = read(place)
+    store = read(place, parts_known=len(digests))
     for what, found, expected in (
         ("parts", len(store.files), len(digests)),
         ("rows", len(store), len(manifest)),

@@ -154,8 +154,11 @@ class Embeddings:
         raise ValueError(complaint(part.path, part.start, whole, bad))
 
 
-def read(folder: Path, *, encoder: str | None = None, dataset: str | None = None) -> Embeddings:
-    """Open a store; ``encoder`` and ``dataset`` are the fingerprints that it must have.
+def read(
+    folder: Path, *, encoder: str | None = None, dataset: str | None = None, parts_known: int = 0
+) -> Embeddings:
+    """Open a store; ``encoder`` and ``dataset`` are the fingerprints that it must have, and
+    ``parts_known`` the number of parts of one without a card that was looked at before.
 
     Checks shapes, types, sizes and counts now, and the values when they are handed out. Raises
     ``FileNotFoundError`` or ``ValueError`` with the file, the counts and what to do.
@@ -167,7 +170,7 @@ def read(folder: Path, *, encoder: str | None = None, dataset: str | None = None
             f"{place}: not found; the embeddings {folder} are read from there; bring it back, or "
             "embed the data set again"
         )
-    files = _part_paths(place)
+    files = _part_paths(place, len(card.get("parts", ())) or parts_known)
     digests = card.get("parts") or [None] * len(files)
     if len(digests) != len(files):
         raise ValueError(f"{folder}: the card has {len(digests)} parts, {place} has {len(files)}")
@@ -209,7 +212,9 @@ def _few(part: Part, row_K: Integer[np.ndarray, " K"], dim: int) -> Float16[np.n
     return taken_KD
 
 
-def _part_paths(folder: Path) -> list[Path]:
+def _part_paths(folder: Path, known: int) -> list[Path]:
+    """The parts by their numbers. Of a folder with ``known`` parts, by its card, a number may be
+    missing: clip-retrieval writes nothing for a part without a row."""
     numbered = {}
     for path in (folder / "img_emb").glob("img_emb_*.npy"):
         if match := re.fullmatch(r"img_emb_(\d+)\.npy", path.name):
@@ -221,7 +226,7 @@ def _part_paths(folder: Path) -> list[Path]:
     if not numbered:
         raise FileNotFoundError(f"{folder}: no img_emb/img_emb_*.npy; embed the data set first")
     missing = sorted(set(range(max(numbered) + 1)) - set(numbered))
-    if missing:
+    if missing and len(numbered) != known:
         raise FileNotFoundError(
             f"{folder}: part {missing[0]} is missing ({len(numbered)} of {max(numbered) + 1} there)"
         )

@@ -20,6 +20,7 @@ from clipcause.config.frequency import Frequency
 from clipcause.data import dataset, export_split, in_place, manifest, picture, prepare, values
 from clipcause.data.dataset import Sample
 from clipcause.data.sources import webdataset
+from clipcause.data.sources.beside import Words
 from clipcause.data.sources.folder import read_folder
 from clipcause.data.sources.imagefolder import ImageFolder, read_imagefolder
 from clipcause.data.sources.members import Texts
@@ -119,7 +120,7 @@ def test_lines_of_a_text_file_are_what_the_source_says(tmp_path, lines, first, e
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/a.jpg").write_bytes(jpeg())
     (tmp_path / "folder/a.txt").write_bytes(text)
-    (made,) = read_folder(tmp_path / "folder", 32, Limits(), lines)
+    (made,) = read_folder(tmp_path / "folder", 32, Limits(), Words(lines))
     assert isinstance(made, Sample)
     assert (made.caption, made.captions) == (first, everything)
     dataset.write(tmp_path / "stored", [made], shard_size=1, max_drop_fraction=0.0)

@@ -1,18 +1,20 @@
 """Looking at one image from the web: is it one, and can it be used?
 
 Everything that costs memory or time is limited before it is done: bytes and pixels by what the
-header says, the passes over a progressive JPEG by its scans. Only decoders of JPEG, PNG and WebP
-are ever tried, whatever the file is called.
+header says, the passes over a progressive JPEG by its scans. Of the web only decoders of JPEG, PNG
+and WebP are ever tried, whatever the file is called.
 """
 
 import io
 import warnings
+from contextlib import suppress
 from typing import NamedTuple
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from clipcause.config.datasets import Limits
 from clipcause.data.picture import changes, is_sideways
+from clipcause.data.signatures import called
 
 FORMATS = {
     JpegImagePlugin.JpegImageFile.format: "jpg",
@@ -21,10 +23,19 @@ FORMATS = {
     WebPImagePlugin.WebPImageFile.format: "webp",
 }
 OPENED = ("JPEG", "PNG", "WEBP")
+# Pillow's names of what else it can read; phones save HEIF, a package of its own reads it
+FURTHER = ("GIF", "BMP", "TIFF", "AVIF", "HEIF")
+# extensions of what is not read everywhere, and how it would be
+SOMETIMES = {
+    "AVIF": ((".avif", ".avifs"), "; Pillow 11.3 and later reads it"),
+    "HEIF": ((".heic", ".heif"), "; the extra `heif` of the project reads it"),
+    "others": ((".jp2", ".jxl", ".ico", ".psd", ".dng", ".raw"), ""),
+}
 START_OF_SCAN = b"\xff\xda"
 MOST_SCANS = 500  # encoders make about ten; each costs a pass over the whole picture
 DRAFT = 8  # the JPEG decoder can leave out all but an eighth of both sides
 
+NOT_READ = "format that is not read"
 UNDECODABLE = "undecodable"
 TOO_SMALL = "too small"
 TOO_LARGE = "too large"
@@ -67,6 +78,25 @@ def look(content: bytes, limits: Limits, formats: tuple[str, ...] = OPENED) -> L
             return Fault(UNDECODABLE, said[:200])
 
 
+def available() -> tuple[str, ...]:
+    """Pillow's names of all formats that can be opened here, for pictures of a person's own."""
+    with suppress(ImportError):
+        import pillow_heif  # ty: ignore[import-not-found] - an extra
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    return tuple(name for name in (*OPENED, *FURTHER) if name in Image.OPEN)
+
+
+def not_read(name: str, formats: tuple[str, ...]) -> Fault | None:
+    """Why a picture of this name cannot be read by any of ``formats``; None where one might."""
+    end = name[name.rfind(".") :].lower()
+    for kind, (extensions, reads) in SOMETIMES.items():
+        if kind not in formats and end in extensions:
+            return Fault(NOT_READ, f"{name}{reads}")
+    return None
+
+
 def too_long(width: int, height: int, limits: Limits) -> Fault | None:
     """What is wrong with an image's proportions; at a model's size one side would stay huge."""
     if max(width, height) <= limits.most_ratio * min(width, height):
@@ -80,6 +110,8 @@ def _look(content: bytes, limits: Limits, formats: tuple[str, ...]) -> Look | Fa
         picture = Image.open(io.BytesIO(content), formats=formats)
     except Image.UnidentifiedImageError:
         # Pillow's own words name a Python object and its address
+        if what := called(content):
+            return Fault(UNDECODABLE, f"it is {what}")
         return Fault(
             UNDECODABLE, f"neither {', '.join(formats[:-1])} nor {formats[-1]}: {content[:8]!r}"
         )

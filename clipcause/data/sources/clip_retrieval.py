@@ -6,17 +6,19 @@ without, in a folder or under a URL.
 Shapes: N rows of a block, D dimensions.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from clipcause.data import place
+from clipcause.data import place, signatures
 
 VECTORS = re.compile(r"img_emb/img_emb_(\d+)\.npy")
 METADATA = re.compile(r"metadata/metadata_(\d+)\.parquet")
+STATS, LARGEST_STATS = "stats/{}.json", 1 << 16
 BLOCK_ROWS = 1 << 13
 TYPES = (np.dtype(np.float16), np.dtype(np.float32))
 
@@ -73,7 +75,9 @@ def one(where: str, name: str) -> Vectors:
             }[version]
             shape, fortran, dtype = read(stream)
         except (ValueError, KeyError, EOFError) as error:
-            raise ValueError(f"{path}: not a readable array: {error}; fetch it again") from None
+            what = signatures.called(place.beginning(path), signatures.NUMPY)
+            why = f"it is {what}" if what else f"not a readable array: {error}; fetch it again"
+            raise ValueError(f"{path}: {why}") from None
         offset = stream.tell()
     if dtype not in TYPES or len(shape) != 2 or fortran or not shape[1]:
         order = "Fortran" if fortran else "C"
@@ -91,7 +95,8 @@ def one(where: str, name: str) -> Vectors:
 def _numbered(where: str, pattern: re.Pattern[str], shown: str) -> list[str]:
     """Files by their number, which may have leading zeros; none may be missing or come twice."""
     found: dict[int, str] = {}
-    for name in place.listing(where):
+    listed = place.listing(where)
+    for name in listed:
         if not (match := pattern.fullmatch(name)):
             continue
         number = int(match[1])
@@ -101,9 +106,37 @@ def _numbered(where: str, pattern: re.Pattern[str], shown: str) -> list[str]:
     if not found:
         raise FileNotFoundError(f"{where}: no {shown}; is it a clip-retrieval folder?")
     missing = sorted(set(range(max(found) + 1)) - found.keys())
+    missing = [one for one in missing if not _is_empty(where, one, listed)]
     if missing:
+        number = missing[0]
         raise FileNotFoundError(
-            f"{where}: part {missing[0]} of {shown} is missing ({len(found)} of {max(found) + 1} "
-            "there)"
+            f"{where}: part {number} of {shown} is missing ({len(found)} of {max(found) + 1} "
+            f"there); where clip-retrieval found nothing for a part, stats/{number}.json says so "
+            "(`{}`)"
         )
     return [found[number] for number in sorted(found)]
+
+
+def _is_empty(where: str, number: int, listed: Collection[str]) -> bool:
+    """Whether clip-retrieval's statistics say that a part has no row: it writes no files then."""
+    name = STATS.format(number)
+    if name not in listed:
+        return False
+    with place.opened(place.join(where, name)) as stream:
+        try:
+            return not json.loads(stream.read(LARGEST_STATS)).get("sample_count", 0)
+        except (ValueError, AttributeError):
+            return False
+
+
+def check_numbers(where: str, parts: Sequence[Vectors], metadata: Sequence[str]) -> None:
+    """Raise ``ValueError`` where vectors and metadata are not of the same parts."""
+    of_vectors, of_metadata = (
+        [int(re.findall(r"\d+", name)[-1]) for name in names]
+        for names in ([part.name for part in parts], metadata)
+    )
+    if alone := {*of_vectors} ^ {*of_metadata}:
+        raise ValueError(
+            f"{where}: {len(parts)} parts of vectors, {len(metadata)} of metadata; of part "
+            f"{min(alone)} only one is there"
+        )

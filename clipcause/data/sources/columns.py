@@ -51,9 +51,9 @@ def check(where: str, found: Iterable[str], names: Names) -> None:
             )
 
 
-def wanted(names: Names) -> list[str]:
-    """The columns to read, each once."""
-    return list(dict.fromkeys(name for name in names.values() if name != NONE))
+def wanted(names: Names, kept: Sequence[str] = ()) -> list[str]:
+    """The columns to read, each once: those of ``names`` and those that are kept beside them."""
+    return list(dict.fromkeys([*(name for name in names.values() if name != NONE), *kept]))
 
 
 def check_types(where: str, schema: pa.Schema, names: Names) -> None:

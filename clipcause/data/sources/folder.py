@@ -1,8 +1,9 @@
 """A folder of images as a data set: the way in for a person's own pool or test set.
 
-Two layouts, which may be mixed. `photo.jpg` with `photo.txt` beside it is an image with a caption.
-An image in a sub-folder without such a file has the sub-folder's name as its label and, spaces
-for underscores, as its caption.
+What files beside a picture say of it goes first (``clipcause.data.sources.beside``): a line of a
+table, `photo.txt`, `photo.json`. An image in a sub-folder has the sub-folder's name as its label
+and, spaces for underscores and where nothing else says one, as its caption; but not where a table
+says what there is, or where img2dataset filled the folder, whose name then is a number.
 
 Every file becomes a row or a line of the ledger. Pictures that are damaged or have no caption count
 against ``max_drop_fraction``; what is no picture (a README, what tools leave behind) and formats
@@ -12,39 +13,38 @@ that cannot be read here do not.
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 from unicodedata import category
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 
-from clipcause.config import versions
-from clipcause.config.datasets import Limits, Prepare
+from clipcause.config import nearest, versions
+from clipcause.config.datasets import NONE, Limits, Prepare
 from clipcause.data import picture, tree, values
 from clipcause.data.dataset import Drop, Sample, uid
 from clipcause.data.source import Copied
-from clipcause.data.sources import audit
+from clipcause.data.sources import audit, beside
 from clipcause.data.sources.audit import Fault
+from clipcause.data.sources.beside import Beside, Words
 from clipcause.data.tree import Found
-from clipcause.data.values import Captions, Lines
+from clipcause.data.values import Lines
 from clipcause.icons.raster import png
 
-TEXT = ".txt"
-# Pillow's names of what is tried, where it can be; phones save HEIF, a package of its own reads it
-FORMATS = (*audit.OPENED, "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-# extensions of what is not read everywhere, and how it would be
-SOMETIMES = {
-    "AVIF": ((".avif", ".avifs"), "; Pillow 11.3 and later reads it"),
-    "HEIF": ((".heic", ".heif"), "; the extra `heif` of the project reads it"),
-    "others": ((".jp2", ".jxl", ".ico", ".psd", ".dng", ".raw"), ""),
-}
-
+USUAL = Words()
 NOT_A_PICTURE = "not a picture"
-NOT_READ = "format that is not read"
 NO_PICTURE = "a caption without a picture"
 UNREADABLE = "unreadable caption"
+OTHER_SPLIT = "of another split"
+# as Hugging Face calls them
+SPLITS = frozenset(
+    (
+        *("train", "training", "validation", "valid", "dev", "val"),
+        *("test", "testing", "eval", "evaluation"),
+    )
+)
 
 
 class Folder(Copied):
@@ -54,44 +54,77 @@ class Folder(Copied):
     captioned: ClassVar = True
     # what the lines of a .txt are: one caption, all but the first left out, or a caption each
     lines: Lines = "join"
+    # the extension of the text, the key of the JSON or the column of the table that has the
+    # caption; none: txt, and caption, captions, text or title
+    caption: str = NONE
+    # the key or column of the class, where there is one; else it is the sub-folder
+    label: str = "label"
+    # a table (.csv, .jsonl, .parquet) with a line a picture, by its path below the folder; beside:
+    # each metadata.csv, .jsonl or .parquet that there is; none: no table
+    metadata: str = beside.BESIDE
+    # its column of paths; none: file_name or filepath
+    file: str = NONE
+    # the sub-folder that is read, where sub-folders are splits
+    split: str = NONE
+    # columns of the table, or keys of the JSON, that the manifest keeps, for rules
+    columns: list[str] = Field(default_factory=list)
 
     def samples(self, raw: Path, settings: Prepare, name: str) -> Iterator[Sample | Drop]:  # noqa: ARG002
         """Images in order of their path, as squares of one size."""
         versions.check("pillow")
-        return read_folder(raw, settings.image_size, settings, self.lines)
+        columns = tuple(self.columns)
+        read = Words(self.lines, self.caption, self.label, self.metadata, self.file, columns)
+        return read_folder(raw, settings.image_size, settings, read, self.split)
 
 
 def read_folder(
-    folder: Path, size: int, limits: Limits, lines: Lines = "join"
+    folder: Path, size: int, limits: Limits, read: Words = USUAL, split: str = NONE
 ) -> Iterator[Sample | Drop]:
     """Every file below ``folder`` in order of its path, pictures as squares of ``size`` pixels.
 
     They are stored upright and opaque; proportions are kept, the rest is white. Links are followed.
-    What cannot be used is a Drop: undecodable, too large, too small, no caption, no picture.
+    What cannot be used is a Drop: undecodable, too large, too small, no caption, no picture. Raises
+    ``ValueError`` where all sub-folders are splits and none is named, and for a table or a name of
+    ``read`` that is not there.
     """
-    formats = _formats()
     found = list(tree.files(folder))
-    texts = {
-        one.name.with_suffix(""): one.name
-        for one in found
-        if not one.why and one.name.suffix.lower() == TEXT
-    }
+    _check_splits(folder, found, split)
+    said = Beside(folder, found, read)
+    squares = _Squares(folder, size, limits, audit.available(), 0 if split == NONE else 1)
     keys: set[str] = set()
-    unread = dict(texts)
     for one in found:
-        stem = one.name.with_suffix("")
-        if texts.get(stem) == one.name:
+        if one.name in said.used or one.name in said.lone:
             continue
+        stem = one.name.with_suffix("")
         # pair.jpg and pair.png are two pictures, whose caption is that of pair.txt
         name = key(stem) if key(stem) not in keys else key(one.name)
-        made = _one(folder, one, name, texts.get(stem), lines, size, limits, formats)
+        if split not in (NONE, one.name.parts[0]):
+            yield Drop(str(one.name.parent), name, OTHER_SPLIT, one.name.name, counted=False)
+            continue
+        made = _one(squares, said, one, name)
         if isinstance(made, Sample):
             keys.add(name)
-        if isinstance(made, Sample) or made.reason != NOT_A_PICTURE:
-            unread.pop(stem, None)
         yield made
-    for stem, text in unread.items():
-        yield Drop(str(text.parent), key(stem), NO_PICTURE, text.name, counted=False)
+    said.check()
+    yield from said.drops
+    for text in said.lone:
+        name = key(text.with_suffix(""))
+        yield Drop(str(text.parent), name, NO_PICTURE, text.name, counted=False)
+
+
+def _check_splits(folder: Path, found: list[Found], split: str) -> None:
+    """Sub-folders called train and test are no classes."""
+    below = {one.name.parts[0] for one in found if not one.why and len(one.name.parts) > 1}
+    if split != NONE and split not in below:
+        raise ValueError(f"{folder}: no folder {split!r} for split; {nearest(split, below)}")
+    alone = any(
+        len(one.name.parts) == 1 and one.name.suffix.lower() in tree.PICTURES for one in found
+    )
+    if split == NONE and below and below <= SPLITS and not alone:
+        raise ValueError(
+            f"{folder}: its folders ({', '.join(sorted(below))}) are splits and no classes; say "
+            f"`split: {min(below)}`, or read one of them as a data set of its own"
+        )
 
 
 def key(stem: Path) -> str:
@@ -106,17 +139,18 @@ def key(stem: Path) -> str:
     )
 
 
-def _one(
-    folder: Path,
-    found: Found,
-    key: str,
-    text: Path | None,
-    lines: Lines,
-    size: int,
-    limits: Limits,
-    formats: tuple[str, ...],
-) -> Sample | Drop:
-    name, path = found.name, folder / found.name
+class _Squares(NamedTuple):
+    """How pictures of a folder are stored; ``above`` folders stand above those of classes."""
+
+    folder: Path
+    size: int
+    limits: Limits
+    formats: tuple[str, ...]
+    above: int
+
+
+def _one(squares: _Squares, said: Beside, found: Found, key: str) -> Sample | Drop:
+    name, path = found.name, squares.folder / found.name
     if found.why:
         where, shown = (
             os.fsencode(one).decode("utf-8", "backslashreplace") for one in (name.parent, name)
@@ -124,38 +158,37 @@ def _one(
         lost = found.why in (tree.DEAD, tree.NAME) and name.suffix.lower() in tree.PICTURES
         return Drop(where, shown, found.why, "", counted=lost)
     where = str(name.parent)
-    if not tree.is_picture(path):
+    if name not in said.pictures:
         return Drop(where, key, NOT_A_PICTURE, name.name, counted=False)
-    label = name.parts[0] if len(name.parts) > 1 else None
     try:
-        said = _captions(folder / text if text else None, label, lines)
+        words = said.of(name)
     except (OSError, ValueError) as error:
-        return Drop(where, key, UNREADABLE, f"{text}: {error}")
-    if said is None:
-        return Drop(where, key, "no caption", f"neither {name.stem}{TEXT} nor a folder")
-    content = _content(path, limits)
-    image = content if isinstance(content, Fault) else _square(path, content, size, limits, formats)
+        return Drop(where, key, UNREADABLE, f"{name.name}: {error}")
+    folders = name.parts[squares.above : -1]
+    label = words.label or (folders[0] if folders and words.is_class else None)
+    captions = words.captions or values.captions((label or "").replace("_", " "))
+    if captions is None:
+        return Drop(where, key, "no caption", words.lacking)
+    content = _content(path, squares.limits)
+    image = content if isinstance(content, Fault) else _square(path, content, squares)
     if isinstance(image, Fault):
-        return Drop(where, key, image.reason, image.detail, counted=image.reason != NOT_READ)
+        return Drop(where, key, image.reason, image.detail, counted=image.reason != audit.NOT_READ)
     assert isinstance(content, bytes)
     return Sample(
         key=key,
         image=image,
         uid=uid(content),
         extension="png",
-        caption=said.first,
-        captions=said.all,
+        caption=captions.first,
+        captions=captions.all,
         label=label,
-        width=size,
-        height=size,
-        source=str(name),
+        width=squares.size,
+        height=squares.size,
+        source=words.url or str(name),
+        published=words.url is not None,
+        pool_uid=words.uid,
+        columns=words.columns,
     )
-
-
-def _captions(text: Path | None, label: str | None, lines: Lines) -> Captions | None:
-    if text is not None:
-        return values.of_lines(values.decoded(text.read_bytes()), lines)
-    return values.captions((label or "").replace("_", " "))
 
 
 def _content(path: Path, limits: Limits) -> bytes | Fault:
@@ -164,16 +197,12 @@ def _content(path: Path, limits: Limits) -> bytes | Fault:
     return path.read_bytes()
 
 
-def _square(
-    path: Path, content: bytes, size: int, limits: Limits, formats: tuple[str, ...]
-) -> bytes | Fault:
+def _square(path: Path, content: bytes, squares: _Squares) -> bytes | Fault:
+    _, size, limits, formats, _ = squares
     # all pixels, for all are used
     found = audit.look(content, limits.model_copy(update={"decode": "full"}), formats)
     if isinstance(found, Fault):
-        for kind, (extensions, reads) in SOMETIMES.items():
-            if kind not in formats and path.suffix.lower() in extensions:
-                return Fault(NOT_READ, f"{path.name}{reads}")
-        return found
+        return audit.not_read(path.name, formats) or found
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF data, of which one number is wanted
@@ -186,13 +215,3 @@ def _square(
     square = Image.new("RGB", (size, size), "white")
     square.paste(small, ((size - small.width) // 2, (size - small.height) // 2))
     return png(np.asarray(square))
-
-
-def _formats() -> tuple[str, ...]:
-    """What can be opened here."""
-    with suppress(ImportError):
-        import pillow_heif  # ty: ignore[import-not-found] - an extra
-
-        pillow_heif.register_heif_opener()
-    Image.init()
-    return tuple(name for name in FORMATS if name in Image.OPEN)

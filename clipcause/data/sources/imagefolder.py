@@ -36,6 +36,7 @@ from clipcause.config.datasets import Limits, Prepare
 from clipcause.data import tree
 from clipcause.data.dataset import OUTSIDE, Drop, Sample, uid
 from clipcause.data.picture import rgb
+from clipcause.data.shards import IMAGES
 from clipcause.data.source import Copied
 from clipcause.data.sources import audit
 from clipcause.runtime.parallel import cores
@@ -233,14 +234,20 @@ def _one(
     where = os.fsencode(relative.parent).decode("utf-8", "backslashreplace")
 
     def drop(reason: str, detail: str) -> Drop:
-        return Drop(where, key, reason, detail, counted=reason not in (OUTSIDE, tree.TOOL))
+        fine = (OUTSIDE, tree.TOOL, audit.NOT_READ)
+        counted = entry.is_dir() if reason == NO_IMAGE else reason not in fine
+        return Drop(where, key, reason, detail, counted=counted)
 
     if tree.is_tools(path.name):
         return drop(tree.TOOL, "")
     if label is None:
         return drop(OUTSIDE, "a class that is not in the list, or a file beside the class folders")
-    if entry.is_dir() or path.suffix.lower() not in EXTENSIONS:
-        return drop(NO_IMAGE, f"{key}: a folder, or another type of file")
+    if entry.is_dir():
+        return drop(NO_IMAGE, f"{key}: a folder in that of a class")
+    if not path.exists():
+        return drop(tree.DEAD, "")
+    if not tree.is_picture(path):
+        return drop(NO_IMAGE, f"{path.name}: another type of file")
     border = options.border
     if border is None:
         border = RED_LINE if options.layout == OBJECTNET else 0
@@ -267,16 +274,19 @@ def _one(
 def stored(path: Path, border: int, resize: int, limits: Limits) -> Picture | audit.Fault:
     """What is kept of an image file, or why it cannot be used.
 
-    Its own bytes, unless it is cut, turned upright or made opaque (then PNG, which loses nothing)
-    or made smaller (JPEG). A border is that of the upright picture.
+    Its own bytes, unless it is cut, turned upright or made opaque, or of a format that shards do
+    not hold (then PNG, which loses nothing), or made smaller (JPEG). A border is that of the
+    upright picture.
     """
     if (size := path.stat().st_size) > limits.most_bytes:
         return audit.Fault(audit.TOO_LARGE, f"{size:,} bytes are more than {limits.most_bytes:,}")
     content = path.read_bytes()
-    found = audit.look(content, limits)
+    formats = audit.OPENED if path.suffix.lower() in EXTENSIONS else audit.available()
+    found = audit.look(content, limits, formats)
     if isinstance(found, audit.Fault):
-        return found
+        return audit.not_read(path.name, formats) or found
     width, height, extension, converted = found
+    converted = converted or extension not in IMAGES
     if not border and not converted and not 0 < resize < min(width, height):
         return Picture(content, extension, width, height)
     inner = min(width, height) - 2 * border
@@ -287,7 +297,7 @@ def stored(path: Path, border: int, resize: int, limits: Limits) -> Picture | au
     if fault := audit.too_long(width - 2 * border, height - 2 * border, limits):
         return fault
     try:
-        picture = Image.open(io.BytesIO(content), formats=audit.OPENED)
+        picture = Image.open(io.BytesIO(content), formats=formats)
         picture = rgb(picture) if converted else picture
         cut = picture.crop((border, border, picture.width - border, picture.height - border))
     except (OSError, ValueError, SyntaxError) as error:

@@ -8,6 +8,7 @@ drop; remarks are about what costs no sample.
 import json
 from typing import Any, NamedTuple
 
+from clipcause.config import nearest
 from clipcause.config.datasets import NONE, Limits
 from clipcause.data import dataset, values
 from clipcause.data.dataset import Drop
@@ -22,6 +23,8 @@ LONGEST_TEXT = 1 << 20  # bytes of a caption, a class or a JSON member
 TEXTS = ("txt", "json", "cls")
 USUAL = frozenset({"image", "txt"})
 SHOWN = 200  # characters of a name in the ledger
+MOST_KEYS = 1000  # of JSON members, to name the nearest one
+CAPTIONS = ("caption", "captions")  # keys of img2dataset's JSON, and of ours
 
 NOT_A_FILE = "not a file"
 NOT_OF_A_SAMPLE = "not of a sample"
@@ -58,19 +61,30 @@ class Texts(NamedTuple):
 
     ``label`` is the JSON key of a class, for samples without a ``cls``. ``classes`` are the class
     ids by position, where ``cls`` is a position; empty where it is a class id. ``lines`` says what
-    the lines of a ``txt`` are.
+    the lines of a ``txt`` are. ``caption`` names the member or the key of the JSON that has the
+    caption; ``none`` is ``txt``, or `caption` or `captions` of the JSON. ``columns`` are the keys
+    of the JSON whose values are kept.
     """
 
     label: str = NONE
     classes: tuple[str, ...] = ()
     lines: Lines = "join"
+    caption: str = NONE
+    columns: tuple[str, ...] = ()
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The extensions of members that are read, in lower case."""
+        named = () if self.caption == NONE else (self.caption.lower(),)
+        return (*TEXTS, *named)
 
 
 class Reading:
     """The samples of one tar, while its members are read.
 
     ``rows`` with their ``places``, ``drops`` and ``remarks`` are in its order; ``images`` counts
-    the samples with an image, usable or not.
+    the samples with an image, usable or not. ``columns`` are the values of each row that are kept,
+    ``keys`` are those of all JSON members, as far as they are few.
     """
 
     def __init__(self, shard: str, limits: Limits, read: Texts) -> None:
@@ -78,6 +92,8 @@ class Reading:
         self.places: list[Place] = []
         self.drops: list[Drop] = []
         self.remarks: list[Drop] = []
+        self.columns: list[dict[str, Any]] = []
+        self.keys: set[str] = set()
         self.images = 0
         self._shard, self._limits, self._read = shard, limits, read
         self._seen: dict[str, frozenset[str]] = {}
@@ -92,7 +108,7 @@ class Reading:
             # the first image of the first run of a key is the sample's, others are names alone
             another = key == self._key and _image(self._run) is not None
             return size <= self._limits.most_bytes and not another and key not in self._seen
-        return extension.lower() in TEXTS and size <= LONGEST_TEXT
+        return extension.lower() in self._read.members and size <= LONGEST_TEXT
 
     def add(self, member: Member) -> None:
         """Take the next member."""
@@ -105,7 +121,8 @@ class Reading:
             self._remark(member.name, NOT_OF_A_SAMPLE, "a name without key or extension")
         else:
             # as WebDataset's readers; of images the first counts, however it is written
-            extension = extension.lower() if extension.lower() in TEXTS else extension
+            texts = self._read.members
+            extension = extension.lower() if extension.lower() in texts else extension
             if key != self._key or extension in self._run:
                 self._close()
                 self._key = key
@@ -139,33 +156,34 @@ class Reading:
                 found = ", ".join(sorted(extensions))
                 self._remark(self._key, OUT_OF_ORDER, f"its {found} does not follow the rest")
             return
-        made = self._sample(run)
+        facts = self._json(run.get("json"))
+        if len(self.keys) < MOST_KEYS:
+            self.keys.update(printable(name[:SHOWN]) for name in facts)
+        made = self._sample(run, facts)
         if isinstance(made, Fault):
             self._drop(made)
         else:
             self.rows.append(made)
             self.places.append(_place(run))
+            self.columns.append({name: facts.get(name) for name in self._read.columns})
 
-    def _sample(self, run: dict[str, Member]) -> Row | Fault:
+    def _sample(self, run: dict[str, Member], facts: dict[str, Any]) -> Row | Fault:
         if unsafe := _unsafe(self._key):
             return Fault(UNSAFE, unsafe)
         image = _image(run)
         if image is None:
             return Fault(NO_IMAGE, f"only {', '.join(sorted(run))}")
         name, member = image
-        facts = self._json(run.get("json"))
         try:
             label = self._class(run.get("cls"), facts)
         except values.NotTextError as error:
             return Fault(UNREADABLE_CLASS, str(error))
         try:
-            said = self._captions(run.get("txt"), facts) or values.captions(_words(label))
+            said = self._captions(run, facts) or values.captions(_words(label))
         except values.NotTextError as error:
             return Fault(UNREADABLE_CAPTION, str(error))
         if said is None:
-            stated = (facts.get(name) for name in ("caption", "captions"))
-            there = "txt" in run or any(one is not None for one in stated)
-            return Fault(EMPTY_CAPTION if there else NO_CAPTION, "neither in txt nor in json")
+            return self._no_caption(run, facts)
         if member.content is None:
             most = self._limits.most_bytes
             return Fault(audit.TOO_LARGE, f"{member.size:,} bytes are more than {most:,}")
@@ -198,13 +216,33 @@ class Reading:
             raise values.NotTextError(f"{said!r} is no position among {len(classes)} classes")
         return classes[int(said)]
 
-    def _captions(self, member: Member | None, facts: dict[str, Any]) -> Captions | None:
+    def _captions(self, run: dict[str, Member], facts: dict[str, Any]) -> Captions | None:
         """The text; where there is none, what the JSON says."""
-        if member is not None:
-            text = values.decoded(_content(member))
+        member, keys = self._stated
+        if member in run:
+            text = values.decoded(_content(run[member]))
             if found := values.of_lines(text, self._read.lines):
                 return found
-        return values.captions(facts.get("caption")) or values.captions(facts.get("captions"))
+        found = (values.captions(facts.get(key)) for key in keys)
+        return next((one for one in found if one), None)
+
+    @property
+    def _stated(self) -> tuple[str, tuple[str, ...]]:
+        """The member, and the keys of the JSON, that have captions."""
+        named = self._read.caption
+        return ("txt", CAPTIONS) if named == NONE else (named.lower(), (named,))
+
+    def _no_caption(self, run: dict[str, Member], facts: dict[str, Any]) -> Fault:
+        member, keys = self._stated
+        if member in run or any(facts.get(key) is not None for key in keys):
+            return Fault(EMPTY_CAPTION, "neither in txt nor in json")
+        there = sorted(_kinds(run) - {"image", *TEXTS}) + [printable(key) for key in sorted(facts)]
+        if self._read.caption != NONE:
+            return Fault(NO_CAPTION, f"no {self._read.caption!r}; {nearest(member, there)}")
+        detail = "neither in txt nor in json"
+        if there:
+            detail += f"; say which has it by `caption`: {', '.join(there)}"
+        return Fault(NO_CAPTION, detail)
 
     def _json(self, member: Member | None) -> dict[str, Any]:
         """What a sample's JSON says; where it cannot be read, nothing and a remark."""

@@ -13,20 +13,22 @@ Shapes: N rows of a part or of a block, D dimensions.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float16
+from pydantic import Field
 
 from clipcause.config import versions
 from clipcause.config.datasets import Prepare
-from clipcause.data import place
+from clipcause.data import kept, place, signatures
 from clipcause.data.dataset import Drop
-from clipcause.data.in_place import Part
+from clipcause.data.in_place import Part, with_columns
 from clipcause.data.manifest import Manifest
 from clipcause.data.shards import Shard
 from clipcause.data.source import InPlace
@@ -62,6 +64,8 @@ class Embeddings(InPlace):
     width: str = "none"
     height: str = "none"
     uid: str = "none"  # the identity that the pool itself publishes, as DataComp does
+    # further columns that the manifest keeps, for rules
+    columns: list[str] = Field(default_factory=list)
 
     def parts(self, where: str, settings: Prepare, name: str) -> tuple[str, Iterator[Part]]:  # noqa: ARG002
         """The parts by number."""
@@ -79,8 +83,7 @@ def read_embeddings(where: str, options: Embeddings) -> Iterator[Part]:
     """
     parts = clip_retrieval.vectors(where)
     metadata = clip_retrieval.metadata(where)
-    if len(metadata) != len(parts):
-        raise ValueError(f"{where}: {len(parts)} parts of vectors, {len(metadata)} of metadata")
+    clip_retrieval.check_numbers(where, parts, metadata)
     return _read(where, parts, metadata, options)
 
 
@@ -91,7 +94,7 @@ def _read(
     names = {role: getattr(options, role) for role in roles}
     for part, name in zip(parts, metadata, strict=True):
         path = place.join(where, name)
-        table = _table(path, names)
+        table = _table(path, names, options.columns)
         if table.num_rows != part.rows:
             raise ValueError(
                 f"{path}: {table.num_rows} rows, {part.name} has {part.rows} vectors; "
@@ -99,11 +102,14 @@ def _read(
             )
         found = columns.rows(table, names)
         keys = found.table["key"]
-        kept = "kept, for its vector has this position"
+        stays = "kept, for its vector has this position"
         remarks = [
-            Drop(name, keys[at].as_py(), reason, f"{detail}; {kept}" if detail else kept)
+            Drop(name, keys[at].as_py(), reason, f"{detail}; {stays}" if detail else stays)
             for at, reason, detail in found.lacking
         ]
+        if options.columns:
+            held = kept.of_table(path, options.columns, table)
+            found = found._replace(table=with_columns(found.table, held))
         facts = place.facts(path)
         shard = Shard(name, hashing.sha256(path), facts.bytes, part.rows)
         yield Part(shard, found.table, remarks=remarks)
@@ -167,8 +173,7 @@ def _check_identity(folder: Path, parts: list[Vectors], manifest: Manifest) -> N
     metadata = dict.fromkeys(range(len(parts)), "")
     if (folder / "metadata").is_dir():
         found = clip_retrieval.metadata(str(folder))
-        if len(found) != len(parts):
-            raise ValueError(f"{folder}: {len(parts)} parts of vectors, {len(found)} of metadata")
+        clip_retrieval.check_numbers(str(folder), parts, found)
         metadata = dict(enumerate(found))
     prepared = {shard.name: shard.sha256 for shard in manifest.shards}
     if metadata[0] in prepared:
@@ -206,17 +211,28 @@ def _compare(path: str, found: pa.ChunkedArray, expected: pa.ChunkedArray, colum
     for row, (theirs, ours) in enumerate(
         zip(columns.texts(found), expected.to_pylist(), strict=True)
     ):
-        # clip-retrieval gives a path where it read files, a key where it read tars
         if theirs is None or ours is None:
             continue
         compared += 1
-        if theirs == ours or PurePosixPath(theirs).stem == ours:
+        if _same(theirs, ours):
             continue
         raise ValueError(
             f"{path}: row {row} is {column} {theirs!r}, the manifest's is {ours!r}; the vectors "
             "are of other data, or in another order"
         )
     return compared
+
+
+def _same(theirs: str, ours: str) -> bool:
+    """Whether an identity is a row's. clip-retrieval gives a key where it read tars, and where it
+    read files the path of one, of which our key is the end, escaped and as a rule without the
+    extension."""
+    path = theirs.replace("\\", "/")
+    said = f"/{path.lstrip('/')}"
+    stem = said[: len(said) - len(PurePosixPath(said).suffix)]
+    return theirs == ours or any(
+        one.endswith(f"/{known}") for one in (said, stem) for known in (ours, unquote(ours))
+    )
 
 
 IDENTITIES = ("source_id", "uid", "key")
@@ -281,12 +297,15 @@ def _checked(folder: Path, part: Vectors, start: int, *, normalise: bool) -> Par
     return PartFacts(part.name, part.rows, part.dim, str(part.dtype), size, digest, unit)
 
 
-def _table(path: str, names: columns.Names) -> pa.Table:
+def _table(path: str, names: columns.Names, further: Sequence[str]) -> pa.Table:
     with place.opened(path) as stream:
         try:
             file = pq.ParquetFile(stream)
             columns.check(path, file.schema_arrow.names, names)
             columns.check_types(path, file.schema_arrow, names)
-            return file.read(columns.wanted(names))
+            kept.check(path, further, file.schema_arrow.names)
+            return file.read(columns.wanted(names, further))
         except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"{path}: cannot be read: {error}; fetch it again") from None
+            what = signatures.called(place.beginning(path), signatures.PARQUET)
+            why = f"it is {what}" if what else f"cannot be read: {error}; fetch it again"
+            raise ValueError(f"{path}: {why}") from None

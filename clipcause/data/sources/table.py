@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from clipcause.config import versions
-from clipcause.config.datasets import Prepare
-from clipcause.data import place
+from clipcause.config.datasets import NONE, Prepare
+from clipcause.data import kept, place, signatures
 from clipcause.data.dataset import Drop
-from clipcause.data.in_place import Part
+from clipcause.data.in_place import Part, with_columns
 from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
 from clipcause.data.source import InPlace
@@ -31,6 +31,8 @@ from clipcause.runtime.progress import progress
 PARQUET, TSV, CSV = (".parquet",), (".tsv", ".tsv.gz"), (".csv", ".csv.gz")
 ROWS = 1 << 18  # of a shard
 BLOCK = 1 << 24  # bytes of a CSV file that are parsed at once; a line is no longer
+JSON_LINES = (".jsonl", ".ndjson", ".jsonl.gz")
+SEPARATORS = ("\t", ";", ",", "|")
 SHOWN = 80  # characters of a bad line
 
 
@@ -51,6 +53,10 @@ class Table(InPlace):
     uid: str = "none"  # the identity that the pool itself publishes, as DataComp does
     # the columns of TSV and CSV files whose first line does not name them, in order
     header: list[str] = Field(default_factory=list)
+    # what stands between the columns of these; none: tabs in TSV, commas in CSV
+    separator: Literal["none", ",", ";", "|", "\t"] = NONE
+    # further columns that the manifest keeps, for rules
+    columns: list[str] = Field(default_factory=list)
 
     def parts(self, where: str, settings: Prepare, name: str) -> tuple[str, Iterator[Part]]:  # noqa: ARG002
         """The tables in the order of their names, cut."""
@@ -67,18 +73,25 @@ def read_table(where: str, options: Table, rows: int = ROWS) -> tuple[str, Itera
     ``ValueError`` with the file, for one that is missing or damaged and for a missing column.
     """
     base, files = _files(where)
-    if not files:
-        known = ", ".join((*PARQUET, *TSV, *CSV))
-        raise FileNotFoundError(f"{where}: no tables there ({known})")
     return base, _parts(base, files, options, rows)
 
 
 def _files(where: str) -> tuple[str, dict[str, Facts]]:
-    if where.endswith((*PARQUET, *TSV, *CSV)):
+    known = (*PARQUET, *TSV, *CSV)
+    if where.endswith(known):
         name = PurePosixPath(where).name
         return where[: -len(name) - 1] or ".", {name: place.facts(where)}
-    found = place.listing(where)
-    return where, {k: v for k, v in found.items() if k.endswith((*PARQUET, *TSV, *CSV))}
+    found = {} if where.endswith(JSON_LINES) else place.listing(where)
+    if files := {name: facts for name, facts in found.items() if name.endswith(known)}:
+        return where, files
+    lines = next((name for name in [where, *found] if name.endswith(JSON_LINES)), "")
+    hint = (
+        f"; lines of JSON ({lines}) are read beside pictures, by `metadata` of source: folder; "
+        "else write them as Parquet"
+        if lines
+        else ""
+    )
+    raise FileNotFoundError(f"{where}: no tables there ({', '.join(known)}){hint}")
 
 
 def _parts(base: str, files: dict[str, Facts], options: Table, rows: int) -> Iterator[Part]:
@@ -88,6 +101,7 @@ def _parts(base: str, files: dict[str, Facts], options: Table, rows: int) -> Ite
     }
     for name, facts in files.items():
         path = place.join(base, name)
+        _check_kind(path)
         sha256 = hashing.sha256(path)
         start = 0
         with place.opened(path) as stream:
@@ -95,9 +109,21 @@ def _parts(base: str, files: dict[str, Facts], options: Table, rows: int) -> Ite
                 shard = f"{name}#{number}"
                 found = columns.rows(table, names, start)
                 drops = [*broken, *_lacking(found, shard)]
-                kept = columns.without(found, [one.place for one in found.lacking])
-                yield Part(Shard(shard, sha256, facts.bytes, kept.num_rows), kept, drops)
+                if options.columns:
+                    held = kept.of_table(path, options.columns, table)
+                    found = found._replace(table=with_columns(found.table, held))
+                stay = columns.without(found, [one.place for one in found.lacking])
+                yield Part(Shard(shard, sha256, facts.bytes, stay.num_rows), stay, drops)
                 start += table.num_rows
+
+
+def _check_kind(path: str) -> None:
+    """Raise ``ValueError`` for a file that is called a table and is something else."""
+    expected = b""
+    if path.endswith((".parquet", ".gz")):
+        expected = signatures.PARQUET if path.endswith(PARQUET) else signatures.GZIP
+    if what := signatures.called(place.beginning(path), expected):
+        raise ValueError(f"{path}: it is {what}")
 
 
 def _lacking(found: columns.Rows, shard: str) -> list[Drop]:
@@ -113,7 +139,7 @@ def _tables(
     waiting: list[pa.RecordBatch] = []
     try:
         batches = (
-            _parquet(path, stream, names, rows)
+            _parquet(path, stream, options, names, rows)
             if path.endswith(PARQUET)
             else _lines(path, stream, options, names, broken)
         )
@@ -131,15 +157,19 @@ def _tables(
     if waiting or broken:
         table = pa.Table.from_batches(waiting) if waiting else None
         if table is None:
-            table = pa.table({name: pa.array([], pa.string()) for name in columns.wanted(names)})
+            wanted = columns.wanted(names, options.columns)
+            table = pa.table({name: pa.array([], pa.string()) for name in wanted})
         yield table, list(broken)
 
 
-def _parquet(path: str, stream: Any, names: columns.Names, rows: int) -> Iterator[pa.RecordBatch]:
+def _parquet(
+    path: str, stream: Any, options: Table, names: columns.Names, rows: int
+) -> Iterator[pa.RecordBatch]:
     file = pq.ParquetFile(stream)
     columns.check(path, file.schema_arrow.names, names)
     columns.check_types(path, file.schema_arrow, names)
-    yield from file.iter_batches(batch_size=rows, columns=columns.wanted(names))
+    kept.check(path, options.columns, file.schema_arrow.names)
+    yield from file.iter_batches(batch_size=rows, columns=columns.wanted(names, options.columns))
 
 
 def _lines(
@@ -152,9 +182,17 @@ def _lines(
         return "skip"
 
     tabs = path.endswith(TSV)
-    columns.check(path, options.header or _header(path, stream, tabs=tabs), names)
+    separator = options.separator
+    if separator == NONE:
+        separator = "\t" if tabs else ","
+    found = options.header or _header(path, stream, separator, tabs=tabs)
+    try:
+        columns.check(path, found, names)
+        kept.check(path, options.columns, found)
+    except ValueError as error:
+        raise ValueError(f"{error}{_hint(found, separator, options)}") from None
     parse = pyarrow.csv.ParseOptions(
-        delimiter="\t" if tabs else ",",
+        delimiter=separator,
         quote_char=False if tabs else '"',
         newlines_in_values=not tabs,
         invalid_row_handler=odd,
@@ -162,7 +200,7 @@ def _lines(
     read = pyarrow.csv.ReadOptions(
         use_threads=False, block_size=BLOCK, column_names=options.header or None
     )
-    wanted = columns.wanted(names)
+    wanted = columns.wanted(names, options.columns)
     convert = pyarrow.csv.ConvertOptions(
         # as bytes: one caption that is no UTF-8 must not end the file
         check_utf8=False,
@@ -174,9 +212,19 @@ def _lines(
     yield from pyarrow.csv.open_csv(source, read, parse, convert)
 
 
-def _header(path: str, stream: Any, *, tabs: bool) -> list[str]:
+def _hint(found: list[str], separator: str, options: Table) -> str:
+    """What a first line may be that names no column which is asked for."""
+    others = [one for one in SEPARATORS if one != separator and one in "".join(found)]
+    if len(found) == 1 and others:
+        return f"; with {others[0]!r} between the columns, say `separator: {others[0]!r}`"
+    if not options.header:
+        return "; if the first line names no columns, `header` does, in order"
+    return ""
+
+
+def _header(path: str, stream: Any, separator: str, *, tabs: bool) -> list[str]:
     """The names in the first line; the stream is at its start again."""
     lines = gzip.GzipFile(fileobj=stream) if path.endswith(".gz") else stream
     line = lines.readline(BLOCK).decode("utf-8-sig", "replace").rstrip("\r\n")
     stream.seek(0)
-    return line.split("\t") if tabs else next(csv.reader([line]), [])
+    return line.split(separator) if tabs else next(csv.reader([line], delimiter=separator), [])

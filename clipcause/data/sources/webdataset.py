@@ -9,22 +9,22 @@ the URLs in the metadata are hashed and never fetched.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 import braceexpand
 import pyarrow as pa
 from fsspec.utils import glob_translate
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from clipcause.captions import classes
 from clipcause.config import engine, layout, nearest, study, versions
 from clipcause.config.datasets import NONE, Limits, Prepare
 from clipcause.config.engine import Engine
-from clipcause.data import member_index, place, tar
+from clipcause.data import kept, member_index, place, signatures, tar
 from clipcause.data.dataset import Drop
-from clipcause.data.in_place import PART, Part, rows_digest
+from clipcause.data.in_place import PART, Part, rows_digest, with_columns
 from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
 from clipcause.data.source import InPlace
@@ -35,6 +35,7 @@ from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import shardwise
 
 WILD = re.compile(r"[*?\[]")
+ALL = ("*.tar", "*.tar.gz", "*.tgz")
 STATS = "_stats.json"
 LARGEST_STATS = 1 << 24
 FACTS = b"clipcause.part"
@@ -54,8 +55,12 @@ class WebDataset(InPlace):
 
     source: Literal["webdataset"]
     captioned: ClassVar = True
-    # their names: one or several, with {00000..00099} and, for what a folder happens to hold, *
-    shards: str | list[str] = "*.tar"
+    # their names: one or several, with {00000..00099} and, for what a folder happens to hold, *;
+    # none: all that end in .tar, .tar.gz or .tgz
+    shards: str | list[str] = NONE
+    # the member (its extension) or the key of a sample's JSON that has its caption; none: txt, or
+    # `caption` of the JSON
+    caption: str = NONE
     # the key of a sample's JSON that has its class, where it has no cls; none: no classes
     label: str = "none"
     # what a cls is: id, a class's id; index, its position in the class list; or the name of a file
@@ -63,6 +68,8 @@ class WebDataset(InPlace):
     cls: str = "id"
     # what the lines of a txt are: one caption, all but the first left out, or a caption each
     lines: Lines = "join"
+    # keys of the JSON whose values the manifest keeps, for rules
+    columns: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _somewhere(self) -> "WebDataset":
@@ -76,7 +83,8 @@ class WebDataset(InPlace):
         # of all of `prepare`, what decides a tar's part
         limits = Limits(**settings.model_dump(include=set(Limits.model_fields)))
         workers = engine.current().without_gpu()
-        read = Texts(self.label, positions(where, self.cls), self.lines)
+        classes = positions(where, self.cls)
+        read = Texts(self.label, classes, self.lines, self.caption, tuple(self.columns))
         return where, parts(where, self.shards, read, limits, workers, name)
 
 
@@ -167,21 +175,42 @@ def parts(
     results = shardwise(
         task, items, key=key, store=cache.TABLE, where=where, label=f"prepare {name}"
     )
-    return map(decode, results)
+    return _named(map(decode, results), source, read)
+
+
+def _named(parts: Iterable[Part], source: str, read: Texts) -> Iterator[Part]:
+    """The parts. Raises ``ValueError`` where the first that has rows has nothing of what is named:
+    a misspelt name would be null in all of a pool."""
+    looked = False
+    for part in parts:
+        if part.shard.samples and not looked:
+            looked = True
+            where = f"{place.join(source, part.shard.name)}: the json of its samples"
+            kept.check(where, read.columns, part.keys)
+            if read.label != NONE and part.rows["label"].null_count == part.rows.num_rows:
+                kept.check(where, [read.label], part.keys)
+        yield part
 
 
 def tars(source: str, shards: str | list[str]) -> list[Tar]:
     """The tars below ``source``: those named, in the order given, braces expanded; what a pattern
-    with * finds is in natural order (2 before 10)."""
+    with * finds is in natural order (2 before 10). ``none`` is all that are called as tars are."""
     listed = place.listing(source)
     patterns = [shards] if isinstance(shards, str) else shards
     names = [name for pattern in patterns for name in braceexpand.braceexpand(pattern)]
+    if shards == NONE:
+        names = list(ALL)
     chosen: dict[str, None] = {}
     for name in names:
         matching = _matching(name, listed) if WILD.search(name) else [name]
-        if not matching:
-            raise FileNotFoundError(f"{source}: nothing is called {name}")
+        if not matching and shards != NONE:
+            raise FileNotFoundError(f"{source}: nothing is called {name}; {_there(listed)}")
         chosen |= dict.fromkeys(matching)
+    if not chosen:
+        raise FileNotFoundError(
+            f"{source}: nothing is called {', '.join(ALL)}; {_there(listed)}; `shards` names tars "
+            "that are called otherwise, or lie deeper"
+        )
     absent = [name for name in names if not WILD.search(name) and name not in listed]
     if absent:
         tip = nearest(absent[0], [name for name in listed if not name.endswith(STATS)][:10_000])
@@ -192,6 +221,14 @@ def tars(source: str, shards: str | list[str]) -> list[Tar]:
     stats = {name: listed.get(_stats_name(name)) for name in chosen}
     compared = any(facts is not None for facts in stats.values())
     return [Tar(name, listed.get(name), stats[name], compared) for name in chosen]
+
+
+def _there(listed: Collection[str]) -> str:
+    """What a folder has instead, for an error."""
+    shown = sorted(listed, key=lambda name: (".tar" not in name, name))[:3]
+    return (
+        f"there are {len(listed):,} files, such as {', '.join(shown)}" if shown else "it is empty"
+    )
 
 
 def read_tar(task: Audit, item: Tar) -> Part:
@@ -211,6 +248,12 @@ def read_tar(task: Audit, item: Tar) -> Part:
     columns = zip(*reading.rows, strict=True) if reading.rows else [[] for _ in Row._fields]
     arrays = dict(zip(Row._fields, map(list, columns), strict=True))
     rows = pa.table(arrays, schema=PART)
+    if reading.rows and task.read.columns:
+        held, others = kept.of_values(task.read.columns, reading.columns)
+        rows = with_columns(rows, held)
+        for other in others:
+            key = reading.rows[other.place].key
+            reading.remarks.append(Drop(item.name, key, kept.OTHER_TYPE, other.detail))
     shard = shard._replace(rows=rows_digest(rows))
     stated = _stated(task, item, reading)
     lost = max(0, stated - reading.images) if stated is not None else 0
@@ -221,12 +264,14 @@ def read_tar(task: Audit, item: Tar) -> Part:
         detail = f"{reading.images:,} samples, the statistics say {stated:,}"
         reading.remarks.append(Drop(item.name, "", COUNTS, detail))
     places = member_index.table(reading.places)
-    return Part(shard, rows, reading.drops, reading.remarks, lost, places)
+    keys = sorted(reading.keys)
+    return Part(shard, rows, reading.drops, reading.remarks, lost, places, keys)
 
 
 def encode(part: Part) -> pa.Table:
     """A part as one table: its rows and their places, the rest in the metadata of its schema."""
     facts = {
+        "keys": part.keys,
         "shard": part.shard.entry(),
         "drops": [list(vars(drop).values()) for drop in part.drops],
         "remarks": [list(vars(drop).values()) for drop in part.remarks],
@@ -244,8 +289,10 @@ def decode(table: pa.Table) -> Part:
     facts = json.loads(table.schema.metadata[FACTS])
     drops, remarks = ([Drop(*drop) for drop in facts[name]] for name in ("drops", "remarks"))
     whole = table.replace_schema_metadata(None)
-    rows, places = whole.select(PART.names), whole.select(member_index.PART.names)
-    return Part(Shard(**facts["shard"]), rows, drops, remarks, facts["lost"], places)
+    places = whole.select(member_index.PART.names)
+    rows = whole.drop_columns(member_index.PART.names)
+    shard = Shard(**facts["shard"])
+    return Part(shard, rows, drops, remarks, facts["lost"], places, facts["keys"])
 
 
 def _read(path: str, name: str, found: Facts, reading: Reading) -> tuple[str, Drop | None, bool]:
@@ -262,12 +309,15 @@ def _read(path: str, name: str, found: Facts, reading: Reading) -> tuple[str, Dr
         except tar.TarError as error:
             kind = TRUNCATED if isinstance(error, tar.TruncatedTarError) else DAMAGED
             reason = kind if members else UNREADABLE
-            damage = Drop(name, "", reason, f"{error}, after {members:,} members")
+            what = "" if members else signatures.called(place.beginning(path))
+            detail = f"it is {what}" if what else f"{error}, after {members:,} members"
+            damage = Drop(name, "", reason, detail)
         reading.end(damaged=damage is not None)
         digest, more = reader.finish()
     # some object stores state the time in one way in a listing and in another for one file
     listed = before if not place.is_url(path) else before._replace(stamp=found.stamp)
-    if listed != found or place.facts(path) != before or reader.position != found.bytes:
+    short = reader.position != found.bytes and not place.is_compressed(path)
+    if listed != found or place.facts(path) != before or short:
         raise ValueError(f"{path}: changed while it was read; run again when it is complete")
     return digest, damage, more and damage is None
 
@@ -299,7 +349,9 @@ def _matching(pattern: str, listed: Iterable[str]) -> list[str]:
     """The names that a pattern finds, in natural order, and tars of which only statistics are."""
     expression = re.compile(glob_translate(pattern))
     names = {name for name in listed if expression.match(name)}
-    lost = (name.removesuffix(STATS) + ".tar" for name in listed if name.endswith(STATS))
+    there = {_stats_name(name) for name in listed if name.endswith((".tar", *place.COMPRESSED))}
+    alone = (name for name in listed if name.endswith(STATS) and name not in there)
+    lost = (name.removesuffix(STATS) + ".tar" for name in alone)
     return sorted(names | {name for name in lost if expression.match(name)}, key=_natural)
 
 
@@ -309,4 +361,6 @@ def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
 
 
 def _stats_name(name: str) -> str:
-    return name.removesuffix(".tar") + STATS
+    for end in (".tar", *place.COMPRESSED):
+        name = name.removesuffix(end)
+    return name + STATS
