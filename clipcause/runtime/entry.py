@@ -27,9 +27,7 @@ KEPT = (  # in the shard cache, by atomic writers
     "finished shards and saved training steps are kept, nothing is half-written, and the same "
     "command goes on from there"
 )
-REPRO = (
-    "CLIPCAUSE_REPRO"  # set by what runs several stages and says for all that it was interrupted
-)
+REPRO = "CLIPCAUSE_REPRO"  # set by what runs several stages and says it for all of them
 STARTED = "if __name__ == '__main__':\n    run(main)"  # the end of a stage's file
 
 

@@ -294,6 +294,8 @@ class Run:
             if self._stopped or number == signal.SIGTERM:
                 for command in list(self._running.values()):
                     command.process.send_signal(signal.SIGTERM)
+            elif sys.stderr.isatty():
+                os.write(2, b"\n")  # after the ^C that the terminal shows
             self._stopped = True
 
         numbers = [one for one in (signal.SIGINT, signal.SIGTERM) if heeded(one)]
