@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import NoReturn
 
-from clipcause.runtime import notices, unchanged
+from clipcause.runtime import cache_folder, notices, unchanged
 
 EXPECTED = (ValueError, OSError)
 HELP = (["-h"], ["--help"])
@@ -87,6 +87,7 @@ def run(main: Callable[..., str]) -> None:
     start = time.monotonic()
     with one_line(said, KEPT):
         unchanged.begin(name)
+        cache_folder.share()
         done = main(*words)
         unchanged.end()
     print(f"{said}: {done} ({time.monotonic() - start:.1f} s)")
@@ -178,4 +179,4 @@ def advice(error: BaseException) -> str:
         return "; free some space and run again: what is finished is kept, nothing is half-written"
     if number == errno.EMFILE:
         return "; raise the limit of open files (ulimit -n) and run again"
-    return ""
+    return cache_folder.advice(error) if isinstance(error, OSError) else ""
