@@ -20,10 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from clipcause.captions import classes
-from clipcause.config import FILE, layout, parse, read
+from clipcause.config import FILE, layout, parse, read, yaml12
 from clipcause.config.evaluate import Evaluate
 from clipcause.config.train import Train
 from clipcause.data import dataset
@@ -52,7 +51,7 @@ def changed(section: dict[str, Any], configuration: str) -> Train:
         place = section
         for key in path:
             place = place[key]
-        place[last] = yaml.safe_load(value)
+        place[last] = yaml12.load(value, change)
     return parse(section, Train, configuration)
 
 

@@ -28,6 +28,7 @@ import yaml
 
 from benchmarks.machine import describe
 from clipcause.check import graph
+from clipcause.config import read
 
 TABLE = Path(__file__).with_suffix(".md")
 ROOT = Path(__file__).parents[1]
@@ -57,7 +58,7 @@ def dvc(*words: str) -> str:
 
 def parameters(stages: int) -> dict[str, Any]:
     """The default study's, with splits and runs that make so many stages, or the next number."""
-    content = yaml.safe_load(Path("params.yaml").read_text())
+    content = read()
     definition, pattern = graph.read(), next(iter(content["runs"].values()))
     while len(graph.expand(definition, content)) + EACH <= stages:
         name = f"random-{len(content['splits'])}"
@@ -204,7 +205,7 @@ def table(sizes: list[int], root: Path, note: str, base: Path | None) -> str:
         os.chdir(folder)
         if not Path("dvc.lock").exists():
             make(size)
-        stages = len(graph.expand(graph.read(), yaml.safe_load(Path("params.yaml").read_text())))
+        stages = len(graph.expand(graph.read(), read()))
         for name, words in COMMANDS.items():
             seconds = timed(sys.executable, "-m", *words)
             each = (seconds - imported) / stages * 1000

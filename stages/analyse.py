@@ -10,10 +10,11 @@ from pathlib import Path
 
 from clipcause.config import section
 from clipcause.config.report import Report
-from clipcause.report import analysis, study
+from clipcause.report import analysis, cautions, study
 from clipcause.report.inputs import Inputs
 from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
+from clipcause.runtime.notices import notice
 
 METRICS = Path("metrics/report.json")
 CLAIMS = Path("metrics/claims.json")
@@ -22,6 +23,8 @@ CLAIMS = Path("metrics/claims.json")
 def main() -> str:
     """Compute all tables and metrics of the study."""
     inputs = Inputs(study.load(), section("report", Report))
+    for text in inputs.of(cautions.found):
+        notice("analyse", text)
     rows = analysis.rows(inputs)
     analysis.write(analysis.FOLDER, analysis.results(inputs), rows)
     metrics.write(METRICS, analysis.numbers(inputs))

@@ -50,6 +50,9 @@ def main(name: str) -> str:
         card = dict(chosen.card)
         fingerprint = runs.fit(folder, sources, planned, card, log.add, world, where.loaders)
     how = f"{entry.objective} on {len(chosen):,} rows of the pool"
+    if entry.split == NONE:
+        added = f"{len(sources.reference):,} of the reference"
+        how = f"{entry.objective} on no row of the pool, {added}"
     return f"{folder}, {how}, fingerprint {fingerprint[:12]}"
 
 

@@ -167,6 +167,32 @@ def test_one_split_re_runs_its_own_stages_alone_and_two_commits_are_compared(stu
     assert '"rev": "workspace"' in page
 
 
+def test_a_remote_of_ones_own_serves_a_second_clone_and_what_is_collected_comes_back(
+    study, tmp_path
+):
+    study.dvc("remote", "add", "-d", "mine", str(tmp_path / "remote"))
+    study.dvc("push", "-q", "--all-commits")
+    study.commit("a remote")
+    study.run("git", "clone", "-q", str(study.root), str(tmp_path / "second"))
+    # without the first one's shard cache, too
+    place = tmp_path / "second/studies/tiny"
+    second = Repository(place, CLIPCAUSE_SHARDS=str(tmp_path / "none"))
+    second.dvc("pull", "-q")
+    assert second.python("clipcause", "repro").startswith("repro: 0 stages run, ")
+    assert "beyond noise" in second.python("clipcause", "compare", "core", "random-core")
+    # what the workspace does not name is of earlier commits
+    second.dvc("gc", "-q", "-f", "--workspace")
+    lost = second.python("clipcause", "diff", "HEAD~1:core", "core", fails=True)
+    assert "its bytes are not in the DVC cache" in lost
+    assert "`dvc fetch --all-commits`" in lost
+    second.dvc("fetch", "-q", "--all-commits")
+    assert "Jaccard" in second.python("clipcause", "diff", "HEAD~1:core", "core")
+    second.dvc("gc", "-q", "-f", "--all-commits")
+    assert "Jaccard" in second.python("clipcause", "diff", "HEAD~1:core", "core")
+    assert second.python("clipcause", "repro").startswith("repro: 0 stages run, ")
+    assert second.run("git", "status", "--porcelain") == ""
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcause.check import graph, parameters, paths, studies
-from clipcause.check.paths import HERE, Place
+from clipcause.check.paths import HERE, MISSING, Place
 from clipcause.config import FILE, layout
 from clipcause.data import listing
 from clipcause.runtime import repro
@@ -38,11 +38,15 @@ def main(study: str = "") -> str:
 
     Every path that is not here is told, and what is other than in the study it was made from.
     """
+    gone = [str(place) for place in checked(study) if place.state != HERE]
+    return "\n  ".join([f"{study or FILE} is valid", *gone, *studies.told()])
+
+
+def checked(study: str) -> list[Place]:
+    """Go to the folder of a study, which may be this one, and check it; the paths it names."""
     if study:
         os.chdir(where(study))
-    _, found = whole(FILE)
-    gone = [str(place) for place in found if place.state != HERE]
-    return "\n  ".join([f"{study or FILE} is valid", *gone, *studies.told()])
+    return whole(FILE)[1]
 
 
 def where(named: str) -> Path:
@@ -79,6 +83,9 @@ def reproduce(*words: str) -> str:
         raise ValueError(
             f"--jobs {jobs}: how many stages run at a time is a whole number from 1 on"
         )
-    print(f"check: {main(arguments.study)}", flush=True)
+    # all else is for `check` to say: where nothing is to be done, that is all there is to read
+    gone = [str(place) for place in checked(arguments.study) if place.state == MISSING]
+    if gone:
+        print("\n  ".join([f"check: {FILE} is valid; of what it names", *gone]), flush=True)
     logging.getLogger("dvc.output").addFilter(is_worth_saying)
     return repro.run(arguments.targets, int(jobs), is_listed)

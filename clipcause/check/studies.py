@@ -12,17 +12,14 @@ load and list all of them.
 """
 
 import argparse
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from clipcause.check.item_names import NO_TEXT
-from clipcause.config import FILE, read, unknown
+from clipcause.config import FILE, read, unknown, yaml12
 
 FOLDER = Path("studies")
 DEFAULT = "default"  # the study at the root of the repository
@@ -201,12 +198,7 @@ def told(path: Path = FILE) -> list[str]:
 
 def _said(value: Any) -> str:
     """A value as YAML has it, on one line."""
-    if isinstance(value, Absent):
-        return repr(value)
-    text = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, width=math.inf, allow_unicode=True
-    )
-    return text.removesuffix("\n").removesuffix("\n...")
+    return repr(value) if isinstance(value, Absent) else yaml12.line(value)
 
 
 def main(*words: str) -> str:

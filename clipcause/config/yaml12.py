@@ -5,6 +5,8 @@ DVC writes and compares 1.2: by two readers `dvc params diff` would show other v
 takes, and what `dvc exp run -S` writes (``5e-05``) would not be a number.
 """
 
+import io
+import sys
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
@@ -34,6 +36,17 @@ def load(text: str | bytes, where: str) -> Any:
         raise ValueError(f"{where}: line {line}: {key!r} comes twice") from None
     except YAMLError as error:
         raise ValueError(f"{where}: not valid YAML: {error}") from None
+
+
+def line(value: Any) -> str:
+    """A plain value as YAML 1.2 has it, on one line: what reads as another type stands in quotes,
+    and a number is spelt as DVC spells it."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.width, yaml.allow_unicode = True, sys.maxsize, True
+    yaml.sort_base_mapping_type_on_output = False
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue().removesuffix("\n").removesuffix("\n...")
 
 
 def is_text(word: str) -> bool:

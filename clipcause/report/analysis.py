@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from clipcause.report import evaluated, tables
+from clipcause.report import cautions, evaluated, tables
 from clipcause.report.inputs import Inputs
 from clipcause.report.outline import Outline, Pairs
 from clipcause.report.tables import (
@@ -46,6 +46,7 @@ class Results:
     are pairs are condition and test set."""
 
     study: Outline
+    cautions: Annotated[list[str], cautions.found]  # to be read before any number
     lines: Annotated[list[accuracy.Line], accuracy.lines]
     # with the random splits of their size, as one family
     compared: Annotated[list[comparisons.Compared], comparisons.family]

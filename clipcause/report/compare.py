@@ -27,6 +27,7 @@ from clipcause.config.runs import NONE, Run, of_today
 from clipcause.data import manifest
 from clipcause.evaluate import predictions
 from clipcause.prune import rules as prune_rules
+from clipcause.prune import split
 from clipcause.report import verdicts
 from clipcause.report.conditions import Condition, group, on_splits
 from clipcause.report.decimals import points
@@ -36,6 +37,7 @@ from clipcause.runtime.columns import aligned
 from clipcause.stats.comparison import compare
 
 WIDTH = 96  # letters a line of the sentences
+ALIKE = 0.01  # by which share numbers of rows may differ and be called the same
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ def told(a: Side, b: Side, tests: Sequence[str], parameters: Report) -> str:
         runs = "" if side.runs == (side.words,) else f" ({', '.join(side.runs)})"
         print(f"{letter} = {side.words}{runs}")
     print(f"\n{aligned([head, *rows])}")
-    texts = verdicts.sentences(family, b.words)
+    texts = [*sizes(a, b), *verdicts.sentences(family, b.words)]
     if same:
         texts.insert(0, "Both have the same images right.")
     for text in [*texts, verdicts.method(family)]:
@@ -212,6 +214,53 @@ def answers(a: Side, b: Side, test: str) -> tuple[Bool[np.ndarray, "S Q"], Bool[
                 )
     right = np.stack([table["rank"].to_numpy() == 1 for _, table in tables])
     return right[: len(a.runs)], right[len(a.runs) :]
+
+
+def sizes(a: Side, b: Side) -> list[str]:
+    """A sentence where the two learnt from unlike numbers of the pool's rows, and what one of them
+    is to be compared with instead. Nothing where a number is not known here."""
+    rows = [count for side in (a, b) if (count := _rows(side)) is not None]
+    if len(rows) < 2 or max(rows) <= (1 + ALIKE) * min(rows):
+        return []
+    if not min(rows):
+        other, none = (a, b) if rows[0] else (b, a)
+        return [
+            f"{none.words} was trained on no row of the pool, {other.words} on {max(rows):,}: a "
+            "difference is one of all that sets them apart, not of one property of the data."
+        ]
+    told = [f"{side.words} {count:,}" for side, count in zip((a, b), rows, strict=True)]
+    text = (
+        f"Of unlike size: {told[0]} rows of the pool, {told[1]}. A difference is one of the number "
+        f"of images as well, {max(rows) / min(rows):.2f} times as many."
+    )
+    fair = [f"{side.words} with {name}" for side in (a, b) for name in _controls(side)]
+    return [f"{text} Of one size: {', '.join(fair)}." if fair else text]
+
+
+def _rows(side: Side) -> int | None:
+    """Rows of the pool in the splits of a side's runs, the mean over draws; None where one is
+    not here, or what a run saw is not known."""
+    found = []
+    for run in (side.place.runs[name] for name in side.runs):
+        if run.split == NONE and run.objective != "supervised":
+            return None
+        if run.split == NONE:
+            found.append(0)
+            continue
+        try:
+            folder, read = layout.split(run.split), side.place.files.read
+            found.append(len(split.decode(folder, read(folder / split.ROWS), {})))
+        except (KeyError, OSError, ValueError):
+            return None
+    return round(sum(found) / len(found))
+
+
+def _controls(side: Side) -> list[str]:
+    """The conditions on random splits of the size of a side's."""
+    own = {side.place.runs[run].split for run in side.runs}
+    entries = side.place.content.get(prune_rules.SECTION) or {}
+    random = {name for name, one in entries.items() if one["rule"] == "random" and one["of"] in own}
+    return [title for title, one in side.place.conditions.items() if random & set(one.splits)]
 
 
 def check_images(a: Side, b: Side, test: str) -> None:

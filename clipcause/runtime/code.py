@@ -32,7 +32,16 @@ DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 # ones too. They are a stage's code as all are.
 SILENT = frozenset(
     f"clipcause.runtime.{name}"
-    for name in ("atomic", "code", "entry", "imports", "notices", "progress", "unchanged")
+    for name in (
+        "atomic",
+        "cache_folder",
+        "code",
+        "entry",
+        "imports",
+        "notices",
+        "progress",
+        "unchanged",
+    )
 )
 
 

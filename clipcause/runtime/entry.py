@@ -1,41 +1,53 @@
-"""How a stage starts and how it fails.
+"""How a stage starts, how it fails and how it is interrupted.
 
 A failure that a person can mend (a wrong name, a damaged file) is one line on stderr and exit
-status 1; anything else is a defect of ours and keeps its traceback. A stage whose code DVC does not
-watch, or whose code was edited while it ran, fails as well (`unchanged`).
+status 1; anything else is a defect of ours and keeps its traceback. Ctrl-C is a line too, and the
+end by that signal. A stage whose code DVC does not watch, or whose code was edited while it ran,
+fails as well (`unchanged`).
 """
 
 import ast
 import errno
 import inspect
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import current_thread, main_thread
+from typing import NoReturn
 
-from clipcause.runtime import notices, unchanged
+from clipcause.runtime import cache_folder, notices, unchanged
 
 EXPECTED = (ValueError, OSError)
 HELP = (["-h"], ["--help"])
+KEPT = (  # in the shard cache, by atomic writers
+    "finished shards and saved training steps are kept, nothing is half-written, and the same "
+    "command goes on from there"
+)
+REPRO = "CLIPCAUSE_REPRO"  # set by what runs several stages and says it for all of them
 STARTED = "if __name__ == '__main__':\n    run(main)"  # the end of a stage's file
 
 
-def check_words(folder: Path) -> None:
+def check_words(folder: Path) -> tuple[str, list[str]]:
     """End with the usage where the stage that is started was given too many words, or too few.
+
+    Returns the stage's module and its words, no words where no stage is being started.
 
     The package of stages calls this with its ``folder``: Python imports it before the stage, whose
     own imports take seconds. The file is read and not run. Where no stage is being started as
-    `python -m stages.x`, nothing happens; ``run`` looks at the words again.
+    `python -m stages.x`, nothing happens; ``run`` looks at the words again. Until then Ctrl-C ends
+    the process with a line, for a traceback of imports says nothing.
     """
     # while Python looks for the module, argv[0] is "-m", and its name is in the whole line alone
     if sys.argv[0] != "-m":
-        return
+        return "", []
     name = sys.orig_argv[-len(sys.argv)].removeprefix("-m")
     path = folder / f"{name.rpartition('.')[2]}.py"
     if name.rpartition(".")[0] != folder.name or not path.is_file():
-        return
+        return "", []
     tree = ast.parse(path.read_bytes())
     mains = [
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"
@@ -46,6 +58,14 @@ def check_words(folder: Path) -> None:
             print(f"{usage(name, expected)}\n\n{ast.get_docstring(tree)}")
             raise SystemExit(0)
         _count(name, expected, words)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, lambda *_: _interrupted(label(name, words), KEPT))
+    return name, sys.argv[1:]
+
+
+def label(module: str, words: Sequence[str]) -> str:
+    """What lines of a stage begin with."""
+    return " ".join([module.removeprefix("stages."), *words])
 
 
 def usage(name: str, expected: Sequence[str]) -> str:
@@ -63,13 +83,14 @@ def run(main: Callable[..., str]) -> None:
     spec = sys.modules["__main__"].__spec__
     name, words = spec.name if spec else Path(sys.argv[0]).stem, sys.argv[1:]
     _count(name, list(inspect.signature(main).parameters), words)
-    label = " ".join([name.removeprefix("stages."), *words])
+    said = label(name, words)
     start = time.monotonic()
-    with one_line(label):
+    with one_line(said, KEPT):
         unchanged.begin(name)
+        cache_folder.share()
         done = main(*words)
         unchanged.end()
-    print(f"{label}: {done} ({time.monotonic() - start:.1f} s)")
+    print(f"{said}: {done} ({time.monotonic() - start:.1f} s)")
 
 
 def call(function: Callable[..., str], name: str, words: Sequence[str]) -> str:
@@ -92,17 +113,53 @@ def call(function: Callable[..., str], name: str, words: Sequence[str]) -> str:
 
 
 @contextmanager
-def one_line(label: str) -> Generator[None]:
+def one_line(label: str, kept: str = "") -> Generator[None]:
     """Notices are lines on stderr, and so is a failure that a person can mend, with exit status 1;
-    ``label`` begins it."""
+    ``label`` begins it. So is Ctrl-C, with what is ``kept``, and the process ends by its signal."""
     notices.configure()
     try:
-        yield
+        with _once():
+            yield
+    except KeyboardInterrupt:
+        _interrupted(label, kept)
     except EXPECTED as error:
         if os.environ.get("CLIPCAUSE_TRACEBACK"):
             raise
         print(f"{label}: error: {error}{advice(error)}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+@contextmanager
+def _once() -> Generator[None]:
+    """Ctrl-C is raised once: a second one would be a traceback out of what the first tidies up."""
+
+    def first(*_: object) -> NoReturn:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    # ignored: in the background of a script; and handlers are the main thread's alone
+    if before in (signal.SIG_IGN, None) or current_thread() is not main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupted(label: str, kept: str) -> NoReturn:
+    """Say so, unless who started this does, and end as who is not listening to the signal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if not os.environ.get(REPRO) and os.environ.get("RANK", "0") == "0":
+        above = "\n" if sys.stderr.isatty() else ""  # of a bar that shows progress
+        text = f"{above}{label}: interrupted{'; ' if kept else ''}{kept}\n"
+        os.write(2, text.encode())  # what is interrupted may be in a write itself
+    with suppress(OSError, RuntimeError):
+        sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGINT)
+    raise SystemExit(128 + signal.SIGINT)  # where the signal is late
 
 
 def _count(name: str, expected: Sequence[str], words: Sequence[str]) -> None:
@@ -122,4 +179,4 @@ def advice(error: BaseException) -> str:
         return "; free some space and run again: what is finished is kept, nothing is half-written"
     if number == errno.EMFILE:
         return "; raise the limit of open files (ulimit -n) and run again"
-    return ""
+    return cache_folder.advice(error) if isinstance(error, OSError) else ""

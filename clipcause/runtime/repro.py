@@ -27,7 +27,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from clipcause.runtime import atomic, lock_text, notices, warm
+from clipcause.runtime import atomic, entry, lock_text, notices, warm
 from clipcause.runtime.changes import Changes
 from clipcause.runtime.engine.local import VISIBLE, gpus
 from clipcause.runtime.parallel import cores
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 LONG = {"train": 20}  # how long stages take, by the first part of their names; all others 1
 FIRST = "clipcause-repro.json"  # in DVC's folder for temporary files while a run is unfinished
 PYTHON = ["python", "-m"]
+BY_CTRL_C = (-signal.SIGINT, 128 + signal.SIGINT)  # of a process, and as a shell tells it
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ class Run:
         self._changes = Changes(plan.before, holds)
         self._lock = Lock(repo, [stage.addressing for stage in plan.before])
         self._failed: set[PipelineStage] = set()
+        self._interrupted: set[PipelineStage] = set()
         self._stopped = False
         self._remaining: Remaining | None = None  # until a stage has to be run
         self.same = self.restored = self.made = 0
@@ -119,8 +121,8 @@ class Run:
         """Bring every stage up to date.
 
         Where one fails, those that run end and are recorded, and no other begins: a ``ValueError``
-        says what failed and what depends on it. So does a first Ctrl-C; a second one, or SIGTERM,
-        ends what runs.
+        says what failed and what depends on it. So does a first SIGINT to this process alone; a
+        second one, or SIGTERM, ends what runs. Ctrl-C on a terminal reaches what runs by itself.
         """
         lengths = self._plan.lengths()
         rank = {stage: (-lengths[stage], number) for number, stage in enumerate(lengths)}
@@ -203,7 +205,7 @@ class Run:
         from dvc.stage.run import get_executable, prepare_kwargs
 
         given = prepare_kwargs(stage)
-        environment, folder = given["env"], Path(given["cwd"])
+        environment, folder = given["env"] | {entry.REPRO: "1"}, Path(given["cwd"])
         if self._gpus:
             environment[VISIBLE] = self._gpus[slot % len(self._gpus)]
         words = module(stage.cmd, environment)
@@ -240,7 +242,11 @@ class Run:
         for command in sorted(commands, key=lambda one: one.slot):
             heapq.heappush(self._slots, command.slot)
             with self._failing(command.stage), command.held:
-                if code := commands[command]:
+                code = commands[command]
+                if self._stopped and code in BY_CTRL_C:
+                    self._interrupted.add(command.stage)
+                    continue
+                if code:
                     raise ValueError(f"{command.stage.cmd}: {status(code)}")
                 self._changes.forget(command.stage)
                 self._record(command.stage)
@@ -270,13 +276,17 @@ class Run:
             self._failed.add(stage)
 
     def _what_is_left(self) -> str:
-        said = ["interrupted"] if self._stopped else []
+        said = []
+        if self._stopped:
+            within = [one.addressing for one in self._plan.before if one in self._interrupted]
+            said.append(f"interrupted{' in ' if within else ''}{', '.join(within)}")
         if self._failed:
             failed = [one.addressing for one in self._plan.before if one in self._failed]
             said.append(f"failed: {', '.join(failed)}")
             if after := [one.addressing for one in self._plan.depend_on(self._failed)]:
                 said.append(f"not run, since they depend on it: {', '.join(after)}")
-        return "; ".join([*said, "what ended is recorded, and the same command goes on from there"])
+        kept = entry.KEPT if self._interrupted else "and the same command goes on from there"
+        return "; ".join([*said, f"what ended is recorded, {kept}"])
 
     @contextmanager
     def _ending(self) -> Generator[None]:
@@ -286,6 +296,8 @@ class Run:
             if self._stopped or number == signal.SIGTERM:
                 for command in list(self._running.values()):
                     command.process.send_signal(signal.SIGTERM)
+            elif sys.stderr.isatty():
+                os.write(2, b"\n")  # after the ^C that the terminal shows
             self._stopped = True
 
         numbers = [one for one in (signal.SIGINT, signal.SIGTERM) if heeded(one)]

@@ -1,13 +1,9 @@
-"""Where finished parts of long work are kept between runs of a stage.
+"""Finished parts of long work that are kept between runs of a stage, in `cache_folder`.
 
-The folder lies beside DVC's cache, so that experiments in temporary folders share it, and outside
-every stage's outputs, which DVC deletes before it runs the stage. Its entries are named by a hash
-of all that decides them; deleting the folder costs time and nothing else.
+Entries are named by a hash of all that decides them; deleting them costs time and nothing else.
 """
 
-import configparser
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +14,9 @@ import pyarrow as pa
 import safetensors.numpy
 
 from clipcause.runtime import atomic, unchanged
+from clipcause.runtime.cache_folder import ENVIRONMENT, folder
 
-ENVIRONMENT = "CLIPCAUSE_SHARDS"
+__all__ = ["ARRAYS", "ENVIRONMENT", "TABLE", "Store", "entry", "folder", "key"]
 DIGEST = hashlib.sha256().digest_size
 
 Out = TypeVar("Out")
@@ -33,17 +30,6 @@ class Store(Generic[Out]):
     save: Callable[[Path, Out], None]
     load: Callable[[Path], Out | None]
     suffix: str = ""
-
-
-def folder() -> Path:
-    """The shard cache: `$CLIPCAUSE_SHARDS`, or `shards` beside DVC's cache directory."""
-    if given := os.environ.get(ENVIRONMENT):
-        return Path(given)
-    parser = configparser.ConfigParser(strict=False)
-    # the local file overrides the committed one; DVC writes it into temporary experiment folders
-    parser.read([".dvc/config", ".dvc/config.local"])
-    directory = parser.get("cache", "dir", fallback="cache").strip('"')
-    return (Path(".dvc") / directory).parent / "shards"
 
 
 def key(*parts: object) -> str:

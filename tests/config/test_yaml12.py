@@ -1,5 +1,6 @@
 """Parameters are read as DVC reads them: what `dvc params diff` shows is what a stage takes."""
 
+import json
 import math
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from clipcause import config
 from clipcause.captions import synonyms
 from clipcause.captions.classes import ClassNames
 from clipcause.config import yaml12
+from tests.repository import Repository
 
 # how people and tools spell a value, and what it is
 SPELLINGS = {
@@ -55,6 +57,36 @@ def test_a_value_that_dvc_sets_is_the_value_that_was_said(tmp_path: Path, said: 
     found = config.read(path)["train"]["rate"]
     meant = yaml12.load(said, "said")
     assert (found, type(found)) == (meant, type(meant))
+
+
+@pytest.mark.parametrize(
+    "spelling", [*SPELLINGS, "'no'", "''", "'a: b'", "[1, '2', 3.0]", "{a: 1e-8}"]
+)
+def test_a_value_that_is_said_on_a_line_is_read_as_the_same_by_dvc(tmp_path: Path, spelling: str):
+    meant = yaml12.load(spelling, "said")
+    path = tmp_path / "params.yaml"
+    path.write_text(f"rate: {yaml12.line(meant)}\n")
+    found = load_yaml(str(path))["rate"]
+    assert (found, type(found)) == (meant, type(meant))
+    assert "\n" not in yaml12.line({"long": "word " * 100})
+
+
+def test_params_diff_shows_what_stages_take(tmp_path: Path):
+    """By DVC's command, for the table's finite spellings at once, from one commit to the next."""
+    known = {f"v{at}": text for at, text in enumerate(SPELLINGS) if text not in (".inf", "~")}
+    repository = Repository(tmp_path / "study")
+    repository.folder.mkdir()
+    repository.init()
+    path = repository.folder / "params.yaml"
+    path.write_text("train:\n" + "".join(f"  {name}: other\n" for name in known))
+    repository.commit("start")
+    path.write_text("train:\n" + "".join(f"  {name}: {text}\n" for name, text in known.items()))
+    shown = json.loads(repository.dvc("params", "diff", "--all", "--json"))["params.yaml"]
+    taken = config.read(path)["train"]
+    assert shown.keys() == {f"train.{name}" for name in known}
+    for name in known:
+        new = shown[f"train.{name}"]["new"]
+        assert (new, type(new)) == (taken[name], type(taken[name]))
 
 
 def test_a_key_that_comes_twice_is_named_with_its_line():

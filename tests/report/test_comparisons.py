@@ -14,6 +14,7 @@ import yaml
 from clipcause.__main__ import main as commands
 from clipcause.config import layout
 from clipcause.evaluate import predictions
+from clipcause.prune import split
 from clipcause.report import compare, markdown, verdicts
 from clipcause.report.tables import comparisons
 from clipcause.runtime import revisions
@@ -306,6 +307,31 @@ def test_compare_prints_table_and_sentences(here, capsys):
     assert sketch.startswith("sketch")
     assert "of which a side was trained only once" in " ".join(out.split())
     assert sorted(Path().rglob("*")) == before  # it writes nothing
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["hull-sketch", "random-hull-sketch"], None),
+        (["full-0", "full-1"], None),
+        (["full", "supervised"], "supervised was trained on no row of the pool, full on {full}:"),
+        (
+            ["hull-sketch", "full"],
+            "Of unlike size: hull-sketch {hull} rows of the pool, full {full}. A difference is one "
+            "of the number of images as well, {times} times as many. Of one size: hull-sketch with "
+            "random-hull-sketch.",
+        ),
+    ],
+)
+def test_compare_says_where_sizes_are_unlike(here, capsys, words, told):
+    compare.main(words)
+    out = " ".join(capsys.readouterr().out.split())
+    full, hull = (len(split.read(layout.split(name))) for name in ("full", "hull-sketch"))
+    if told is None:
+        assert "Of unlike size" not in out
+        assert "no row of the pool" not in out
+    else:
+        assert told.format(full=full, hull=hull, times=f"{full / hull:.2f}") in out
 
 
 def test_compare_takes_chosen_test_sets_only(here, capsys):

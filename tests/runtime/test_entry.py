@@ -1,7 +1,9 @@
 """How a stage ends: one line, and an exit status."""
 
 import errno
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from clipcause.config import items
 from clipcause.runtime import entry
 
 ROOT = Path(__file__).parents[2]
@@ -102,3 +105,90 @@ def test_a_stage_says_what_it_does():
 def test_other_programs_import_stages_whatever_their_words():
     code, out, _, _ = started("-c", "import stages; print('here')", "a", "b")
     assert (code, out) == (0, "here\n")
+
+
+@pytest.mark.parametrize(("stage", "words"), [("evaluate", "runs"), ("embed", "datasets")])
+def test_an_item_that_is_not_there_is_told_before_anything_slow_is_imported(stage, words):
+    code, _, said, imported = started("-m", f"stages.{stage}", "no-such")
+    assert code == 1
+    (line,) = said
+    assert line.startswith(f"{stage} no-such: error: params.yaml: {words}: unknown ")
+    assert not (HEAVY - {"pydantic"}) & imported
+
+
+def test_every_stage_that_has_items_looks_for_them(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    graph = items.read(items.GRAPH)["stages"]
+    looped = {stage["do"]["cmd"].split()[2] for stage in graph.values() if "foreach" in stage}
+    assert len(looped) > 10
+    for module in looped:
+        with pytest.raises(ValueError, match=r"unknown .* 'no-such'"):
+            items.check(module, "no-such")
+    items.check("stages.train", "full-0")
+    items.check("stages.analyse", "no-such")  # of which nothing is known
+
+
+STAGES = """
+from pathlib import Path
+from clipcause.runtime import entry
+entry.check_words(Path(__file__).parent)
+"""
+STAGE = """
+import os, sys, time
+from clipcause.runtime.entry import run
+
+def wait(where):
+    if where == os.environ["WHERE"]:
+        print("here", flush=True)
+        time.sleep(60)
+
+wait("import")
+
+def main(name):
+    try:
+        wait("work")
+    finally:
+        if name == "twice":
+            print("tidying", flush=True)
+            time.sleep(60)
+
+if __name__ == '__main__':
+    run(main)
+"""
+
+
+@pytest.mark.parametrize("repro", ["", "1"])
+@pytest.mark.parametrize(("where", "word"), [("import", "a"), ("work", "a"), ("work", "twice")])
+def test_ctrl_c_is_a_line_that_says_what_is_kept(tmp_path, where, word, repro):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/__init__.py").write_text(STAGES)
+    (tmp_path / "stages/some.py").write_text(STAGE)
+    variables = {"PYTHONPATH": str(ROOT), "WHERE": where, entry.REPRO: repro}
+    # which what is started takes over: in the background of a script it would be ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "stages.some", word],
+        cwd=tmp_path, env=os.environ | variables,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert running.stdout is not None
+    for _ in range(1 + (word == "twice")):
+        assert running.stdout.readline() in ("here\n", "tidying\n")
+        running.send_signal(signal.SIGINT)
+    _, said = running.communicate()
+    assert running.returncode == -signal.SIGINT
+    line = f"some {word}: interrupted; {entry.KEPT}\n"
+    # a second one is no reason for a traceback, and none to go on
+    assert said == ("" if repro or word == "twice" else line)
+
+
+def test_a_command_that_is_interrupted_says_so():
+    text = """
+from clipcause.runtime import entry
+with entry.one_line("compare"):
+    raise KeyboardInterrupt
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "compare: interrupted\n")

@@ -13,7 +13,7 @@ import time
 import pytest
 import yaml
 
-from clipcause.runtime import repro
+from clipcause.runtime import entry, repro
 from tests import warm
 from tests.clones import ROOT
 from tests.repository import Repository
@@ -32,7 +32,7 @@ STAGE = """
 import os, sys, time
 from pathlib import Path
 name, reads = sys.argv[1], sys.argv[2:]
-Path("began", name).touch()
+Path("began", name).write_text(str(os.getpid()))
 while not all(Path(one).exists() for one in os.environ.get(f"WAIT_{name}", "").split()):
     time.sleep(0.01)
 if name in os.environ.get("FAIL", "").split():
@@ -212,6 +212,19 @@ def test_ctrl_c_lets_end_what_runs(graph, serial):
     assert "repro: error: interrupted; what ended is recorded" in said
     assert list(yaml.safe_load(graph.lock)["stages"]) == ["root", "slow", "quick", "train@a"]
     assert "3 stages run, 4 as they were\n" in graph.repro(1)
+    assert graph.lock == serial
+
+
+def test_ctrl_c_on_a_terminal_reaches_what_runs_too_and_is_one_line(graph, serial):
+    running = graph.begin(3, WAIT_slow="never")
+    graph.until(lambda: "out/train@a" in graph.lock and "out/quick" in graph.lock)
+    running.send_signal(signal.SIGINT)
+    os.kill(int((graph.folder / "began/slow").read_text()), signal.SIGINT)
+    said, _ = running.communicate()
+    assert running.returncode == 1, said
+    assert f"repro: error: interrupted in slow; what ended is recorded, {entry.KEPT}\n" in said
+    assert "failed" not in said
+    assert "4 stages run, 3 as they were\n" in graph.repro(1)
     assert graph.lock == serial
 
 

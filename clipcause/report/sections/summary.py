@@ -61,6 +61,7 @@ def view(content: Content) -> dict[str, Any]:
         "reference": f"{len(study.reference):,}",
         "duplicates": f"{duplicates:,} ({share})" if duplicates else "",
         "has_hulls": bool(hulls),
+        "cautions": content.cautions,
         "is_alone": not compared and _looks_at_tests(study),
         "answers": answers,
         "splits": len(splits),
