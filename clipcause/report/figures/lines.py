@@ -42,7 +42,7 @@ def drawn(of: Drawn, point: alt.Chart, *between: alt.Chart) -> alt.LayerChart:
         point.mark_line(strokeWidth=1.5).encode(detail="split:N", stroke=stroke, strokeDash=dash),
         *between,
         point.mark_point(size=14, opacity=1, filled=True).encode(fill=colour(alt.Fill)),
-    ).properties(width=250, height=180)
+    ).properties(width=225, height=165)
 
 
 def legend(of: Drawn) -> dict[str, str]:
