@@ -15,7 +15,7 @@ MARKS = (
     "the range over several. Small: parts of a set."
 )
 
-WIDTH, HEIGHT = 320, 180
+WIDTH, HEIGHT = 320.0, 180.0
 # places of a number about its point, from the middle to the middle: near ones first
 NEAR = tuple(
     (across, down)
@@ -25,7 +25,7 @@ NEAR = tuple(
         (far + 2, 0), (-far - 2, 0), (0, -far - 1), (0, far + 1),
     )
 )  # fmt: skip
-DOT, NUMBER = 4, (6, 5)  # half the sides of a point, and of a number of two digits
+DOT, NUMBER = 4.0, (6.0, 5.0)  # half the sides of a point, and of a number of two digits
 
 
 def chart(of: Drawn) -> Chart:
@@ -110,7 +110,7 @@ def beside(
     ``across`` and ``up`` are the ends of the axes.
     """
     pixels = [(_share(x, across) * WIDTH, (1 - _share(y, up)) * HEIGHT) for x, y in points]
-    sides = [(x, HEIGHT / 2, 0, HEIGHT) for x in (0, WIDTH)]
+    sides = [(x, HEIGHT / 2, 0.0, HEIGHT) for x in (0.0, WIDTH)]
     taken = [*sides, *((x, y, DOT, DOT) for x, y in pixels)]
     found = []
     for x, y in pixels:

@@ -40,7 +40,7 @@ def _given(axis: Mapping[str, Any] | None, scale: Mapping[str, Any]) -> dict[str
 
 def names(field: str, order: list[str] | None) -> alt.Y:
     """A line of the plot per name; a long name has several of text."""
-    axis = {"labelLimit": LABEL} | wrapped(order or [])
+    axis: dict[str, Any] = {"labelLimit": LABEL} | wrapped(order or [])
     return alt.Y(field, type="nominal", sort=order, title=None, axis=alt.Axis(**axis))
 
 
