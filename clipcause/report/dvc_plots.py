@@ -25,7 +25,7 @@ FORMER = {"yardsticks": "agreement"}
 HEAD = "# Written by `python -m clipcause plots --write` from clipcause/report/figures.\n"
 
 
-HEADER = {"labelFontSize": 11, "labelFontWeight": "bold", "labelLimit": 300}
+HEADER = {"labelFontSize": 11, "labelFontWeight": "bold", "labelLimit": 250}
 # the workspace, whose name comes last, is drawn in full, alone too
 REVISIONS = {
     "field": "rev",

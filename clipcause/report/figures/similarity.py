@@ -31,7 +31,7 @@ def chart(of: Drawn) -> Chart:
     # the table has no roles: DVC draws each of its series as a split
     if of.rows:
         return layers
-    return layers.transform_calculate(role="'split'").properties(width=140, height=70)
+    return layers.transform_calculate(role="'split'").properties(width=WIDTH, height=70)
 
 
 def splits(study: Outline) -> tuple[list[str], int]:
@@ -59,6 +59,5 @@ def rows(found: Found) -> Rows:
 FIGURE = Figure(
     "similarity", "Nearest similarity of the test images", ("similarity", "share"), chart,
     rows=rows, by=("test", "split"), panel="{split}", file=None, row="data",
-    columns=4,
     label="Nearest similarity of {test} images to {split}, the pool and the reference.",
 )  # fmt: skip
