@@ -28,7 +28,8 @@ TESTS = {
     "objectnet": 18_574,
 }
 REFERENCE = 1_281_167
-# rows that hull pruning took from 200 M, by test set (arXiv 2310.09562); combined: their union
+# rows that hull pruning took from 200 M, by test set (arXiv 2310.09562); combined: about their
+# union, from a secondary text
 REMOVED = {
     "val": 377_340, "v2": 274_325, "sketch": 8_342_783, "r": 5_735_749, "a": 138_852,
     "objectnet": 266_025, "combined": 12_400_000,

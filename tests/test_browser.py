@@ -164,6 +164,15 @@ def test_a_phone_scrolls_down_only(visit, file, scheme):
     assert abs(lightness[0] - lightness[1]) > 450
 
 
+def test_a_phone_breaks_no_word_of_a_table(visit, file):
+    page = visit(file, viewport=PHONE)
+    small = page.locator(".wide tbody th small")
+    looks = small.evaluate_all(
+        "all => all.map(getComputedStyle).map((one) => [one.display, one.overflowWrap])"
+    )
+    assert {tuple(one) for one in looks} <= {("block", "normal")}
+
+
 def test_print_shows_what_is_folded_away(visit, file):
     page = visit(file)
     closed = page.locator("details:not([open])")
@@ -245,6 +254,7 @@ def test_plots_of_dvc_are_drawn_without_a_network(chromium, plotted):
     for one in drawn.all():
         box = one.bounding_box()
         assert box["width"] > 100
+        assert box["x"] + box["width"] <= DESK["width"]
         assert box["height"] > 60
     # Vega warns of panels without data and of the version that a specification names
     opened.check(may_warn=True)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from clipcause.report import published
 from tests.documents import FENCE, ROOT, exists, pages
 
 ARTIFACTS = (ROOT / "docs/artifacts.md").read_text()
@@ -104,3 +106,14 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", pages()[1:], ids=lambda page: page.name)
 def test_no_page_is_long(page):
     assert len(page.read_text().splitlines()) <= LINES
+
+
+def test_a_paper_has_one_title():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())["references"]
+    title = {one["identifiers"][0]["value"].removeprefix("arXiv:"): one["title"] for one in cited}
+    defined = (ROOT / "docs/definitions.md").read_text().replace("’", "'")
+    for arxiv, name in title.items():
+        (line,) = [line for line in defined.splitlines() if f"arXiv {arxiv}" in line]
+        assert f"“{name}”, " in line
+    theirs = published.load()
+    assert title[theirs.arxiv] == theirs.title

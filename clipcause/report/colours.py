@@ -17,28 +17,58 @@ Rows = list[dict[str, Any]]
 Look = tuple[str, str]  # colour and shape
 
 # told apart by most colour-blind readers, and legible on white and on black
-PALETTE = (
+FIRST = (
     "#3b82d0", "#d9622b", "#2f9e77", "#b65fc0", "#c79a00",
     "#d6478c", "#159fb5", "#8a6d4b", "#7a8f1f", "#6f6ad6",
+)  # fmt: skip
+# each the farthest from all before it and from grey, in Oklab and as a reader without green sees
+# it, of those that have a contrast of 2.3 to white and of 2.8 to black
+PALETTE = (
+    *FIRST,
+    "#006900", "#2d5a78", "#96a5ff", "#e196a5", "#962d5a", "#005ac3", "#785a87", "#f078d2",
+    "#00c369", "#00a5ff", "#b41e00", "#873ca5", "#4b7869", "#ff875a", "#5ab4a5", "#b487d2",
+    "#697896", "#5a87ff", "#e15a69", "#4b4ba5", "#874b3c", "#1e78a5", "#b44b00", "#9678e1",
+    "#c38787", "#f09600", "#b4695a", "#9696b4", "#87a54b", "#7896e1",
 )  # fmt: skip
 GREY = "#8a8a8a"
 SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
 
 
 def colours(study: Outline) -> dict[str, str]:
-    """The colour of every split and condition."""
+    """The colour of every split and condition. As long as there are colours, a split or condition
+    shares its own with its random one alone.
+
+    Of several conditions of one split the first that differs in nothing but the split has its
+    colour, or else the first; the others have colours that no split has.
+    """
     of = sole(study.rules, study.controls)
     own = [name for name in study.splits if name in study.rules and name not in of]
     found = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(own)}
     found |= {name: found.get(other, GREY) for name, other in of.items()}
-    return found | {name: found.get(one.split, GREY) for name, one in study.conditions.items()}
+    left, taken = iter(PALETTE[len(own) :]), set[str]()
+    of_condition: dict[str, str] = {}
+    plain_first = sorted(study.conditions.values(), key=lambda one: not one.is_plain)
+    for one in plain_first:
+        if one.split not in of:
+            colour = found.get(one.split, GREY)
+            of_condition[one.name] = next(left, colour) if one.split in taken else colour
+            taken.add(one.split)
+    for one in plain_first:
+        if one.split in of:
+            sides = (name for name in study.beside(one) if study.every[name].split == of[one.split])
+            side = next(sides, "")
+            of_condition[one.name] = of_condition.get(side, found[one.split])
+    return found | of_condition
 
 
 def free(study: Outline) -> list[str]:
-    """Colours for what is no split, such as a kind of model: those that no split has come first."""
+    """Colours for what is no split, such as a kind of model: those that no split has come first,
+    among the first ten where there is one."""
     taken = set(colours(study).values())
-    middle = len(PALETTE) // 2
-    return sorted(PALETTE[middle:] + PALETTE[:middle], key=taken.__contains__)
+    middle = len(FIRST) // 2
+    first = sorted(FIRST[middle:] + FIRST[:middle], key=taken.__contains__)
+    further = sorted(PALETTE[len(FIRST) :], key=taken.__contains__)
+    return [*further, *first] if first[0] in taken else [*first, *further]
 
 
 def marks(study: Outline) -> dict[str, Look]:

@@ -14,7 +14,7 @@ import yaml
 
 from clipcause.report import figures, offline
 from clipcause.report.figures.drawing import SCHEMA
-from clipcause.report.figures.figure import NOMINAL, Drawn, Figure, drawn
+from clipcause.report.figures.figure import NOMINAL, Drawn, Figure, Spec, drawn
 from clipcause.runtime import atomic
 
 DEFINITIONS = Path("report/dvc.yaml")
@@ -25,28 +25,82 @@ FORMER = {"yardsticks": "agreement"}
 HEAD = "# Written by `python -m clipcause plots --write` from clipcause/report/figures.\n"
 
 
+HEADER = {"labelFontSize": 11, "labelFontWeight": "bold", "labelLimit": 250}
+# the workspace, whose name comes last, is drawn in full, alone too
+REVISIONS = {
+    "field": "rev",
+    "type": "nominal",
+    "title": "revision",
+    "sort": "descending",
+    "scale": {"range": [1, 0.45, 0.25]},
+}
+KEY = (4, 205, 18)  # columns of a key, the pixels of one, those of a line
+
+
 def template(figure: Figure) -> str:
-    """A panel per value of two columns, or per revision. Where revisions are not panels of their
-    own, they differ in opacity. DVC puts the data in the place of its anchor."""
+    """A panel per value of two columns, or per revision, as many side by side as a window has room
+    for, and below them what the colours stand for. Where revisions are not panels of their own,
+    they differ in opacity. DVC puts the data in the place of its anchor."""
     panel = drawn(figure.chart(Drawn()), [])
     del panel["data"]
     for layer in panel["layer"]:
         encoding = layer["encoding"]
         if figure.column != "rev":
-            encoding["opacity"] = {"field": "rev", "type": "nominal", "title": "revision"}
+            encoding["opacity"] = REVISIONS
         if detail := encoding.get("detail"):  # a line per split and revision
             split = detail if isinstance(detail, list) else [detail]
             encoding["detail"] = [*split, {"field": "rev"}]
         layer["mark"]["tooltip"] = {"content": "data"}
-    sides = {"column": figure.column} | ({"row": figure.row} if figure.row else {})
-    spec = {
-        "$schema": SCHEMA,
-        "data": {"values": "<DVC_METRIC_DATA>"},
-        "facet": {side: {"field": column} | NOMINAL for side, column in sides.items()},
+    sides = [one for one in (figure.row, figure.column) if one]
+    title = " + ': ' + ".join(f"datum['{one}']" for one in sides)
+    panels = {
+        "transform": [
+            {"window": [{"op": "row_number", "as": "order"}]},
+            {"calculate": title, "as": "panel"},
+        ],
+        "facet": {"field": "panel", "sort": {"field": "order", "op": "min"}, "header": HEADER}
+        | NOMINAL,
+        "columns": 1 if "rev" in sides else figure.columns,
         "spec": panel,
         "resolve": {"scale": dict.fromkeys(figure.free, "independent")},
     }
+    spec = {
+        "$schema": SCHEMA,
+        "title": {"text": figure.title, "subtitle": figure.below([]), "anchor": "start"},
+        "data": {"values": "<DVC_METRIC_DATA>"},
+        "vconcat": [panels, *([key(figure)] if figure.key else [])],
+    }
     return json.dumps(spec, indent=1) + "\n"
+
+
+def key(figure: Figure) -> Spec:
+    """What the colours of any study stand for: a dot and a name each, in the data's own order."""
+    columns, width, height = KEY
+    places = [
+        {"aggregate": [{"op": "count", "as": "rows"}], "groupby": [figure.key, "colour"]},
+        {"window": [{"op": "row_number", "as": "at"}]},
+        {"calculate": f"{width} * ((datum.at - 1) % {columns})", "as": "across"},
+        {"calculate": f"{height} * floor((datum.at - 1) / {columns})", "as": "down"},
+    ]
+    there = {
+        "x": {"field": "across", "type": "quantitative", "scale": None, "axis": None},
+        "y": {"field": "down", "type": "quantitative", "scale": None, "axis": None},
+    }
+    fill = {"fill": {"field": "colour", "type": "nominal", "scale": None, "legend": None}}
+    said = {"type": "text", "align": "left", "dx": 9, "limit": width - 20}
+    return {
+        "transform": places,
+        "width": columns * width,
+        "height": height,
+        "view": {"stroke": None},
+        "layer": [
+            {
+                "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+                "encoding": there | fill,
+            },
+            {"mark": said, "encoding": there | {"text": {"field": figure.key, "type": "nominal"}}},
+        ],
+    }
 
 
 def definitions() -> str:

@@ -102,7 +102,10 @@ def test_dvc_shows_and_compares_without_a_run(repository, folder):
         "workspace": "55.0", "HEAD~1": "50.0",
     }  # fmt: skip
     # the figure's own template, not DVC's
-    assert spec["facet"] == {"column": {"field": "test", "type": "nominal", "title": None}}
+    assert spec["title"]["text"] == figures.load()["accuracy"].title
+    (panels,) = spec["vconcat"]
+    assert panels["facet"]["field"] == "panel"
+    assert panels["transform"][-1] == {"calculate": "datum['test']", "as": "panel"}
 
 
 def test_a_revision_with_a_figures_former_name_is_drawn(repository, tmp_path):

@@ -11,6 +11,8 @@ from clipcause.report.figures.encodings import colour, hollow, names
 from clipcause.report.figures.figure import Chart, Drawn, Figure, distinct
 from clipcause.report.outline import RANDOM
 
+MANY = 20  # lines of a plot that stand closer
+
 
 def chart(of: Drawn, column: str = "top1", title: str = "top-1 accuracy / %") -> Chart:
     """Points with intervals, a line of the plot per split; hollow: the random split of its size,
@@ -38,7 +40,7 @@ def chart(of: Drawn, column: str = "top1", title: str = "top-1 accuracy / %") ->
         layers.transform_calculate(random=f"datum.kind == '{RANDOM}' ? 1 : 0")
         .transform_joinaggregate(most="max(random)", least="min(random)", **by)
         .transform_calculate(lane="datum.most == datum.least ? 2 : 1 + 2 * datum.random")
-        .properties(width=210, height=alt.Step(5.5))
+        .properties(width=210, height=alt.Step(5.5 if len(order) <= MANY else 4.4))
     )
 
 

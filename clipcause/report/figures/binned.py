@@ -23,6 +23,7 @@ def chart(of: Drawn, title: str = "top-1 accuracy / %") -> Chart:
 FIGURE = Figure(
     "binned", "Accuracy by similarity to the training data", ("similarity", "accuracy"), chart,
     rows=partial(lines.of, table="binned"),
+    key="split",
     label="Accuracy on {test} by similarity to the training data, a line per condition.",
     caption="A line per split in its colour; dashed: random split of its size; dotted: supervised.",
 )  # fmt: skip

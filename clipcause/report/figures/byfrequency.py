@@ -24,6 +24,7 @@ def chart(of: Drawn) -> Chart:
 FIGURE = Figure(
     "byfrequency", "Accuracy by class frequency", ("frequency", "accuracy"), chart,
     rows=partial(lines.of, table="byfrequency"),
+    key="split",
     label="Accuracy on {test} by class frequency, a line per condition.",
     caption="A line per split in its colour; dashed: random split of its size; dotted: supervised.",
 )  # fmt: skip

@@ -13,13 +13,15 @@ from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, d
 from clipcause.report.tables.comparisons import SURE
 
 WIDTH = 260  # pixels: with the lines' names a phone's screen
+MANY = 30  # lines that stand closer
 
 
 def chart(of: Drawn) -> Chart:
     """A line per condition and test set: its difference with the interval, and a tick where the
     supervised classifier is, which the first tick says in words."""
     x = partial(encodings.x, title="points above (+) or below (−) the random control", nice=True)
-    line = alt.Chart().encode(y=names("line", distinct(of.rows, "line")))
+    lines = distinct(of.rows, "line")
+    line = alt.Chart().encode(y=names("line", lines))
     first = next((row["line"] for row in of.rows if row["supervised"] is not None), None)
     labelled = line.transform_filter("isValid(datum.supervised)")
     said = labelled.transform_filter(alt.datum.line == first) if first else labelled
@@ -36,7 +38,7 @@ def chart(of: Drawn) -> Chart:
             stroke=colour(alt.Stroke),
             fill=colour(alt.Fill),
         ),
-    ).properties(width=WIDTH, height=alt.Step(19))
+    ).properties(width=WIDTH, height=alt.Step(19 if len(lines) <= MANY else 13))
 
 
 def hollow_unless_sure() -> alt.FillOpacityValue:
@@ -56,7 +58,7 @@ def rows(found: Found) -> Rows:
 
 FIGURE = Figure(
     "effects", "What choosing training data by similarity does", ("difference", "line"), chart,
-    rows=rows, by=(), file="alone",
+    rows=rows, by=(), file="alone", column="rev",
     label="Difference of accuracy from random controls by condition and test set, and where a "
     "supervised classifier is; the table has the numbers.",
     caption=lambda _: [

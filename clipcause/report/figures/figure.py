@@ -6,6 +6,7 @@ dictionaries by column; colours come with them, and what belongs to a random spl
 dashed.
 """
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -15,6 +16,7 @@ import altair as alt
 
 from clipcause.report.colours import Rows
 from clipcause.report.content import Content
+from clipcause.report.figures.encodings import wrapped
 from clipcause.report.tables.robustness import usual_of
 
 Spec = dict[str, Any]  # of Vega-Lite
@@ -22,6 +24,8 @@ Chart = alt.LayerChart
 Found = Content  # all that figures are drawn from
 
 COLUMNS = 3  # of panels in a file
+PANELS = 18  # of a file whose panels have charts of their own; more are on the page alone
+WRAP, HEADING = 105, 34  # letters of a line below the title, of one above a panel
 NOMINAL = {"type": "nominal", "title": None}
 
 
@@ -80,6 +84,8 @@ class Figure:
     caption: str | Callable[[Rows], list[str]] = ""  # what the marks of a file mean
     column: str = "test"  # DVC draws a panel per value of these two
     row: str | None = None
+    columns: int = COLUMNS  # panels that DVC draws side by side; revisions are below one another
+    key: str = ""  # whose values the colours stand for, where no axis and no panel says it
     free: tuple[str, ...] = ("x",)  # scales that each panel has for itself
 
     def chosen(self, found: Found) -> Rows:
@@ -108,18 +114,27 @@ class Figure:
         rows, made = only(self.chosen(found), **self.filed), {}
         values = distinct(rows, self.by[0]) if self.each else [None] if rows and self.file else []
         for at, value in enumerate(values):
+            further = 0
             own = only(rows, **{self.by[0]: value}) if self.each else rows
             spec = drawn(self.chart(Drawn(rows, own, found, legend=True)), own)
             if self.file == "beside" or self.file == "apart":
-                spec = beside(self.panels(found, legend=True), self.file)
+                panels = self.panels(found, legend=True)
+                further = len(panels) - PANELS
+                spec = beside(panels[:PANELS], self.file)
             elif self.file == "facets":
                 spec = self._facets(spec, found)
             told = own[0] | {"usual": usual_of(found.study, found.parameters)}
             text = self.heading.format_map(told) or self.title
-            below = self.caption if isinstance(self.caption, str) else self.caption(rows)
-            title = {"text": text, "subtitle": below, "anchor": "start"}
+            title = {"text": text, "subtitle": self.below(rows, further), "anchor": "start"}
             made[f"{self.name}-{at + 1}" if at else self.name] = spec | {"title": title}
         return made
+
+    def below(self, rows: Rows, further: int = 0) -> list[str]:
+        """What stands below a file's title, line by line; so many panels are not in it."""
+        if not isinstance(self.caption, str):
+            return self.caption(rows)
+        more = f" {further} further panels are on the page." if further > 0 else ""
+        return wrap(self.caption + more)
 
     def _facets(self, spec: Spec, found: Found) -> Spec:
         """One chart, a panel per value of the last column."""
@@ -127,11 +142,17 @@ class Figure:
         order = list(found.study.suite) if last == "test" else distinct(rows["values"], last)
         return {
             "data": rows,
-            "facet": {"field": last, "sort": order} | NOMINAL,
+            "facet": {"field": last, "sort": order, "header": wrapped(order, HEADING)} | NOMINAL,
             "columns": COLUMNS,
             "spec": spec,
             "resolve": {"scale": dict.fromkeys(self.free, "independent")},
         }
+
+
+def wrap(text: str) -> list[str]:
+    """A text below a title, line by line."""
+    # a blank that does not break keeps a number and its sign together
+    return textwrap.wrap(text.replace(" %", "\u00a0%"), WRAP)
 
 
 def distinct(rows: Iterable[Mapping[str, Any]], column: str) -> list[Any]:
@@ -157,7 +178,10 @@ def beside(panels: Sequence[Panel], file: Literal["beside", "apart"]) -> Spec:
     how = "shared" if file == "beside" else "independent"
     each = dict.fromkeys(("stroke", "fill", "shape"), how)
     return {
-        "concat": [{"title": {"text": one.title, "fontSize": 12}, **one.spec} for one in panels],
+        "concat": [
+            {"title": {"text": textwrap.wrap(one.title, HEADING), "fontSize": 12}, **one.spec}
+            for one in panels
+        ],
         "columns": COLUMNS,
         "resolve": {"scale": each, "legend": each},
     }

@@ -32,14 +32,22 @@ def chart(_of: Drawn) -> Chart:
         place.mark_text(fontSize=12, dy=-5).encode(text="percent:N", fill=ink),
         place.mark_text(fontSize=9, dy=9).encode(text="of:N", fill=ink),
     )
-    return layers.transform_calculate(
-        similarity="format(datum.similarity_from, '~g') + ' – ' + "
-        "format(datum.similarity_to, '~g')",
-        rows="datum.frequency_below == 1 ? '0' : datum.frequency_from + ' – ' + "
-        "(datum.frequency_below - 1)",
-        percent="format(datum.accuracy, '.0f') + ' %'",
-        of="'of ' + datum.images",
-    ).properties(width=alt.Step(62), height=alt.Step(34))
+    return (
+        layers.transform_calculate(
+            # DVC gives texts, whose order is another
+            frequency_from="toNumber(datum.frequency_from)",
+            similarity_from="toNumber(datum.similarity_from)",
+        )
+        .transform_calculate(
+            similarity="format(datum.similarity_from, '~g') + ' – ' + "
+            "format(datum.similarity_to, '~g')",
+            rows="datum.frequency_below == 1 ? '0' : datum.frequency_from + ' – ' + "
+            "(datum.frequency_below - 1)",
+            percent="format(datum.accuracy, '.0f') + ' %'",
+            of="'of ' + datum.images",
+        )
+        .properties(width=alt.Step(62), height=alt.Step(34))
+    )
 
 
 def shown(found: Found) -> list[str]:
@@ -63,6 +71,7 @@ FIGURE = Figure(
     "grid", "Accuracy by similarity and class frequency", ("similarity_from", "frequency_from"),
     chart, rows=rows, by=("split", "test"), panel="{split}", each=True,
     row="split", free=("x", "y"),
+    columns=2,
     label="Accuracy on {test} by similarity and class frequency: {split}.",
     heading="Accuracy by similarity and class frequency: {split}",
     caption="Cells with too few images are left out.",

@@ -42,16 +42,20 @@ def drawn(of: Drawn, point: alt.Chart, *between: alt.Chart) -> alt.LayerChart:
         point.mark_line(strokeWidth=1.5).encode(detail="split:N", stroke=stroke, strokeDash=dash),
         *between,
         point.mark_point(size=14, opacity=1, filled=True).encode(fill=colour(alt.Fill)),
-    ).properties(width=250, height=180)
+    ).properties(width=225, height=165)
 
 
 def legend(of: Drawn) -> dict[str, str]:
-    """Colour to name of the conditions that are drawn, where there is a legend; those of one
-    colour share an entry."""
+    """Colour to name of the conditions that are drawn, where there is a legend. A random split of
+    one other has its colour and no name; others of one colour share an entry."""
     named: dict[str, str] = {}
     if of.legend and of.found:
         present, known = distinct(of.rows, "split"), colours(of.found.study)
         for name in own(of.found.study):
             if name in present:
                 named[known[name]] = ", ".join(filter(None, [named.get(known[name]), name]))
+        # a control of several has a colour of its own: without a name it would have no line
+        for name in present:
+            if name in known:
+                named.setdefault(known[name], name)
     return named

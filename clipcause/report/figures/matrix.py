@@ -8,14 +8,19 @@ from clipcause.report.figures import encodings, lines
 from clipcause.report.figures.encodings import EQUAL, GAIN, INK, LOSS
 from clipcause.report.figures.figure import Chart, Drawn, Figure, distinct
 
+WIDE, NARROW = 74, 46  # pixels of a column
+MANY = 8  # columns that are narrow
 LEAST_REACH = 5  # points: a smaller difference is never in full colour
 
 
 def chart(of: Drawn) -> Chart:
     """Accuracy, below it the difference from the random split of its size, which the colour shows;
     white where there is none."""
+    tests = len(distinct(of.rows, "test"))
     order = [*distinct(of.rows, "test"), *distinct(of.rows, "split")]
-    cell = encodings.matrix("test", "split", order, angle=0).encode(fill=alt.value(INK))
+    cell = encodings.matrix("test", "split", order, 0 if tests <= MANY else -35).encode(
+        fill=alt.value(INK)
+    )
     compared, alone = cell.transform_filter("datum.told"), cell.transform_filter("!datum.told")
     scale = alt.Scale(domain=[-1, 0, 1], range=[LOSS, EQUAL, GAIN])
     layers = alt.layer(
@@ -29,7 +34,7 @@ def chart(of: Drawn) -> Chart:
         layers.transform_calculate(size="abs(datum.difference)")
         .transform_joinaggregate(largest="max(size)", groupby=[])  # facets add theirs
         .transform_calculate(strength=f"datum.difference / max(datum.largest, {LEAST_REACH})")
-        .properties(width=alt.Step(74), height=alt.Step(34))
+        .properties(width=alt.Step(WIDE if tests <= MANY else NARROW), height=alt.Step(34))
     )
 
 

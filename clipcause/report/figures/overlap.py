@@ -5,12 +5,14 @@ from clipcause.report.figures.encodings import EQUAL, GAIN, matrix, squares
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows, distinct, only
 
 MOST = 24  # splits of one matrix
+MANY = 14  # whose names stand steeper
 
 
 def chart(of: Drawn) -> Chart:
     """Jaccard index of what two splits removed, as numbers on squares."""
-    cell = matrix("second", "first", distinct(of.own, "first"))
-    return squares(cell, "jaccard", domain=[0, 1], range=[EQUAL, GAIN])
+    names = distinct(of.own, "first")
+    cell = matrix("second", "first", names, -35 if len(names) < MANY else -55)
+    return squares(cell, "jaccard", len(names), domain=[0, 1], range=[EQUAL, GAIN])
 
 
 def splits(found: Found) -> dict[str, list[str]]:

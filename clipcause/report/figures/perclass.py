@@ -27,7 +27,7 @@ def chart(of: Drawn, what: str = "training rows of the class") -> Chart:
         place.transform_filter("datum.role == 'mean'")
         .mark_line(strokeWidth=2, point=False)
         .encode(stroke=colour(alt.Stroke), detail="condition:N"),
-    ).properties(width=250, height=170)
+    ).properties(width=215, height=150)
 
 
 def shown(found: Found) -> list[str]:

@@ -26,6 +26,7 @@ def rows(found: Found) -> Rows:
 FIGURE = Figure(
     "probes", "Linear probes by samples of a class", ("shots", "value"), chart, rows=rows,
     by=("test", "trained"), file="beside", column="trained", row="test",
+    key="kind",
     caption="Top-1 accuracy of logistic regression on image features; bars: one standard deviation "
     "over draws, to either side.",
 )  # fmt: skip

@@ -8,5 +8,6 @@ from clipcause.report.figures.figure import Figure
 FIGURE = Figure(
     "retrieval_bins", "Retrieval by similarity to the training data", ("similarity", "accuracy"),
     partial(binned.chart, title="R@1 / %"), file=None,
+    key="split",
     label="R@1 of the images of {test} by their similarity to the training data.",
 )  # fmt: skip

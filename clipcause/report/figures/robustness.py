@@ -6,7 +6,7 @@ import altair as alt
 
 from clipcause.report.colours import GREY
 from clipcause.report.figures import lines
-from clipcause.report.figures.encodings import by_colour, colour, hollow, x, y
+from clipcause.report.figures.encodings import DOTS, by_colour, colour, hollow, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows
 from clipcause.report.outline import SUPERVISED
 from clipcause.report.tables.robustness import LINE, usual_of
@@ -39,11 +39,11 @@ def chart(of: Drawn) -> Chart:
         .mark_point(size=55, strokeWidth=1.5, opacity=1)
         .encode(
             alt.ShapeValue("circle", condition=diamond),
-            by_colour(lines.legend(of)),
+            by_colour(lines.legend(of), alt.Fill, **DOTS),
             hollow(),
-            fill=colour(alt.Fill),
+            stroke=colour(alt.Stroke),
         ),
-    ).properties(width=230, height=200)
+    ).properties(width=215, height=185)
 
 
 def rows(found: Found) -> Rows:
@@ -54,6 +54,7 @@ def rows(found: Found) -> Rows:
 
 FIGURE = Figure(
     "robustness", "Effective robustness", ("x", "y"), chart, rows=rows, free=("x", "y"),
+    key="split",
     label="Accuracy on {test} against accuracy on {usual}, on axes of log odds.",
     heading="Accuracy on shifted test sets against {usual}",
     caption="Diamonds: supervised. Hollow: random splits. Line of the supervised: full where it is "

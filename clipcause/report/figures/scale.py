@@ -19,5 +19,6 @@ FIGURE = Figure(
     "scale", "Uniform shares of the data", ("rows", "value"), chart,
     by=("test", "measure"), alike=False, file="beside", column="measure", row="test",
     free=("x", "y"),
+    key="kind",
     caption="A line per kind of model; its right end is the whole set.",
 )  # fmt: skip

@@ -8,12 +8,13 @@ from clipcause.report.figures.encodings import colour, dashes, x, y
 from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, Rows
 from clipcause.report.outline import RANDOM, Outline
 
+WIDTH, HEIGHT = 210, 110
 MOST = 16  # splits, for every test set
 
 
 def chart(of: Drawn) -> Chart:
     """Histograms over one another: bars for a split, lines for what it is compared with."""
-    axis, scale = {"tickCount": 5}, {"zero": False, "nice": False}
+    axis, scale = {"tickCount": 5 if of.rows else 3}, {"zero": False, "nice": False}
     share = alt.Chart().encode(
         x=x("similarity", "nearest cosine similarity", axis, **scale),
         y=y("share", "test images / %").stack(None),
@@ -26,9 +27,11 @@ def chart(of: Drawn) -> Chart:
         share.transform_filter("datum.role != 'split'")
         .mark_line(interpolate="step", strokeWidth=1.5)
         .encode(dash, stroke=colour(alt.Stroke)),
-    ).properties(width=210, height=110)
+    ).properties(width=WIDTH, height=HEIGHT)
     # the table has no roles: DVC draws each of its series as a split
-    return layers if of.rows else layers.transform_calculate(role="'split'")
+    if of.rows:
+        return layers
+    return layers.transform_calculate(role="'split'").properties(width=WIDTH, height=70)
 
 
 def splits(study: Outline) -> tuple[list[str], int]:

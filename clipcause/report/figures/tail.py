@@ -20,6 +20,7 @@ def chart(of: Drawn) -> Chart:
 FIGURE = Figure(
     "tail", "Trimmed tails", ("tail", "value"), chart,
     by=("test", "shots"), file="beside", column="shots", row="test",
+    key="kind",
     caption="Accuracy of the trimmed classes (full lines) and of the others (dotted) by how many "
     "were trimmed.",
 )  # fmt: skip

@@ -4,11 +4,11 @@ has nothing for it."""
 from collections.abc import Mapping
 from typing import Any
 
-from clipcause.report.colours import Look, marks
-from clipcause.report.colours import panels as looks_of
+from clipcause.report.colours import SHAPES, Look, marks
 from clipcause.report.content import Content
 from clipcause.report.decimals import fixed, listed
 from clipcause.report.evaluated import Measured
+from clipcause.report.figures import frequency as curves
 from clipcause.report.figures.bias import numbered
 from clipcause.report.figures.perclass import shown
 from clipcause.report.outline import Outline
@@ -81,7 +81,9 @@ def frequency(content: Content) -> dict[str, Any] | None:
     found = content.frequencies
     if not found:
         return None
-    looks = looks_of(content.study, content.rows("frequency"))
+    looks: dict[str, dict[str, Look]] = {}
+    for row in curves.rows(content):
+        looks.setdefault(row["panel"], {})[row["corpus"]] = row["colour"], SHAPES[0]
     sources = {row["first"] for row in content.rows("sources")}
     without = [f"{count:,} in “{name}”" for name, count in found.without_rows.items() if count]
     return {
