@@ -23,6 +23,7 @@ def study(tmp_path, monkeypatch):
 
     def write(*path, value) -> Path:
         content = copy.deepcopy(DEFAULT)
+        content["weights"] = {"theirs": "x"}
         inner = content
         for key in path[:-1]:
             inner = inner[key]
@@ -49,7 +50,7 @@ def test_the_default_is_valid_and_leaves_what_the_slots_point_at(study, capsys):
 
 PROBE = {"run": "full-0", "data": "pool", "split": "full", "regularisation": [0.1]}
 RUN = {"split": "full", "objective": "clip", "seed": 0, "text_from": "none"}
-THEIRS = {"split": "none", "objective": "checkpoint", "path": "x", "text_from": "none"}
+THEIRS = {"split": "none", "objective": "checkpoint", "text_from": "weights/theirs"}
 
 ICONS = {"source": "icons", "raw": "x"}
 BROAD = {"encoder": "main", "run": "none", "reference": "pool"}
@@ -182,7 +183,7 @@ def test_what_does_not_fit_is_named(study, path, value, message):
         ("frequency", "wordnet"),
         ("icons", "sets"),
         ("fetch", "icons", "archive"),
-        ("runs", "theirs", "path"),
+        ("weights", "theirs"),
     ],
 )
 def test_a_relative_path_that_leaves_the_repository_is_refused(study, monkeypatch, path):
@@ -232,7 +233,8 @@ def nowhere(content):
         "broad": {"source": "webdataset", "raw": "data/places/web"},
     }
     content["places"] = {"web": "/no/web"}
-    content["runs"]["theirs"] = THEIRS | {"path": "/no/model"}
+    content["weights"] = {"theirs": "/no/model"}
+    content["runs"]["theirs"] = THEIRS
     content["encoder"] = {"name": "b16", "run": "theirs"}
 
 
@@ -250,8 +252,8 @@ def test_a_study_whose_data_is_not_here_is_valid_and_says_what_is_missing(study)
         "missing: data/classes/other.yaml (classes)",
         "not looked at: s3://bucket/laion (datasets.pool.place)",
         "missing: /no/imagenet (datasets.reference.place)",
-        "missing: /no/model (runs.theirs.path)",
         "missing: /no/web (places.web)",
+        "missing: /no/model (weights.theirs)",
     }
     # what stages make is not missing
     assert not [place for place in found if place.path.startswith("data/catalogue")]

@@ -43,6 +43,27 @@ def test_pixels_are_those_of_open_clip(shape, interpolation):
     assert np.array_equal(found, expected)
 
 
+@pytest.mark.parametrize("shape", [(64, 64), (32, 32), (70, 41), (20, 31), (9, 400)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_squashed_pixels_are_those_of_open_clip(shape, interpolation):
+    """As SigLIP, CLIPA and PE see images: whole, whatever their proportions."""
+    array = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    squash = PreprocessCfg(
+        size=32, interpolation=interpolation, resize_mode="squash", mean=(0,) * 3, std=(1,) * 3
+    )
+    theirs = image_transform_v2(squash, is_train=False)(Image.fromarray(array))
+    assert isinstance(theirs, torch.Tensor)
+    expected = (theirs * 255).round().byte().permute(1, 2, 0).numpy()
+    view = View(size=32, interpolation=interpolation, resize="squash")
+    assert np.array_equal(pixels.decode(encoded(array), view), expected)
+
+
+def test_a_view_states_what_it_did_before_it_could_squash():
+    """Names of cached pixels and fingerprints of projections are made of it."""
+    assert View(size=8).stated() == {"size": 8, "interpolation": "bilinear"}
+    assert View(size=8, resize="squash").stated()["resize"] == "squash"
+
+
 @pytest.mark.parametrize("size", [(8, 200), (300, 20), (4, 90), (500, 33), (9, 10_000)])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_of_a_long_image_only_the_middle_is_resized(size, interpolation):

@@ -88,12 +88,10 @@ def _said(error: str, name: str) -> str | None:
             "it is a TorchScript archive, a program, which is not run; of a published model give "
             f"the tag (pretrained: openai), or {ALONE}"
         )
-    if "invalid load key" in error or "Invalid magic number" in error:
+    if asked := CODE.search(error):
+        return f"beside weights it holds code ({asked.group(1)}), which is not run; {ALONE}"
+    if "Weights only load failed" in error:  # a pickle that is none, or is cut
         return f"it is neither safetensors nor a file of torch.save; {AGAIN}"
-    if "Weights only load failed" in error or "Unsupported" in error:
-        asked = CODE.search(error)
-        what = f" ({asked.group(1)})" if asked else ""
-        return f"beside weights it holds code{what}, which is not run; {ALONE}"
     found = [*KEYS.finditer(error)]
     shapes = [*SHAPE.finditer(error)]
     if found or shapes:
