@@ -121,8 +121,16 @@ def test_a_text_without_an_image_is_an_error():
         retrieval.ranks(np.array([[1.0, 0.0]]), np.eye(2), np.array([0]))
 
 
-GOOD = {"row": [0, 1, 2], "caption": [0, 1, 0], "image_to_text": [1, 2, 1]}
-GOOD |= {"text_to_image": [1, 3, 1]}
+def test_an_image_without_a_text_is_an_error():
+    with pytest.raises(ValueError, match="2 images, but the texts have 1"):
+        retrieval.ranks(np.eye(2), np.eye(2), np.array([0, 1]), image_P=np.array([0, 0]))
+
+
+GOOD = {"row": [0, 1, 2], "caption_index": [0, 0, 0], "caption": [0, 1, 0]}
+GOOD |= {"image_to_text": [1, 2, 1], "text_to_image": [1, 3, 1]}
+# two captions of the first image, the second also that of the last
+SEVERAL = {"row": [0, 0, 2], "caption_index": [0, 1, 0], "caption": [0, 1, 1]}
+SEVERAL |= {"image_to_text": [2, 2, 1], "text_to_image": [1, 3, 3]}
 
 
 def stored(folder, **changes):
@@ -133,6 +141,7 @@ def stored(folder, **changes):
 
 def test_the_artifact_comes_back_as_it_was_written(tmp_path):
     assert stored(tmp_path).to_pydict() == GOOD
+    assert stored(tmp_path, **SEVERAL).to_pydict() == SEVERAL
     with pytest.raises(ValueError, match="unknown retrieval test set 'pears'; did you mean 'pair"):
         artifact.read(tmp_path, "pears")
 
@@ -144,10 +153,15 @@ def test_the_artifact_comes_back_as_it_was_written(tmp_path):
         ({"image_to_text": [1, 0, 1]}, "image_to_text is below 1 in 1 rows, first in row 1"),
         ({"text_to_image": [0, 3, 0]}, "text_to_image is below 1"),
         ({"text_to_image": [1, 3, 2]}, "text_to_image differs within a caption .* row 2"),
-        ({"caption": [2, 1, 2]}, "caption is not the first row that has it"),
-        ({"caption": [0, 0, 1]}, "caption is not the first row that has it .* row 2"),
-        ({"caption": [0, 1, 9]}, "caption is not the first row that has it .* row 2"),
+        ({"caption": [2, 1, 2]}, "caption is not the first line that has it"),
+        ({"caption": [0, 0, 1]}, "caption is not the first line that has it .* row 2"),
+        ({"caption": [0, 1, 9]}, "caption is not the first line that has it .* row 2"),
         ({"image_to_text": [1, None, 1]}, "image_to_text is missing in 1 of 3 rows"),
+        ({"caption": [-1, 1, 1]}, "caption is not the first line that has it in 1 rows.* row 0"),
+        (SEVERAL | {"image_to_text": [2, 1, 1]}, "image_to_text differs within a row .* row 0"),
+        (SEVERAL | {"caption_index": [0, 2, 0]}, "captions of a row are not counted from 0"),
+        (SEVERAL | {"caption_index": [0, 0, 0]}, "captions of a row are not counted from 0"),
+        ({"caption_index": [1, 0, 0]}, "captions of a row are not counted from 0"),
     ],
 )
 def test_an_artifact_that_contradicts_itself_is_an_error(tmp_path, changes, message):

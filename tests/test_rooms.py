@@ -36,8 +36,8 @@ FREE = {"config", "runtime"}
 DOORS = {
     "captions": {"classes", "frequency", "relevance"},
     "data": {
-        "dataset", "duplicates", "exports", "manifest", "overlap", "picture", "place", "samples",
-        "shards", "tar",
+        "dataset", "duplicates", "every_caption", "exports", "manifest", "overlap", "picture",
+        "place", "samples", "shards", "tar",
     },
     "search": {"density", "device", "earlier", "gap", "neighbour", "pool", "scores", "vectors"},
     "stats": {"comparison", "decomposition", "logistic", "replication", "robustness", "statistics"},

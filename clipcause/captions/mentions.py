@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Int64
 
 from clipcause.captions import counting, frequency, lemmas, wordnet
@@ -23,7 +21,7 @@ from clipcause.captions.counting import Classes, Faults, Matcher
 from clipcause.config import layout
 from clipcause.config.engine import Engine
 from clipcause.config.frequency import Frequency
-from clipcause.data import manifest
+from clipcause.data import every_caption, manifest
 from clipcause.data.manifest import Manifest
 from clipcause.runtime import shard_cache as cache
 from clipcause.runtime.engine import shardwise
@@ -76,15 +74,7 @@ class Mentions:
 
     def __call__(self, position: int, /) -> dict[str, np.ndarray]:
         """Pool rows and positions of classes, sorted; how many captions are no text."""
-        table = self._manifest.shard_table(position, ["caption", "captions"])
-        stored = table["caption"]
-        row_N = np.arange(len(stored)) + self._manifest.starts[position]
-        if several := table["captions"].null_count < len(table):
-            # the first once more with all the others: a class counts once a row
-            everything = table["captions"].combine_chunks()
-            parents = pc.call_function("list_parent_indices", [everything]).to_numpy()
-            row_N = np.concatenate([row_N, row_N[parents]])
-            stored = pa.chunked_array([*stored.chunks, everything.flatten()], pa.string())
+        stored, row_N, index_N = every_caption.of_shard(self._manifest, position)
         found, faults = [], Faults()
         for start in range(0, len(stored), counting.BATCH):
             texts, bad = counting.checked(stored[start : start + counting.BATCH])
@@ -93,7 +83,7 @@ class Mentions:
         rows = [row_N[match.row_M + counting.BATCH * at] for at, match in enumerate(found)]
         row_M = np.concatenate([np.empty(0, np.int64), *rows])
         class_M = np.concatenate([np.empty(0, np.int64), *(match.class_M for match in found)])
-        if several:
+        if index_N.any():  # a class counts once a row, whichever of its captions name it
             row_M, class_M = np.unique(np.stack((row_M, class_M)), axis=1)
         return {"row": row_M, "class": class_M, "faults": np.array(faults, np.int64)}
 

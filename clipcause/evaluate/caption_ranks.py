@@ -1,15 +1,16 @@
 """A model's answers to a test set of captions: the ranks of `clipcause.evaluate.retrieval`.
 
-Shapes: Q images, T texts, D dimensions.
+Shapes: Q images, P captions of all images, T different texts among them, D dimensions.
 """
 
 import numpy as np
 import pyarrow as pa
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from threadpoolctl import threadpool_limits
 
 from clipcause.config.evaluate import Evaluate
+from clipcause.data import every_caption
 from clipcause.data.manifest import Manifest
 from clipcause.embed import images, models, pixels
 from clipcause.embed.models import Clip
@@ -31,7 +32,8 @@ def retrieve(
         raw_QD, unit_QD = images.encode(clip, pixels_QSS3, settings, device)
         raw.append(raw_QD)
         unit.append(unit_QD)
-    texts, text_Q = retrieval.distinct(manifest.captions)
+    asked, row_P, index_P = _captions(manifest)
+    texts, text_P = retrieval.distinct(asked)
     text_TD = np.concatenate(
         [
             models.encode_texts(
@@ -41,12 +43,23 @@ def retrieve(
         ]
     )
     with threadpool_limits(settings.threads, user_api="blas"):
-        found = retrieval.ranks(np.concatenate(unit), text_TD, text_Q)
-    first_T = np.unique(text_Q, return_index=True)[1]
+        found = retrieval.ranks(np.concatenate(unit), text_TD, text_P, image_P=row_P)
+    first_T = np.unique(text_P, return_index=True)[1]
     columns = {
-        "row": np.arange(len(manifest)),
-        "caption": first_T[text_Q],
-        "image_to_text": found.of_text_Q,
-        "text_to_image": found.of_image_T[text_Q],
+        "row": row_P,
+        "caption_index": index_P,
+        "caption": first_T[text_P],
+        "image_to_text": found.of_text_Q[row_P],
+        "text_to_image": found.of_image_T[text_P],
     }
     return found, pa.table(columns, schema=artifact.SCHEMA), np.concatenate(raw)
+
+
+def _captions(
+    manifest: Manifest,
+) -> tuple[list[str], Int64[np.ndarray, " P"], Int64[np.ndarray, " P"]]:
+    """All captions, the rows that have them, and their places among those of the row."""
+    parts = [every_caption.of_shard(manifest, number) for number in range(len(manifest.shards))]
+    texts = [text for part in parts for text in part.texts.to_pylist()]
+    row_P, index_P = (np.concatenate(column) for column in list(zip(*parts, strict=True))[1:])
+    return texts, row_P, index_P

@@ -264,12 +264,13 @@ def _ranks(test: str, conditions: Iterable[Condition], against: Scores) -> dict[
         if one.learns != "captions":
             continue
         tables = [_evaluated(run, test, ranks.ENDING, ranks.read, against) for run in one.runs]
-        row_Q, caption_Q = tables[0]["row"].to_numpy(), tables[0]["caption"].to_numpy()
-        is_first_Q = row_Q == caption_Q
+        # a line for every caption of an image: it counts in its first one, a caption likewise
+        is_image_P = tables[0]["caption_index"].to_numpy() == 0
+        is_text_P = tables[0]["caption"].to_numpy() == np.arange(tables[0].num_rows)
         found[one.name] = Ranks(
-            np.stack([table["image_to_text"].to_numpy() for table in tables]),
-            np.stack([table["text_to_image"].to_numpy()[is_first_Q] for table in tables]),
-            row_Q[is_first_Q],
+            np.stack([table["image_to_text"].to_numpy()[is_image_P] for table in tables]),
+            np.stack([table["text_to_image"].to_numpy()[is_text_P] for table in tables]),
+            tables[0]["row"].to_numpy()[is_text_P],
         )
     return found
 
@@ -286,12 +287,13 @@ def _evaluated(run: str, test: str, ending: str, read: Reader, against: Scores) 
 def _of_images(
     folder: Path, test: str, ending: str, stage: str, read: Reader, against: Scores
 ) -> pa.Table:
-    """A file with a row per image of a test set, which are those that were scored."""
+    """A file of the images of a test set, which are those that were scored."""
     path = needed(folder / f"{test}{ending}", stage)
     table = read(folder, test)
-    if not np.array_equal(table["row"].to_numpy(), against.test.row):
+    row_Q = table["row"].unique().to_numpy()
+    if not np.array_equal(row_Q, against.test.row):
         raise ValueError(
-            f"{path}: its {table.num_rows} rows are not the {len(against.test.row)} test images of "
+            f"{path}: its {len(row_Q)} rows are not the {len(against.test.row)} test images of "
             f"{against.folder}; one of them is of an older test set"
         )
     return table

@@ -97,6 +97,15 @@ class Comparison:
         """The same of B minus A."""
         return replace(self, difference=self.difference.reversed(), runs=self.runs[::-1])
 
+    def scaled(self, factor: float) -> "Comparison":
+        """The same of values that are ``factor`` times as large."""
+        ends = self.difference.value, self.difference.low, self.difference.high
+        return replace(
+            self,
+            difference=Interval(*(factor * end for end in ends)),
+            detectable=None if self.detectable is None else factor * self.detectable,
+        )
+
 
 @dataclass(frozen=True)
 class Noise:

@@ -1,8 +1,10 @@
 """The report of a study with a test set of captions."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,9 @@ from clipcause.config import layout
 from clipcause.data import dataset
 from clipcause.evaluate import ranks as artifact
 from clipcause.evaluate import retrieval
+from clipcause.report.inputs import Inputs
+from clipcause.report.tables import retrieval as tables
+from clipcause.stats.statistics import wilson
 from tests import report_study
 
 RUNS = ("full-0", "hull-sketch-0", "random-hull-sketch-0")
@@ -29,7 +34,8 @@ def write_study():
     first_T = np.unique(text_Q, return_index=True)[1]
     for run in RUNS:
         rank_Q = np.full(len(text_Q), 3 if run == "hull-sketch-0" else 1)
-        columns = [np.arange(len(text_Q)), first_T[text_Q], rank_Q, rank_Q]
+        line_Q = np.arange(len(text_Q))
+        columns = [line_Q, np.zeros_like(line_Q), first_T[text_Q], rank_Q, rank_Q]
         table = pa.table([pa.array(c) for c in columns], names=artifact.SCHEMA.names)
         artifact.write(layout.predictions(run), "sketch", table.cast(artifact.SCHEMA))
 
@@ -73,3 +79,26 @@ def test_pictures_and_duplicates_are_of_all_test_sets(reported):
     copies = page[page.index('<section id="copied">') :]
     assert "<small>of 30</small>" in copies[: copies.index("</section>")]
     assert "sketch<small>" in copies[: copies.index("</section>")]
+
+
+def test_captions_of_one_image_are_drawn_together():
+    """Ten images, two captions of the first nine and one of the last, right or wrong as one."""
+    row_C = np.repeat(np.arange(10), [2] * 9 + [1])
+    right_SQ = np.array([[1, 0, 1, 1, 0, 1, 1, 0, 1, 1], [1, 1, 1, 0, 0, 1, 1, 1, 0, 1]], bool)
+    of_control_SQ = np.array([[1, 0, 0, 1, 0, 0, 1, 0, 0, 1], [0, 1, 0, 0, 0, 1, 0, 1, 0, 1]], bool)
+    drawn = Mock(spec=Inputs, draws={"resamples": 200, "seed": 0})
+    found = tables._recall(drawn, right_SQ[:, row_C], [of_control_SQ[:, row_C]], row_C)
+    right, of_control = right_SQ[:, row_C].mean(), of_control_SQ[:, row_C].mean()
+    assert found.share.value == pytest.approx(right)
+    assert (found.share.low, found.share.high) == pytest.approx(wilson(10 * right, 10))
+    assert found.against.images == 10
+    assert found.against.difference.value == pytest.approx(right - of_control)
+    # two captions everywhere: as one
+    twice_C = np.repeat(np.arange(10), 2)
+    twice = tables._recall(drawn, right_SQ[:, twice_C], [of_control_SQ[:, twice_C]], twice_C)
+    once = tables._recall(drawn, right_SQ, [of_control_SQ], np.arange(10))
+    for one, other in (
+        (twice.share, once.share),
+        (twice.against.difference, once.against.difference),
+    ):
+        assert dataclasses.astuple(one) == pytest.approx(dataclasses.astuple(other))

@@ -134,10 +134,33 @@ def _line(inputs: Inputs, one: Condition, found: dict[str, Ranks]) -> Line:
         rank_SN = getattr(found[one.name], direction)
         beside = [getattr(found[name], direction) for name in one.controls if name in found]
         median[direction] = float(np.median(rank_SN, axis=1).mean())
+        row_C = found[one.name].row_C if direction == "text_to_image" else None
         for depth in DEPTHS:
             right_SN, of_controls = rank_SN <= depth, [rank <= depth for rank in beside]
-            right_N = right_SN.mean(axis=0)
-            share = table.share(float(right_N.sum()), len(right_N))
-            difference = accuracy.against(inputs, of_controls, right_SN)
-            recalls[direction, depth] = Recall(share, difference)
+            recalls[direction, depth] = _recall(inputs, right_SN, of_controls, row_C)
     return Line(one, recalls, median)
+
+
+def _recall(
+    inputs: Inputs,
+    right_SN: np.ndarray,
+    of_controls: list[np.ndarray],
+    row_C: np.ndarray | None,
+) -> Recall:
+    """R@k. Captions of one image (``row_C``) go together into resamples, as the image does: they
+    are right or wrong together, and taken as independent would seem to say more than they do."""
+    right_N = right_SN.mean(axis=0)
+    if row_C is None or len(np.unique(row_C)) == len(row_C):
+        share = table.share(float(right_N.sum()), len(right_N))
+        return Recall(share, accuracy.against(inputs, of_controls, right_SN))
+    image_C = np.unique(row_C, return_inverse=True)[1]
+    most, images = int(np.bincount(image_C).max()), int(image_C.max()) + 1
+    share = table.share(float(right_N.mean() * images), images)
+    one, *others = (
+        # shares of the captions of the image that has most of them
+        np.stack([np.bincount(image_C, right_C, images) / most for right_C in right_SC])
+        for right_SC in (right_SN, *of_controls)
+    )
+    found = accuracy.against(inputs, others, one)
+    # a mean over images is one over captions, but for images that have fewer
+    return Recall(share, found and found.scaled(most * images / len(row_C)))
