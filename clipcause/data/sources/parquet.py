@@ -185,7 +185,7 @@ def files(source: str, shards: str | list[str]) -> dict[str, Facts]:
 
 
 class Picture(NamedTuple):
-    """Where in a file the pictures are: the column of bytes, and that of paths where there is one."""
+    """Where in a file the pictures are: the column of bytes, and that of paths if there is one."""
 
     bytes: str
     path: str | None
@@ -226,7 +226,8 @@ def read_groups(task: Audit, item: Groups) -> Part:
     path = task.name(item).rpartition("#")[0]
     if item.fault:
         damage = Drop(item.file, "", UNREADABLE, item.fault)
-        return Part(_shard(item, None, PART.empty_table()), PART.empty_table(), [damage])
+        none = PART.empty_table()
+        return Part(_shard(item, None, none), none, [damage], places=member_index.table([]))
     known = cells.footer(path, item.found.bytes)
     if known.sha256 != item.footer:
         raise ValueError(f"{path}: changed while it was read; run again when it is complete")
@@ -241,7 +242,7 @@ def read_groups(task: Audit, item: Groups) -> Part:
                 if not cells.is_damage(error):
                     raise
                 reading.damaged(group, known, error)
-    if place.facts(path).bytes != item.found.bytes or cells.footer(path, item.found.bytes) != known:
+    if cells.footer(path, place.facts(path).bytes).sha256 != item.footer:
         raise ValueError(f"{path}: changed while it was read; run again when it is complete")
     rows = pa.concat_tables([PART.empty_table(), *reading.rows]).combine_chunks()
     shard = _shard(item, picture, rows)
@@ -322,11 +323,8 @@ class Reading:
             "converted": [look.converted for _, _, look in seen],
         }
         for name, column in known.items():
-            kept = kept.set_column(
-                PART.get_field_index(name),
-                PART.field(name),
-                pa.array(column, PART.field(name).type),
-            )
+            index, kind = PART.get_field_index(name), PART.field(name)
+            kept = kept.set_column(index, kind, pa.array(column, kind.type))
         self.rows.append(kept)
 
     def damaged(self, group: int, known: Footer, error: Exception) -> None:
