@@ -16,7 +16,7 @@ The file has one row group per shard, so a pool of any size is read shard by sha
 
 import json
 import re
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipcause.config import nearest
-from clipcause.data import place
+from clipcause.data import cells, place
 from clipcause.data.member_index import Index
 from clipcause.data.shards import Shard, check_facts, digest
 from clipcause.data.stream import Reader
@@ -159,14 +159,16 @@ class Manifest:
 
         The member index says where each image lies: no tar header is parsed. A shard's size is
         compared with the manifest before its first image, the hash of each image before it is
-        yielded, and the shard's SHA-256 when it has been read, once per ``Manifest``. Raises
+        yielded, and a tar's SHA-256 when it has been read, once per ``Manifest``. Raises
         ``ValueError`` or ``FileNotFoundError`` with the shard and the key.
         """
         for position in range(len(self.shards)) if shards is None else shards:
+            if self.shards[position].column is not None:
+                rows = range(*self.starts[position : position + 2])
+                yield from self._cells(position, self._sought(position, rows))
+                continue
             known = self._stamps.get(self.shards[position].name)
-            members = self.members(position).select(["offset", "size"])
-            columns = self.identities(position)
-            sought = _sought(members, columns, range(*self.starts[position : position + 2]))
+            sought = self._sought(position, range(*self.starts[position : position + 2]))
             with self.reading(position, known) as reader:
                 for one in sought:
                     yield one.row, content(reader, self.place(position), one)
@@ -238,19 +240,42 @@ class Manifest:
 
     def _few(self, position: int, rows: list[int]) -> Iterator[tuple[int, bytes]]:
         """Some rows of a shard, which ascend, without reading more of it than their images."""
-        path, start = self.place(position), self.starts[position]
-        index = [row - start for row in rows]
-        members = self.members(position).take(index).select(["offset", "size"])
-        columns = self.identities(position).take(index)
+        path, sought = self.place(position), self._sought(position, rows)
+        if self.shards[position].column is not None:
+            yield from self._cells(position, sought)
+            return
         check_facts(path, self.shards[position], place.facts(path))
-        sought = _sought(members, columns, rows)
         found = place.pieces(path, [(one.offset, one.offset + one.size) for one in sought])
         for one, image in zip(sought, found, strict=True):
             yield one.row, checked(image, path, one)
 
+    def _sought(self, position: int, rows: Sequence[int]) -> list["Sought"]:
+        """Some rows of a shard, which ascend, and where in it their images lie."""
+        index = np.asarray(rows, np.int64) - self.starts[position]
+        members = self.members(position).take(index)
+        columns = self.identities(position).take(index)
+        found = (columns[name].to_pylist() for name in ("key", "uid"))
+        where = (members[name].to_pylist() for name in ("offset", "size"))
+        return [Sought(*one) for one in zip(rows, *found, *where, strict=True)]
+
+    def _cells(self, position: int, sought: Sequence["Sought"]) -> Iterator[tuple[int, bytes]]:
+        """Some rows of a shard of a Parquet file, whose row groups are read as far as needed."""
+        path = self.place(position)
+        found = cells.images(*self.parquet(position), [one.offset for one in sought])
+        for one, image in zip(sought, found, strict=True):
+            yield one.row, checked(image or b"", path, one)
+
+    def parquet(self, position: int) -> tuple[str, int, str, str]:
+        """Of a shard with pictures in Parquet: its file, the size and hash by which it is known,
+        and the column. Raises where the file has changed."""
+        shard, path = self.shards[position], self.place(position)
+        check_facts(path, shard, place.facts(path))
+        assert shard.column is not None
+        return path, shard.bytes, shard.sha256, shard.column
+
     def _need_images(self, position: int) -> None:
         path = self.place(position)
-        if path.endswith(NO_IMAGES):
+        if self.shards[position].column is None and path.endswith(NO_IMAGES):
             raise ValueError(
                 f"{self.folder}: this data set has no images, only captions and labels: "
                 f"{self.shards[position].name} is a table"
@@ -269,12 +294,6 @@ class Sought(NamedTuple):
     uid: str | None
     offset: int
     size: int
-
-
-def _sought(members: pa.Table, columns: pa.Table, rows: Iterable[int]) -> list[Sought]:
-    found = (columns[name].to_pylist() for name in ("key", "uid"))
-    where = (members[name].to_pylist() for name in ("offset", "size"))
-    return [Sought(*one) for one in zip(rows, *found, *where, strict=True)]
 
 
 def content(reader: Reader, path: str, one: Sought) -> bytes:

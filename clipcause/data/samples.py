@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from clipcause.data.manifest import Manifest, Sought, content
+from clipcause.data import cells
+from clipcause.data.manifest import Manifest, Sought, checked, content
 from clipcause.data.stream import Reader
 
 
@@ -30,13 +31,23 @@ def originals(
     """Yield the wanted ones of the M rows of a shard, in order; memory holds one sample.
 
     The file's size is compared with the manifest first, the hash of every image before it is
-    yielded, and the shard's SHA-256 after the last one. Raises ``ValueError`` or
-    ``FileNotFoundError`` with the shard and the key; what came before is not to be used then.
+    yielded, and a tar's SHA-256 after the last one. The facts of a Parquet
+    file are its other columns. Raises ``ValueError`` or ``FileNotFoundError`` with the shard and
+    the key; what came before is not to be used then.
     """
     path, start = manifest.place(position), manifest.starts[position]
     chosen_K = np.flatnonzero(wanted_M)
     places = manifest.members(position).take(chosen_K).to_pylist()
     columns = manifest.identities(position).take(chosen_K)
+    if manifest.shards[position].column is not None:
+        rows = [place["offset"] for place in places]
+        read = cells.samples(*manifest.parquet(position), rows)
+        every = zip(chosen_K, places, columns.to_pylist(), read, strict=True)
+        for index, place, known, (found, facts) in every:
+            sought = Sought(start + int(index), **known, offset=place["offset"], size=place["size"])
+            image = checked(found or b"", path, sought)
+            yield Original(sought.row, place["extension"], image, _storable(facts))
+        return
     with manifest.reading(position) as reader:
         for index, place, known in zip(chosen_K, places, columns.to_pylist(), strict=True):
             sought = Sought(start + int(index), **known, offset=place["offset"], size=place["size"])
@@ -79,4 +90,6 @@ def _storable(value: Any) -> Any:
         return [_storable(one) for one in value]
     if isinstance(value, dict):
         return {_storable(name): _storable(one) for name, one in value.items()}
-    return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int) else str(value)

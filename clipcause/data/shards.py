@@ -18,7 +18,8 @@ class Shard(NamedTuple):
     """An entry of the manifest's shard list.
 
     ``mtime`` is that of a file that is read in place (nanoseconds), where it is to be compared;
-    ``rows`` is a hash of the shard's rows, by which such a manifest is identified.
+    ``rows`` is a hash of the shard's rows, by which such a manifest is identified. ``column`` is
+    that of a Parquet file's pictures, and ``sha256`` then of its footer (``clipcause.data.cells``).
     """
 
     name: str
@@ -27,6 +28,7 @@ class Shard(NamedTuple):
     samples: int
     mtime: int | None = None
     rows: str | None = None
+    column: str | None = None
 
     def entry(self) -> dict[str, Any]:
         """What the manifest lists: the fields that have a value."""

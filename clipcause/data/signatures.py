@@ -21,8 +21,6 @@ BEGINNINGS = (
     (b"\x93NUMPY", "a NumPy array"),
 )
 TAR = b"ustar"  # at byte 257
-
-
 PARQUET, NUMPY, GZIP = b"PAR1", b"\x93NUMPY", b"\x1f\x8b"
 
 

@@ -352,10 +352,11 @@ def _matching(pattern: str, listed: Iterable[str]) -> list[str]:
     there = {_stats_name(name) for name in listed if name.endswith((".tar", *place.COMPRESSED))}
     alone = (name for name in listed if name.endswith(STATS) and name not in there)
     lost = (name.removesuffix(STATS) + ".tar" for name in alone)
-    return sorted(names | {name for name in lost if expression.match(name)}, key=_natural)
+    return sorted(names | {name for name in lost if expression.match(name)}, key=natural)
 
 
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """A key that puts 2 before 10."""
     pieces = re.split(r"(\d+)", name)
     return [(int(p), "") if p.isdigit() and p.isascii() else (-1, p) for p in pieces], name
 
