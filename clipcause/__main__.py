@@ -42,6 +42,7 @@ COMMANDS = {
     "diff": ("clipcause.prune.split.diff:main", "what changed between two splits, or revisions"),
     "overlap": ("clipcause.data.overlap.commands:compare", "which rows two downloads share"),
     "project": ("clipcause.data.overlap.commands:write_projection", "a split for another download"),
+    "subset": ("clipcause.prune.subset:main", "a split as a list for other tools, DataComp's too"),
     "plots": ("clipcause.report.dvc_plots:main", "pages of DVC's plots without a network"),
     "published": (
         "clipcause.report.published_frequency:main",

@@ -65,7 +65,13 @@ def test_members_are_those_of_a_webdataset(tmp_path):
             "width": 64,
             "height": 64,
             "licence": "MIT",
+            "captions": ["caption 1"],
+            "clipcause": {"label": "cat"},
         }
+        position = tar.extractfile("set:icon-1.cls")
+        assert position is not None
+        assert position.read() == b"0"
+    assert (tmp_path / "pool" / "classnames.txt").read_text() == "cat\n"
 
 
 def test_the_same_samples_give_the_same_bytes(tmp_path):
@@ -191,7 +197,7 @@ def test_a_truncated_shard_is_named_with_both_sizes(tmp_path):
     make_dataset(tmp_path / "pool")
     path = tmp_path / "pool" / "00001.tar"
     path.write_bytes(path.read_bytes()[:-512])
-    with pytest.raises(ValueError, match=r"00001\.tar: 19968 bytes, the manifest says 20480"):
+    with pytest.raises(ValueError, match=r"00001\.tar: 9728 bytes, the manifest says 10240"):
         dataset.read(tmp_path / "pool")
 
 

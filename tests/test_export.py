@@ -64,6 +64,7 @@ def test_shards_hold_the_rows_in_order(house):
         "00002.tar",
         "00002_stats.json",
         "card.json",
+        "classnames.txt",
         "sizes.json",
     ]
     keys = [
@@ -95,23 +96,26 @@ def test_a_sample_is_what_the_pool_has(house):
     assert names == ["0000000001.png", "0000000001.txt", "0000000001.json", "0000000001.cls"]
     assert found["0000000001.png"] == sample(1).image
     assert found["0000000001.txt"] == b"caption 1"
-    assert found["0000000001.cls"] == b"cat"
+    assert found["0000000001.cls"] == b"0"
+    assert (layout.export("small") / "classnames.txt").read_text() == "cat\n"
     row = house.table.slice(1, 1).to_pylist()[0]
     assert json.loads(found["0000000001.json"]) == {
         "source": "set/icon-1",
+        "captions": ["caption 1"],
         "url": "https://example.org/1",
         "width": 64,
         "height": 64,
         "uid": row["uid"],
         "clipcause": {
             "row": 1,
+            "label": "cat",
             "uid": row["uid"],
             "source_id": row["source_id"],
             "shard": "00000.tar",
             "key": "set:icon-1",
         },
     }
-    assert "0000000000.cls" not in found  # it has no label
+    assert found["0000000000.cls"] == b"-1"  # it has no label
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -306,7 +310,7 @@ def test_json_that_cannot_be_written_as_it_is(house, tmp_path, content, expected
     pool = audited(web_tars.tar_of(samples), tmp_path / "tars")
     facts = exported()["0000000001.json"]
     assert {name: facts[name] for name in expected} == expected
-    assert facts["clipcause"]["source_id"] is None
+    assert facts["clipcause"]["source_id"] == ""
     assert pool.table["source_id"].null_count == 1
 
 

@@ -38,7 +38,7 @@ CONFIG = """\
     dir = ../../../.dvc/cache
 """
 # folders that stages read whole, and in which a study may have nothing
-READ_WHOLE = ("metrics/probe", "metrics/intraclass")
+READ_WHOLE = ("metrics/probe", "metrics/intraclass", "lists")
 IGNORED = "/config.local\n/tmp\n/cache\n"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 DATA = re.compile(r"\bDATA(/[\w./-]*)")  # a path in the folder of a user's data, in a template

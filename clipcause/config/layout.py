@@ -6,6 +6,7 @@ RAW_ICONS = Path("data/raw/icons.tgz")  # packages, as npm brings them
 RAW_WORDNET = Path("data/raw/wordnet.tgz")
 POOL = "pool"  # the data set that a study prunes; a study has one
 SPLITS = Path("splits")
+LISTS = Path("lists")  # of samples, made elsewhere: what the rule `given` reads
 TESTS = "tests"  # the folder of the data sets that models are tested on
 PLACES = Path("data/places")
 NONE = "none"  # what a slot names that is not used; there is an empty artifact of that name

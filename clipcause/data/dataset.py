@@ -1,9 +1,12 @@
 """Data sets: WebDataset tar shards, a manifest with one row per usable sample, a drop ledger.
 
 ``data/<name>/`` holds ``00000.tar`` …, ``manifest.parquet``, ``members.parquet`` (where in the tars
-the images lie) and ``drops.parquet``. This module
-writes them; ``clipcause.data.manifest`` reads the manifest and the images, and stages that only
-read can import that one alone.
+the images lie) and ``drops.parquet``. All samples of the tars have the same members, for readers
+take those of the first few for those of all: pictures are called by the type of the first, and
+where the first is labelled all have a ``cls``, which is the label's position in ``classnames.txt``,
+-1 without one. What a label is says the JSON of every sample. This module writes them;
+``clipcause.data.manifest`` reads the manifest and the images, and stages that only read can import
+that one alone.
 """
 
 import hashlib
@@ -128,18 +131,21 @@ def write(
         raise ValueError(f"{folder}: shard_size is {shard_size}, expected at least 1")
     drops: list[Drop] = []
     written: list[Shard] = []
+    alike = _Alike()
     with atomic.folder(folder) as out:
         with (
             kept.Writer(out / MANIFEST, SCHEMA) as manifest,
             member_index.Writer(out) as index,
         ):
             for part in _chunks(_usable(folder, samples, drops), shard_size):
-                start = _count(written)
-                shard, table, places, others = _write_shard(out, len(written), part, start)
+                made = _write_shard(out, len(written), part, _count(written), alike)
+                shard, table, places, others = made
                 drops += others
                 written.append(shard)
                 index.add(places)
                 manifest.add(shard.name, table)
+            if alike.classes:
+                shards.write_classes(out, alike.classes)
             manifest.finish({SHARDS_KEY.decode(): encode_shards(written)})
         counts = Counts(
             samples=_count(written),
@@ -211,8 +217,27 @@ def _check_sample(folder: Path, sample: Sample) -> None:
         )
 
 
+@dataclass
+class _Alike:
+    """What all samples of the shards have alike: the first one decides."""
+
+    extension: str = ""
+    classes: dict[str, int] | None = None  # the labels met so far, by position
+
+    def position(self, sample: Sample) -> int | None:
+        """That of the sample's label in the list; None where no sample gets one."""
+        if not self.extension:
+            self.extension = sample.extension
+            self.classes = None if sample.label is None else {}
+        if self.classes is None:
+            return None
+        if sample.label is None:
+            return shards.UNLABELLED
+        return self.classes.setdefault(sample.label, len(self.classes))
+
+
 def _write_shard(
-    out: Path, number: int, samples: Iterable[Sample], start: int
+    out: Path, number: int, samples: Iterable[Sample], start: int, alike: _Alike
 ) -> tuple[Shard, pa.Table, pa.Table, list[Drop]]:
     path = out / f"{number:05d}.tar"
     rows: list[tuple[Any, ...]] = []
@@ -223,10 +248,11 @@ def _write_shard(
             facts = {"source": one.source, "width": one.width, "height": one.height} | dict(
                 one.extra
             )
-            if one.captions is not None:
-                facts["captions"] = list(one.captions)
-            texts = one.caption, one.label, facts
-            places.append(shard.add(one.key, one.extension, one.image, *texts))
+            facts["captions"] = list(one.captions or [one.caption])
+            facts["clipcause"] = {"label": one.label or ""}
+            position = alike.position(one)
+            texts = one.caption, position, facts
+            places.append(shard.add(one.key, alike.extension, one.image, *texts))
             known = source_id(one.source, one.caption) if one.published else None
             identity = one.uid or uid(one.image), known, one.pool_uid
             said = one.caption, one.captions, one.label

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
 from clipcause.config.engine import Engine
 from clipcause.data import exports, manifest, picture, samples
 from clipcause.data.exports import Stats
 from clipcause.data.manifest import Manifest, uid
-from clipcause.data.shards import digest
+from clipcause.data.shards import UNLABELLED, digest
 from clipcause.data.sources import audit
 from clipcause.prune import split
 from clipcause.prune.split import Split
@@ -34,6 +37,14 @@ class Part(NamedTuple):
     last: int
 
 
+class Alike(NamedTuple):
+    """What all samples of an export have alike: the type that pictures are called by, and the
+    labels by position (none where no sample is labelled)."""
+
+    extension: str
+    classes: tuple[str, ...]
+
+
 @dataclass
 class Exporting:
     """Writes shards of a split below ``folder``; each worker opens pool and split for itself."""
@@ -41,6 +52,7 @@ class Exporting:
     pool: Path
     split: Path
     folder: Path
+    alike: Alike
     opened: tuple[Manifest, Split] | None = None
 
     def start(self) -> None:
@@ -52,14 +64,35 @@ class Exporting:
             raise RuntimeError("the worker was not started")
         pool, chosen = self.opened
         path = exports.shard(self.folder, part.number)
-        return exports.write_shard(path, of_part(pool, chosen, part))
+        return exports.write_shard(path, of_part(pool, chosen, part, self.alike))
 
     def name(self, part: Part) -> str:
         return str(exports.shard(self.folder, part.number))
 
 
-def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sample]:
+def alike(pool: Manifest, chosen: Split) -> Alike:
+    """What the samples of a split will have alike. Memory holds a shard's labels."""
+    extension, labels, labelled = "", dict[str, None](), False
+    for position in range(len(pool.shards)):
+        wanted_M = chosen.within(*pool.starts[position : position + 2])
+        known = pool.shard_table(position, ["label", "converted"])
+        if known["label"].null_count < len(known):
+            labels |= dict.fromkeys(known["label"].drop_null().unique().to_pylist())
+            mine = known["label"].filter(pa.array(wanted_M))
+            labelled = labelled or mine.null_count < len(mine)
+        if not extension and wanted_M.any():
+            if pool.source is not None:  # beside the manifest they lie as they were converted
+                wanted_M &= ~known["converted"].to_numpy()
+            (rows,) = np.nonzero(wanted_M)
+            if len(rows):
+                extension = pool.members(position)["extension"][int(rows[0])].as_py()
+    found = "jpg" if extension == "jpeg" else extension or "png"
+    return Alike(found, tuple(labels) if labelled else ())
+
+
+def of_part(pool: Manifest, chosen: Split, part: Part, shared: Alike) -> Iterator[exports.Sample]:
     """The samples of one shard, in order."""
+    position_of = {label: number for number, label in enumerate(shared.classes)}
     for position in range(bisect_right(pool.starts, part.first) - 1, len(pool.shards)):
         start, stop = pool.starts[position : position + 2]
         if part.last < start:
@@ -72,16 +105,18 @@ def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sampl
         rows = pool.shard_table(position).filter(wanted_M).to_pylist()
         found = samples.originals(pool, position, wanted_M)
         for row, one in zip(rows, found, strict=True):
-            image, extension = one.image, one.extension
+            image = one.image
             if row["converted"] and pool.source is not None:
-                image, extension = picture.stored(image, audit.OPENED), "png"
-            origin = {"source_id": row["source_id"], "shard": pool.shards[position].name}
+                image = picture.stored(image, audit.OPENED)
+            origin = {"source_id": row["source_id"] or "", "shard": pool.shards[position].name}
+            at = position_of.get(row["label"], UNLABELLED) if shared.classes else None
             yield exports.Sample(
                 row=one.row,
-                extension=extension,
+                extension=shared.extension,
                 image=image,
                 caption=row["caption"],
                 label=row["label"],
+                position=at,
                 original=one.facts,
                 origin={**origin, "key": row["key"], "uid": row["uid"] or uid(one.image)},
             )
@@ -119,7 +154,9 @@ def export(
     rows = digest(folder / split.ROWS)
     identity = code.of(__name__), pool.sha256, rows, shard_size
     part = exports.partial(target, cache.key(*identity))
-    shards = write(Exporting(pool.folder, folder, part), parts(chosen, shard_size), where)
+    shared = alike(pool, chosen)
+    task = Exporting(pool.folder, folder, part, shared)
+    shards = write(task, parts(chosen, shard_size), where)
     card = {
         "pool": pool.sha256,
         "split": name,
@@ -127,4 +164,4 @@ def export(
         "split_sha256": rows,
         "shard_size": shard_size,
     }
-    return exports.finish(part, target, shards, card)
+    return exports.finish(part, target, shards, card, shared.classes)

@@ -2,10 +2,16 @@
 
 ``export/<name>/`` holds ``00000.tar`` and so on, beside each a ``00000_stats.json``, and
 ``sizes.json`` and ``card.json``. A sample has the row in the pool as its key, ten digits; its
-image, bytes and type unchanged; ``txt``, the caption of the manifest; ``cls``, the class id, where
-the sample has a label; and ``json``: everything that the pool's own shard says of it (a
-downloader's ``url``, say), ``uid`` if that does not say one, and under ``clipcause`` the row, uid
-and source_id of the manifest and the shard and key that the sample is from.
+image, bytes unchanged; ``txt``, the caption of the manifest; and ``json``: everything that the
+pool's own shard says of it (a downloader's ``url``, say), ``uid`` if that does not say one, and
+under ``clipcause`` the row, uid, source_id (empty without a URL) and label (empty without one) of
+the manifest and the shard and key that the sample is from. Where any sample is labelled, all have
+``cls``: the label's position in ``classnames.txt``, -1 without one. That file lists the labels of
+the pool in the order of their first rows, so that it is the same for all of its exports.
+
+All samples have the same members of the same types, since a reader may look at a few of them and
+pass by what those did not have: pictures of several types are all called by the type of the first
+that was not converted. Decoders look at the bytes.
 
 * open_clip: ``--dataset-type webdataset --train-data 'export/<name>/{00000..00041}.tar'``;
   ``sizes.json`` gives it the number of samples, or ``--train-num-samples`` does, which the card
@@ -20,13 +26,13 @@ shards lie beside it, and a killed export goes on after the last one.
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clipcause.data.shards import ShardWriter, digest
+from clipcause.data.shards import CLASSES, ShardWriter, digest, write_classes
 from clipcause.runtime import atomic, unchanged
 
 CARD = "card.json"
@@ -59,13 +65,16 @@ class Sample:
     image: bytes
     caption: str
     label: str | None
+    position: int | None  # of the label; None where no sample of the export has one
     original: Mapping[str, Any] | None
     origin: Mapping[str, Any]  # uid, source_id, shard, key
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The sample's JSON: the pool's own keys stay as they are."""
-        facts = {**(self.original or {}), "clipcause": {"row": self.row, **self.origin}}
+        """The sample's JSON: the pool's own keys stay as they are. No value of ours is null, which
+        to a reader that looks at a few samples is a type."""
+        ours = {"row": self.row, "label": self.label or "", **self.origin}
+        facts = {**(self.original or {}), "clipcause": ours}
         return facts if facts.get("uid") else facts | {"uid": self.origin["uid"]}
 
 
@@ -108,7 +117,7 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Stats:
             for one in samples:
                 key, facts = f"{one.row:0{DIGITS}d}", one.facts
                 try:
-                    tar.add(key, one.extension, one.image, one.caption, one.label, facts)
+                    tar.add(key, one.extension, one.image, one.caption, one.position, facts)
                 except (ValueError, TypeError, RecursionError) as error:
                     origin = f"{one.origin['shard']}: {one.origin['key']}"
                     raise ValueError(
@@ -127,9 +136,14 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Stats:
 
 
 def finish(
-    part: Path, folder: Path, shards: list[Stats], card: Mapping[str, Any]
+    part: Path,
+    folder: Path,
+    shards: list[Stats],
+    card: Mapping[str, Any],
+    classes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Add sizes and card to a folder with all its shards, and give it its name; the card.
+    """Add sizes, card and list of classes to a folder with all its shards, and give it its name;
+    the card.
 
     The card's ``shards_sha256`` is the hash of the list of the shards' hashes.
     """
@@ -146,7 +160,15 @@ def finish(
         **{name: sum(getattr(stats, name) for stats in shards) for name in counts},
     }
     atomic.write_json(part / CARD, full)
-    expected = {CARD, SIZES, *names, *(stats_of(part / name).name for name in names)}
+    if classes:
+        write_classes(part, classes)
+    expected = {
+        CARD,
+        SIZES,
+        *([CLASSES] if classes else []),
+        *names,
+        *(stats_of(part / name).name for name in names),
+    }
     for other in part.iterdir():
         if other.name not in expected:
             other.unlink()  # what a killed writer left

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from clipcause.data.member_index import Place
 from clipcause.data.place import Facts
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
+CLASSES = "classnames.txt"  # beside shards: the labels, a line each, whose positions `cls` says
+UNLABELLED = -1  # as in STL-10
 
 
 class Shard(NamedTuple):
@@ -73,21 +76,32 @@ class ShardWriter:
             self._file.close()
 
     def add(
-        self, key: str, extension: str, image: bytes, caption: str, label: str | None, facts: Any
+        self, key: str, extension: str, image: bytes, caption: str, position: int | None, facts: Any
     ) -> Place:
-        """Append the members of one sample: image, txt, json and, where it is labelled, cls."""
+        """Append the members of one sample: image, txt, json and, where the samples have classes,
+        cls: the ``position`` of its class, for readers decode it as a number and as nothing else.
+        """
         text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
         offset = self._member(key, extension, image)
         self._member(key, "txt", caption.encode())
         json_offset = self._member(key, "json", text)
-        if label is not None:
-            self._member(key, "cls", label.encode())
+        if position is not None:
+            self._member(key, "cls", b"%d" % position)
         return Place(offset, len(image), extension, json_offset, len(text))
 
     def _member(self, key: str, extension: str, content: bytes) -> int:
         """Append one member; where its content begins."""
         self._writer.write({"__key__": key, extension: content})
         return self._tar.offset - len(content) - -len(content) % tar.BLOCK
+
+
+def write_classes(folder: Path, labels: Iterable[str]) -> None:
+    """Write the list of labels. Raises ``ValueError`` for one that is more lines than one."""
+    lines = list(labels)
+    for label in lines:
+        if label.splitlines() != [label]:
+            raise ValueError(f"{folder / CLASSES}: the label {label!r} is no line of a file")
+    (folder / CLASSES).write_text("".join(f"{label}\n" for label in lines), "utf-8")
 
 
 def digest(path: Path) -> str:

@@ -128,7 +128,7 @@ def test_lines_of_a_text_file_are_what_the_source_says(tmp_path, lines, first, e
         member = out.extractfile("a.json")
         assert member is not None
         facts = json.load(member)
-    assert facts.get("captions") == everything
+    assert facts["captions"] == (everything or [first])
 
 
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
@@ -377,8 +377,11 @@ def test_tars_say_what_is_converted_and_exports_write_it(tmp_path, name, decode)
     seen = picture.decode(content)
     assert (row["uid"], (row["width"], row["height"])) == (dataset.uid(content), seen.size)
     chosen = split.everything(len(pool))
-    first, second, third = export_split.of_part(pool, chosen, export_split.Part(0, 0, 2))
-    assert first.extension == "png"
+    shared = export_split.alike(pool, chosen)
+    first, second, third = export_split.of_part(pool, chosen, export_split.Part(0, 0, 2), shared)
+    # all by one name, that of the first picture which stays as it came
+    assert {one.extension for one in (first, second, third)} == {"jpg"}
+    assert Image.open(io.BytesIO(first.image)).format == "PNG"
     assert np.array_equal(plain(first.image), np.asarray(seen))
     assert first.origin["uid"] == dataset.uid(content)
     assert (second.image, third.image) == (jpeg(), opaque())

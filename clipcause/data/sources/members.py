@@ -206,7 +206,10 @@ class Reading:
         )
 
     def _class(self, member: Member | None, facts: dict[str, Any]) -> str | None:
-        """The class id that a sample's ``cls`` or JSON says."""
+        """The class id that a sample's ``cls`` or JSON says; of shards that we wrote, the JSON."""
+        ours = facts.get("clipcause")
+        if isinstance(ours, dict) and "label" in ours:
+            return values.text(ours["label"])
         if member is None:
             return values.text(facts.get(self._read.label)) if self._read.label != NONE else None
         said, classes = values.text(_content(member)), self._read.classes
