@@ -37,6 +37,10 @@ class NotParquetError(ValueError):
     """A file that cannot be read as Parquet at all; the message says why."""
 
 
+class DamagedError(ValueError):
+    """A row group that cannot be read on."""
+
+
 class Footer(NamedTuple):
     """What a file says of itself at its end, and the SHA-256 of that."""
 
@@ -102,12 +106,21 @@ def opened(path: str, known: Footer) -> Generator[pq.ParquetFile]:
 def batches(
     file: pq.ParquetFile, group: int, columns: Sequence[str], image: str
 ) -> Iterator[pa.RecordBatch]:
-    """A row group's rows in their order, some at once; ``image`` is the widest of the columns."""
+    """A row group's rows in their order, some at once; ``image`` is the widest of the columns.
+
+    Raises ``DamagedError``, after the rows before the damage.
+    """
     facts = file.metadata.row_group(group)
     chunks = (facts.column(index) for index in range(facts.num_columns))
     size = sum(one.total_uncompressed_size for one in chunks if one.path_in_schema == image)
     rows = int(np.clip(BATCH * facts.num_rows // max(size, 1), 1, MOST_ROWS))
-    yield from file.iter_batches(rows, [group], list(columns), use_threads=False)
+    try:
+        yield from file.iter_batches(rows, [group], list(columns), use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        # Arrow's own are plain; others say that the file could not be had
+        if isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None):
+            raise DamagedError(f"{error}") from None
+        raise
 
 
 def field(schema: pa.Schema, name: str) -> pa.Field | None:
@@ -138,11 +151,6 @@ def holds_bytes(kind: pa.DataType) -> bool:
         return holds_bytes(kind.value_type)
     tests = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
     return any(test(kind) for test in tests)
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether a file is damaged, and not what it is read from: Arrow raises plain ``OSError``s."""
-    return isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None)
 
 
 def images(
@@ -193,9 +201,7 @@ def _wanted(
                     wanted_N, start = wanted_N[here:], start + batch.num_rows
                     if not len(wanted_N):
                         break
-            except (OSError, pa.ArrowException) as error:
-                if not is_damage(error):
-                    raise
+            except DamagedError as error:
                 raise ValueError(
                     f"{path}: row group {group} cannot be read: {error}; fetch the file again"
                 ) from None

@@ -238,9 +238,7 @@ def read_groups(task: Audit, item: Groups) -> Part:
             try:
                 for batch in cells.batches(file, group, reading.columns, picture.bytes):
                     reading.add(group, known.starts[group], batch)
-            except (OSError, pa.ArrowException) as error:
-                if not cells.is_damage(error):
-                    raise
+            except cells.DamagedError as error:
                 reading.damaged(group, known, error)
     if cells.footer(path, place.facts(path).bytes).sha256 != item.footer:
         raise ValueError(f"{path}: changed while it was read; run again when it is complete")
@@ -315,7 +313,7 @@ class Reading:
                 continue
             seen.append((at, dataset.uid(content), looked))
             self.places.append(Place(first + at, len(content), looked.extension))
-        kept = found.take([at for at, _, _ in seen])
+        kept = found.take(pa.array([at for at, _, _ in seen], pa.int64()))
         known = {
             "uid": [uid for _, uid, _ in seen],
             "width": [look.width for _, _, look in seen],
