@@ -71,6 +71,13 @@ KNOWN: list[Run | Not] = [
     Run(r"make repro STUDY=[\w-]+( JOBS=\d)?", "tests/check/test_studies.py: studies"),
     Run(r"make study NAME=mine .*", "tests/check/test_studies.py: NAME=a"),
     Run(r"dvc pull -r published --allow-missing", 'tests/test_published.py: "pull"'),
+    Run(r"dvc remote add -d mine \S+", 'tests/test_pipeline.py: "remote", "add", "-d", "mine"'),
+    Run(r"dvc push( --all-commits)?", 'tests/test_pipeline.py: "push", "-q", "--all-commits"'),
+    Run(r"dvc pull", 'tests/test_pipeline.py: second.dvc("pull", "-q")'),
+    Run(r"dvc fetch --all-commits", 'tests/test_pipeline.py: "fetch", "-q", "--all-commits"'),
+    Run(r"dvc gc --(workspace|all-commits)", 'tests/test_pipeline.py: "gc", "-q", "-f"'),
+    Run(r"dvc gc", "tests/test_pipeline.py: gc"),
+    Run(r"python -m clipcause repro", 'tests/test_pipeline.py: "clipcause", "repro"'),
     # ---- not run
     Not(r"python -m clipcause publish", "writes what is committed; test_published.py looks at it"),
     Not(r"python -m benchmarks\.bits", "prints hashes of this processor"),
@@ -79,6 +86,7 @@ KNOWN: list[Run | Not] = [
     Not(r"dvc queue start", "starts a worker that goes on after the test"),
     Not(r"dvc metrics diff .*", "needs the experiment before it; tutorial.md's is run"),
     Not(r"dvc repro --single-item \S+", "needs the data of the large studies"),
+    Not(r"dvc config cache\.\w+ \S+", "makes a cache a group's; test_cache_folder.py has its file"),
     Not(r"dvc config --local .*", "changes where a machine keeps its cache"),
     Not(r"python -m benchmarks\.gpu", "needs a GPU"),
 ]

@@ -12,6 +12,7 @@ import inspect
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -58,9 +59,23 @@ def check_words(folder: Path) -> tuple[str, list[str]]:
             print(f"{usage(name, expected)}\n\n{ast.get_docstring(tree)}")
             raise SystemExit(0)
         _count(name, expected, words)
+        with one_line(label(name, words)):
+            _check_temporary()
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, lambda *_: _interrupted(label(name, words), KEPT))
     return name, sys.argv[1:]
+
+
+def _check_temporary() -> None:
+    """Raise where no folder for temporary files can be written, with what to do: torch looks for
+    one when it is imported, and ends in a long traceback."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise OSError(
+            f"{error.strerror}; is the disk full? Free some space there, or name another folder "
+            "in TMPDIR"
+        ) from None
 
 
 def label(module: str, words: Sequence[str]) -> str:

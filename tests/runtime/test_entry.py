@@ -95,6 +95,22 @@ def test_the_usage_is_said_before_anything_slow_is_imported(stage, words, shown)
     assert not HEAVY & imported
 
 
+def test_a_full_disk_for_temporary_files_is_told_before_anything_is_imported():
+    code = """
+import runpy, sys, tempfile
+def full(): raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+tempfile.gettempdir = full
+sys.argv, sys.orig_argv = ["-m", "full-0"], [sys.executable, "-m", "stages.train", "full-0"]
+import stages
+"""
+    status, _, said, imported = started("-c", code)
+    assert status == 1
+    (line,) = said
+    assert line.startswith("train full-0: error: No usable temporary directory found in ['/tmp']; ")
+    assert "TMPDIR" in line
+    assert not HEAVY & imported
+
+
 def test_a_stage_says_what_it_does():
     code, out, _, imported = started("-mstages.similarity", "--help")
     assert code == 0
