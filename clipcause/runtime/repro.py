@@ -130,6 +130,7 @@ class Run:
         sorter = TopologicalSorter(self._plan.before)
         sorter.prepare()
         with self._ending(), self._repo.scm_context(), self._repo.lock:
+            forget_cut_locks(Path(self._repo.tmp_dir))
             while True:
                 for stage in sorter.get_ready():
                     heapq.heappush(ready, (rank[stage], stage))
@@ -364,6 +365,27 @@ def locked(stage: "PipelineStage") -> AbstractContextManager[None]:
     paths = [[one.fs_path for one in items] for items in (stage.deps, stage.outs)]
     hardlink = repo.config["core"].get("hardlink_lock", False)
     return rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), *paths, hardlink)
+
+
+def forget_cut_locks(folder: Path) -> None:
+    """Remove DVC's list of locked paths where a process was killed while it wrote it.
+
+    DVC itself stops at such a file. What it said is lost either way, and the process that wrote it
+    is gone; another one would write it anew before it goes on. To be called with the repository
+    locked.
+    """
+    from dvc.lock import make_lock
+    from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+
+    path = folder / RWLOCK_FILE
+    with make_lock(str(folder / RWLOCK_LOCK), tmp_dir=str(folder)):
+        try:
+            json.loads(path.read_text())
+        except FileNotFoundError:
+            return
+        except ValueError:
+            notices.line(f"{path}: cut off when something was killed; it is made anew")
+            path.unlink()
 
 
 def module(command: Any, environment: Mapping[str, str]) -> list[str]:

@@ -202,6 +202,18 @@ def test_killed_in_the_middle_it_goes_on(graph, serial, jobs):
     assert graph.lock == serial
 
 
+@pytest.mark.parametrize("cut", ["", '{"read": {"out/root": [{"pi'])
+def test_what_a_kill_cut_off_of_dvcs_locks_stops_nothing(graph, serial, cut):
+    path = graph.folder / ".dvc/tmp/rwlock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(cut)
+    said = graph.repro(2)
+    assert "rwlock: cut off when something was killed; it is made anew\n" in said
+    assert graph.lock == serial
+    assert "7 stages run" in said
+    assert "made anew" not in graph.repro(1)
+
+
 def test_ctrl_c_lets_end_what_runs(graph, serial):
     running = graph.begin(3, WAIT_slow="went")
     graph.until(lambda: "out/train@a" in graph.lock and "out/quick" in graph.lock)
