@@ -74,7 +74,7 @@ KNOWN: list[Run | Not] = [
     Run(r"dvc remote add -d mine \S+", 'tests/test_pipeline.py: "remote", "add", "-d", "mine"'),
     Run(r"dvc push( --all-commits)?", 'tests/test_pipeline.py: "push", "-q", "--all-commits"'),
     Run(r"dvc pull", 'tests/test_pipeline.py: second.dvc("pull", "-q")'),
-    Run(r"dvc fetch --all-commits", 'tests/test_pipeline.py: "fetch", "-q", "--all-commits"'),
+    Run(r"dvc fetch( --all-commits)?", 'tests/test_pipeline.py: "fetch", "-q", "--all-commits"'),
     Run(r"dvc gc --(workspace|all-commits)", 'tests/test_pipeline.py: "gc", "-q", "-f"'),
     Run(r"dvc gc", "tests/test_pipeline.py: gc"),
     Run(r"python -m clipcause repro", 'tests/test_pipeline.py: "clipcause", "repro"'),
@@ -87,6 +87,9 @@ KNOWN: list[Run | Not] = [
     Not(r"dvc metrics diff .*", "needs the experiment before it; tutorial.md's is run"),
     Not(r"dvc repro --single-item \S+", "needs the data of the large studies"),
     Not(r"dvc config cache\.\w+ \S+", "makes a cache a group's; test_cache_folder.py has its file"),
+    Not(r"git (init|checkout --ours .*)", "is git's own"),
+    Not(r"python -m stages\.evaluate no-such", "fails; tests/runtime/test_entry.py looks how"),
+    Not(r"dvc config core\.no_scm true", "for a folder without git; test_repro.py does it there"),
     Not(r"dvc config --local .*", "changes where a machine keeps its cache"),
     Not(r"python -m benchmarks\.gpu", "needs a GPU"),
 ]

@@ -421,6 +421,22 @@ def status(code: int) -> str:
     return f"ended by signal {-code}"
 
 
+@contextmanager
+def told() -> Generator[None]:
+    """What DVC says of a project that it cannot work with, as a line."""
+    from dvc.exceptions import DvcException
+    from dvc.scm import SCMError
+
+    try:
+        yield
+    except SCMError as error:
+        raise ValueError(
+            f"{error}; make it one (`git init`), or do without: `dvc config core.no_scm true`"
+        ) from error
+    except DvcException as error:
+        raise ValueError(str(error)) from error
+
+
 def run(targets: Sequence[str], jobs: int, holds: Callable[[str], bool] = lambda _: False) -> str:
     """Bring the stages of this folder up to date, those that ``targets`` need or all; what was
     done, in a line. ``holds`` is that of ``Changes``."""
@@ -428,7 +444,7 @@ def run(targets: Sequence[str], jobs: int, holds: Callable[[str], bool] = lambda
 
     if jobs > cores():
         notices.line(f"repro: {jobs} jobs on {cores()} cores: they take turns")
-    with Repo(_wait_for_lock=True) as repo:
+    with told(), Repo(_wait_for_lock=True) as repo:
         with repo.lock:
             plan = Plan.of(repo, targets)
         run = Run(repo, plan, jobs, holds)

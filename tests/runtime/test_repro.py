@@ -284,6 +284,16 @@ def test_what_a_shell_must_read_is_not_started_warm(command):
     assert repro.module(command, dict(os.environ)) == []
 
 
+def test_without_git_it_says_what_to_do_and_then_does_without(graph):
+    (graph.folder / ".git").rename(graph.folder / "elsewhere")
+    said = graph.python("run", "1", fails=True)
+    assert said.startswith("repro: error: ")
+    assert "is not a git repository; make it one (`git init`), or do without" in said
+    assert said.count("\n") == 1
+    graph.dvc("config", "core.no_scm", "true")
+    assert "7 stages run, 0 as they were\n" in graph.repro(2)
+
+
 def test_a_damaged_note_of_an_unfinished_run_is_passed_over(graph, serial):
     (graph.folder / ".dvc/tmp").mkdir(exist_ok=True)
     (graph.folder / ".dvc/tmp" / repro.FIRST).write_text(json.dumps(["root", "gone"]) + "{")
