@@ -42,49 +42,56 @@ def made(seed=0, **values):
     return found
 
 
+def written(maker, pool, rows):
+    """The texts of rows that have one each."""
+    found = texts.of_rows(maker, pool, rows)
+    assert found.count_N.tolist() == [1] * len(rows)
+    return found.texts
+
+
 def test_the_manifests_captions_need_no_maker():
     assert texts.make(Captions(), 0, CLASSES) is None
 
 
 def test_pieces_by_hand(pool):
-    found = texts.of_rows(made(pieces=["title", "caption", "tags"]), pool, EVERY)
+    found = written(made(pieces=["title", "caption", "tags"]), pool, EVERY)
     assert found[:4] == [
         "Big caption 0 red soft",
         "Small caption 1",
         "caption 2 blue",
         "Big caption 3 red soft",
     ]
-    assert texts.of_rows(made(pieces=["category", "size"]), pool, EVERY)[:3] == [
+    assert written(made(pieces=["category", "size"]), pool, EVERY)[:3] == [
         "Animals 3",
         "Animals",
         "",
     ]
     half = split.from_rows([1, 4, 9])
-    assert texts.of_rows(made(pieces=["title"]), pool, half) == ["Small", "Small", "Big"]
+    assert written(made(pieces=["title"]), pool, half) == ["Small", "Small", "Big"]
 
 
 def test_a_class_before_a_natural_caption(pool):
-    found = texts.of_rows(made(prepend_class=True), pool, EVERY)
+    found = written(made(prepend_class=True), pool, EVERY)
     assert found[:3] == ["cat caption 0", "dog caption 1", "cat caption 2"]
-    alone = texts.of_rows(made(prepend_class=True, pieces=["tags"]), pool, EVERY)
+    alone = written(made(prepend_class=True, pieces=["tags"]), pool, EVERY)
     assert alone[:3] == ["cat red soft", "dog", "cat blue"]
 
 
 def test_templates_and_synonyms(pool):
-    assert texts.of_rows(made(kind="template"), pool, EVERY)[:2] == ["a cat", "a dog"]
+    assert written(made(kind="template"), pool, EVERY)[:2] == ["a cat", "a dog"]
     values = {"kind": "template", "templates": ["{name} 1", "{name} 2"], "synonyms": True}
-    found = texts.of_rows(made(**values), pool, EVERY)
-    assert found == texts.of_rows(made(**values), pool, EVERY)
-    assert found != texts.of_rows(made(1, **values), pool, EVERY)
+    found = written(made(**values), pool, EVERY)
+    assert found == written(made(**values), pool, EVERY)
+    assert found != written(made(1, **values), pool, EVERY)
     for row, text in enumerate(found):
         name, _, number = text.rpartition(" ")
         assert name in CLASSES["n2" if row % 3 == 1 else "n1"].names
         assert number in "12"
     # a row's caption does not depend on the rows that are taken beside it
     some = split.from_rows([2, 7, 11])
-    assert texts.of_rows(made(**values), pool, some) == [found[row] for row in (2, 7, 11)]
+    assert written(made(**values), pool, some) == [found[row] for row in (2, 7, 11)]
     sets = made(kind="template", templates="openai-imagenet")
-    assert len(set(texts.of_rows(sets, pool, EVERY))) > 6
+    assert len(set(written(sets, pool, EVERY))) > 6
 
 
 def test_what_is_drawn_is_uniform(tmp_path, monkeypatch):
@@ -93,7 +100,7 @@ def test_what_is_drawn_is_uniform(tmp_path, monkeypatch):
     items = [sample(row, label="n1", image=b"one") for row in range(rows)]
     pool = make_dataset(tmp_path / "many", items=items, shard_size=1000)
     values = {"kind": "template", "templates": ["1 {name}", "2 {name}"], "synonyms": True}
-    times = Counter(texts.of_rows(made(**values), pool, split.everything(rows)))
+    times = Counter(written(made(**values), pool, split.everything(rows)))
     assert len(times) == 6
     chi_squared = sum((count - rows / 6) ** 2 / (rows / 6) for count in times.values())
     assert chi_squared < 20.5  # of 5 degrees of freedom: once in a thousand seeds
@@ -109,14 +116,14 @@ def test_streams_have_the_same_captions(pool, rows):
     for position in range(len(pool.shards)):
         texts_M = source.texts(position)
         streamed += [texts_M[index] for index in np.flatnonzero(source.inside(position))]
-    assert streamed == texts.of_rows(maker, pool, kept)
+    assert streamed == written(maker, pool, kept)
 
 
 def test_facts_are_read_once(pool, monkeypatch):
     maker = made(pieces=["title"])
-    first = texts.of_rows(maker, pool, EVERY)
+    first = written(maker, pool, EVERY)
     monkeypatch.setattr(texts, "originals", None)
-    assert texts.of_rows(maker, pool, EVERY) == first
+    assert written(maker, pool, EVERY) == first
 
 
 def test_rows_without_a_piece_are_counted(pool):

@@ -11,7 +11,8 @@ CAPTION = "caption"  # the piece that the manifest has; others are keys of a sam
 
 
 class Captions(Strict):
-    """The text of every row of the pool; what is drawn is drawn once per row, by seed and row.
+    """The text of every row of the pool; what is drawn is drawn once per row, by seed and row, but
+    for one of several captions.
 
     ``natural``: the pieces in their order, joined by a space. ``template``: the class's name in
     one of the templates.
@@ -20,6 +21,8 @@ class Captions(Strict):
     kind: Literal["natural", "template"] = "natural"
     # `caption`, the manifest's; others are keys of the sample's JSON (title, category, tags)
     pieces: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: [CAPTION])
+    # of pictures that have several captions: one is drawn every time that it is seen, or the first
+    several: Literal["draw", "first"] = "draw"
     # the name of a set, or a list; {name} is the class's name
     templates: Templates = Field(default_factory=lambda: ["a {name}"])
     synonyms: bool = False  # one of the class's names for each row, in place of its first

@@ -73,7 +73,9 @@ class Captioned(Learning):
         captions, stated = self.captions, self.captions.stated()
         if captions.synonyms and not captions.of_class:
             raise ValueError("captions.synonyms: natural captions have no class's name")
-        unused = {"natural": ["templates"], "template": ["pieces", "prepend_class"]}[captions.kind]
+        unused = {"natural": ["templates"], "template": ["pieces", "prepend_class", "several"]}[
+            captions.kind
+        ]
         for name in unused:
             if name in stated:
                 raise ValueError(f"captions.{name}: captions of kind {captions.kind} have none")

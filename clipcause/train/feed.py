@@ -3,7 +3,8 @@
 A feed gives the part of every global batch that this process learns from: a contiguous share of
 it, in both cases. Its pieces are uint8 images and their targets on the CPU.
 
-Shapes: N rows of the training set, B samples of a piece, S pixels a side, L context length.
+Shapes: N rows of the training set, T texts of them, B samples of a piece, S pixels a side, L
+context length.
 """
 
 import multiprocessing
@@ -23,7 +24,7 @@ from clipcause.embed import pixels, tokens
 from clipcause.embed.pixels import View
 from clipcause.train import augment, views
 from clipcause.train.distributed import World
-from clipcause.train.order import Order, steps
+from clipcause.train.order import Order, drawn, steps
 from clipcause.train.reading import Reader, Sample, Source
 from clipcause.train.streams import Streams
 
@@ -71,12 +72,28 @@ class Feed(Protocol):
         ...
 
 
+class Several(NamedTuple):
+    """Where the targets of rows lie that have more than one, of which every pass draws one."""
+
+    first_N: Int64[np.ndarray, " N"]
+    count_N: Int64[np.ndarray, " N"]
+    number_N: Int64[np.ndarray, " N"]  # the rows' numbers in the pool
+
+    def drawn(
+        self, seed: int, epoch_B: Int64[np.ndarray, " B"], row_B: Int64[np.ndarray, " B"]
+    ) -> Int64[np.ndarray, " B"]:
+        """The target of each sample."""
+        index_B = drawn(seed, epoch_B, self.number_N[row_B], self.count_N[row_B])
+        return self.first_N[row_B] + index_B
+
+
 @dataclass(frozen=True)
 class Data:
-    """Images in memory, and a caption's tokens or a class of each."""
+    """Images in memory, and a caption's tokens or a class of each; or several captions' tokens."""
 
     pixels: UInt8[np.ndarray, "N S S 3"]
-    target: Int64[np.ndarray, "N ..."]
+    target: Int64[np.ndarray, "T ..."]
+    several: Several | None = None  # None: a target for each row
 
     def batches(self, asked: Asked, first: int) -> Iterator[list[Piece]]:
         """See ``Feed``; the order is that of ``order.Order``."""
@@ -93,7 +110,8 @@ class Data:
             images = augment.cropped(images, corners_B4)
         shift_B2 = augment.shifts(asked.seed, epoch_B, row_B, settings.shift)
         moved = torch.from_numpy(augment.shifted(images, shift_B2, settings.shift))
-        target = torch.from_numpy(self.target[row_B])
+        at_B = row_B if self.several is None else self.several.drawn(asked.seed, epoch_B, row_B)
+        target = torch.from_numpy(self.target[at_B])
         if asked.pinned:
             return [Piece(moved.pin_memory(), target.pin_memory())]
         return [Piece(moved, target)]

@@ -15,6 +15,8 @@ from jaxtyping import Int64, Integer, UInt64
 
 from clipcause.runtime.splitmix64 import GAMMA, finalised
 
+DRAWS = 1 << 60  # before an epoch: these numbers are not those by which images are moved
+
 
 class Order:
     """The order of ``rows`` (positions in the training set's arrays) under a seed."""
@@ -65,3 +67,14 @@ def uniform(
             state_B = finalised(state_B + GAMMA) ^ part_B
         counter_C = GAMMA * np.arange(1, count + 1, dtype=np.uint64)
         return finalised(finalised(state_B + GAMMA)[:, None] + counter_C[None, :])
+
+
+def drawn(
+    seed: int,
+    epoch_B: Int64[np.ndarray, " B"],
+    row_B: Int64[np.ndarray, " B"],
+    count_B: Int64[np.ndarray, " B"],
+) -> Int64[np.ndarray, " B"]:
+    """Which of its ``count_B`` captions each sample has, decided by seed, epoch and row alone."""
+    random_B = uniform(seed, epoch_B + DRAWS, row_B, 1)[:, 0]
+    return (random_B % count_B.astype(np.uint64)).astype(np.int64)

@@ -16,6 +16,7 @@ from jaxtyping import Bool
 
 from clipcause.data.manifest import Manifest
 from clipcause.prune.split import Split
+from clipcause.train import texts
 from clipcause.train.streams import Part, Streams, Window
 from clipcause.train.texts import Texts
 
@@ -58,17 +59,16 @@ class Source:
             return np.ones(stop - start, bool)
         return self.kept.within(start, stop)
 
-    def texts(self, position: int) -> list[str]:
-        """The texts of a shard's rows, of which those that are kept have one.
+    def texts(self, position: int, seed: int = 0, turn: int = 0) -> list[str]:
+        """The texts of a shard's rows in a pass, of which those that are kept have one.
 
         Raises ``ValueError`` for a kept row without a known class.
         """
-        if self.named is None and self.captions is not None:
-            return self.captions.shard(self.manifest, position)
-        column = "caption" if self.named is None else "label"
-        values = self.manifest.shard_table(position, [column])[column].to_pylist()
         if self.named is None:
-            return values
+            row_M = np.arange(*self.manifest.starts[position : position + 2])
+            written = texts.of_shard(self.captions, self.manifest, position)
+            return written.drawn(seed, turn, row_M)
+        values = self.manifest.shard_table(position, ["label"])["label"].to_pylist()
         inside = self.inside(position)
         for index, label in enumerate(values):
             if inside[index] and label not in self.named:
@@ -109,7 +109,8 @@ class Reader:
         for turn, part, skip in self.streams.reading(self.stream, window):
             source = self.sources[part.source]
             start = source.manifest.starts[part.shard]
-            inside, texts = source.inside(part.shard), source.texts(part.shard)
+            inside = source.inside(part.shard)
+            said = source.texts(part.shard, self.streams.seed, turn)
             for row, image in source.manifest.images([part.shard]):
                 if not inside[row - start]:
                     continue
@@ -117,4 +118,4 @@ class Reader:
                     skip -= 1
                     continue
                 origin = (part.source, part.shard, row)
-                yield Sample(turn, source.first + row, image, texts[row - start], origin)
+                yield Sample(turn, source.first + row, image, said[row - start], origin)

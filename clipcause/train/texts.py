@@ -1,25 +1,27 @@
 """The text of every row of the pool that a run learns: from its pieces, or from its class's name.
 
 What is drawn (a template, one of the class's names) is drawn once per row, from seed and row
-alone, so that data in memory and data that are streamed have the same captions. Pieces beside the
-manifest's caption are read from the samples' JSON, once, and kept shard by shard in the shard
-cache.
+alone, so that data in memory and data that are streamed have the same captions. Of a picture that
+has several captions one is drawn every time that it is seen, from seed, pass and row of the pool:
+the same in memory, in streams, and in splits that share the row. Pieces beside the manifest's
+captions are read from the samples' JSON, once, and kept shard by shard in the shard cache.
 
-Shapes: M rows of a shard.
+Shapes: M rows of a shard, N rows, T texts of them.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 
 from clipcause.captions.classes import ClassNames
 from clipcause.config import nearest
 from clipcause.config.captions import CAPTION, Captions
+from clipcause.data import every_caption
 from clipcause.data.manifest import Manifest
 from clipcause.data.samples import originals
 from clipcause.evaluate import zeroshot
@@ -29,6 +31,30 @@ from clipcause.runtime import shard_cache as cache
 from clipcause.train import order
 
 TURN = 1 << 62  # no pass of a run: these numbers are not those by which images are moved
+
+
+class Written(NamedTuple):
+    """Texts of rows, row after row: of most rows one."""
+
+    texts: list[str]
+    count_N: Int64[np.ndarray, " N"]
+
+    @property
+    def starts(self) -> Int64[np.ndarray, " N"]:
+        """The position of every row's first text."""
+        return np.cumsum(self.count_N) - self.count_N
+
+    @property
+    def several(self) -> bool:
+        """Whether a row has more than one."""
+        return len(self.texts) > len(self.count_N)
+
+    def drawn(self, seed: int, turn: int, row_N: Int64[np.ndarray, " N"]) -> list[str]:
+        """The text of every row in a pass; ``row_N`` are the rows' numbers in their manifest."""
+        if not self.several:
+            return self.texts
+        index_N = order.drawn(seed, np.full_like(row_N, turn), row_N, self.count_N)
+        return [self.texts[place] for place in (self.starts + index_N).tolist()]
 
 
 @dataclass(frozen=True)
@@ -43,19 +69,24 @@ class Texts:
     templates: tuple[str, ...]
     names: Mapping[str, tuple[str, ...]]
 
-    def shard(self, manifest: Manifest, position: int) -> list[str]:
-        """The text of every row of a shard; empty where it has none, or needs a class and has none
+    def shard(self, manifest: Manifest, position: int) -> Written:
+        """The texts of every row of a shard; empty where it has none, or needs a class and has none
         of the list's."""
         start, stop = manifest.starts[position : position + 2]
         natural = self.captions.kind == "natural"
-        texts = self._natural(manifest, position) if natural else [""] * (stop - start)
+        one_M = np.ones(stop - start, np.int64)
+        written = (
+            self._natural(manifest, position) if natural else Written([""] * len(one_M), one_M)
+        )
         if not self.captions.of_class:
-            return texts
+            return written
         random_M2 = order.uniform(self.seed, np.full(stop - start, TURN), np.arange(start, stop), 2)
         labels = manifest.shard_table(position, ["label"])["label"].to_pylist()
+        of_row_T = np.repeat(np.arange(stop - start), written.count_N).tolist()
         made = []
-        for label, text, (first, second) in zip(labels, texts, random_M2.tolist(), strict=True):
-            names = self.names.get(label)
+        for row, text in zip(of_row_T, written.texts, strict=True):
+            first, second = random_M2[row].tolist()
+            names = self.names.get(labels[row])
             if names is None:
                 made.append("")
                 continue
@@ -65,12 +96,37 @@ class Texts:
             else:
                 template = self.templates[second % len(self.templates)]
                 made.append(template.replace("{name}", name))
-        return made
+        return Written(made, written.count_N)
 
-    def _natural(self, manifest: Manifest, position: int) -> list[str]:
-        pieces = pieces_of(manifest, position, self.captions)
-        columns = [pieces[piece] for piece in self.captions.pieces]
-        return [" ".join(part for part in parts if part) for parts in zip(*columns, strict=True)]
+    def _natural(self, manifest: Manifest, position: int) -> Written:
+        captions = self.captions
+        pieces = pieces_of(manifest, position, captions)
+        rows = len(next(iter(pieces.values())))
+        row_T = np.arange(rows)
+        if CAPTION in pieces and captions.several == "draw":
+            pieces[CAPTION], row_T = _own(manifest, position)
+        columns = [
+            pieces[piece] if piece == CAPTION else [pieces[piece][row] for row in row_T.tolist()]
+            for piece in captions.pieces
+        ]
+        joined = [" ".join(part for part in parts if part) for parts in zip(*columns, strict=True)]
+        return Written(joined, np.bincount(row_T, minlength=rows))
+
+
+def of_shard(made: Texts | None, manifest: Manifest, position: int) -> Written:
+    """The texts of every row of a shard; those of the manifest where nothing makes others."""
+    if made is not None:
+        return made.shard(manifest, position)
+    texts, row_T = _own(manifest, position)
+    start, stop = manifest.starts[position : position + 2]
+    return Written(texts, np.bincount(row_T, minlength=stop - start))
+
+
+def _own(manifest: Manifest, position: int) -> tuple[list[str], Int64[np.ndarray, " T"]]:
+    """All captions of a shard, and the row of each, counted from the shard's first."""
+    found = every_caption.of_shard(manifest, position)
+    texts = [text or "" for text in found.texts.to_pylist()]
+    return texts, found.row_T - manifest.starts[position]
 
 
 def make(captions: Captions, seed: int, classes: Mapping[str, ClassNames]) -> Texts | None:
@@ -91,7 +147,8 @@ def named(captions: Captions, classes: Mapping[str, ClassNames]) -> dict[str, tu
 
 
 def pieces_of(manifest: Manifest, position: int, captions: Captions) -> dict[str, list[str]]:
-    """The pieces of a shard's rows by name, empty where a row has none; lists are joined."""
+    """The pieces of a shard's rows by name, empty where a row has none; lists are joined. Of
+    several captions it is the first."""
     found: dict[str, list[str]] = {}
     if CAPTION in captions.pieces:
         column = manifest.shard_table(position, [CAPTION])[CAPTION]
@@ -118,7 +175,8 @@ def check(texts: Texts, manifest: Manifest, rows: Split) -> list[str]:
     for position, inside_M in shards(manifest, rows):
         for piece, values in pieces_of(manifest, position, captions).items():
             missing[piece] += _without(values, inside_M)
-        empty += _without(texts.shard(manifest, position), inside_M)
+        written = texts.shard(manifest, position)
+        empty += _without([written.texts[place] for place in written.starts.tolist()], inside_M)
     for piece in captions.facts:
         if len(rows) and missing[piece] == len(rows):
             raise ValueError(
@@ -156,13 +214,16 @@ def check_labels(manifest: Manifest, rows: Split, classes: Mapping[str, Any] | N
         )
 
 
-def of_rows(texts: Texts, manifest: Manifest, rows: Split) -> list[str]:
-    """The captions of a split's rows in their order."""
-    made: list[str] = []
+def of_rows(made: Texts | None, manifest: Manifest, rows: Split) -> Written:
+    """The texts of a split's rows in their order."""
+    texts: list[str] = []
+    counts = [np.empty(0, np.int64)]
     for position, inside_M in shards(manifest, rows):
-        whole = texts.shard(manifest, position)
-        made += [whole[index] for index in np.flatnonzero(inside_M)]
-    return made
+        whole = of_shard(made, manifest, position)
+        inside_T = np.repeat(inside_M, whole.count_N)
+        texts += [whole.texts[place] for place in np.flatnonzero(inside_T).tolist()]
+        counts.append(whole.count_N[inside_M])
+    return Written(texts, np.concatenate(counts))
 
 
 def shards(manifest: Manifest, rows: Split) -> Iterator[tuple[int, Bool[np.ndarray, " M"]]]:

@@ -27,6 +27,7 @@ from clipcause.config.objective import Learning
 from clipcause.config.objectives import OBJECTIVES
 from clipcause.config.runs import ALL, Text, Vocabulary
 from clipcause.config.train import Optimiser, Train
+from clipcause.data import every_caption
 from clipcause.data.dataset import Manifest
 from clipcause.embed import models, pixels, tokens
 from clipcause.embed.checkpoint import Checkpoint
@@ -36,11 +37,11 @@ from clipcause.prune import split
 from clipcause.prune.split import Split
 from clipcause.runtime import shard_cache as cache
 from clipcause.train import texts
-from clipcause.train.feed import Data, Feed, Streamed, Views
+from clipcause.train.feed import Data, Feed, Several, Streamed, Views
 from clipcause.train.locked_text import take_text
 from clipcause.train.reading import Source
 from clipcause.train.streams import Streams
-from clipcause.train.texts import Texts
+from clipcause.train.texts import Texts, Written
 
 BLOCK = 1 << 22  # rows of a split that are looked at at one time
 CAPTIONS, LABELS, IMAGES = "captions", "labels", "images"  # what runs learn from
@@ -218,14 +219,17 @@ def feed(sources: Sources, plan: Plan, clip: Clip, loaders: int = 0) -> Feed:
         known = [place[str(labels[row])] for row in plan.rows.rows]
         known += [place[label] for label in _labels(sources)] if plan.add_reference else []
         return Data(images, np.array(known, np.int64))
-    if (made := captions(sources, plan)) is not None:
-        written = texts.of_rows(made, sources.pool, plan.rows)
-    else:
-        everything = sources.pool.captions
-        written = [everything[row] for row in plan.rows.rows]
-    if named := reference_captions(sources, plan):
-        written += [named[label] for label in _labels(sources)]
-    return Data(images, tokens.encode(clip.tokenizer, written))
+    written = texts.of_rows(captions(sources, plan), sources.pool, plan.rows)
+    named = reference_captions(sources, plan)
+    added = [named[label] for label in _labels(sources)] if named else []
+    whole = Written(
+        written.texts + added, np.concatenate([written.count_N, np.ones(len(added), np.int64)])
+    )
+    several = None
+    if whole.several:
+        number_N = np.concatenate([plan.rows.rows, len(sources.pool) + np.arange(len(added))])
+        several = Several(whole.starts, whole.count_N, number_N)
+    return Data(images, tokens.encode(clip.tokenizer, whole.texts), several)
 
 
 def _images(sources: Sources, plan: Plan, view: View) -> UInt8[np.ndarray, "N S S 3"]:
@@ -277,4 +281,4 @@ def _classes(manifest: Manifest) -> set[str | None]:
 
 def _captions(manifest: Manifest) -> Iterator[Iterable[str]]:
     for position in range(len(manifest.shards)):
-        yield manifest.shard_table(position, ["caption"])["caption"].to_pylist()
+        yield every_caption.of_shard(manifest, position).texts.to_pylist()
