@@ -301,3 +301,11 @@ def test_blocks_are_cut_into_parts(blocks, sizes):
     np.testing.assert_array_equal(joined, rows[: len(joined)])
     # what is left over is seen as one part too many
     assert (len(parts) > len(sizes)) == (sum(blocks) > sum(sizes))
+
+
+@pytest.mark.parametrize(("count", "second"), [(1, "0001"), (10_000, "0001"), (10_001, "00001")])
+def test_parts_sort_as_text_by_number(count, second):
+    names = [embeddings.digits(number, count) for number in range(count)]
+    assert names == sorted(names)
+    assert len(set(names)) == count
+    assert embeddings.digits(1, count) == second

@@ -41,7 +41,9 @@ def places(content: Mapping[str, Any], made: Iterable[str] = ()) -> list[Place]:
     for key, path in named(content):
         above = {path, *map(str, PurePosixPath(path).parents)}
         if path != NONE and outs.isdisjoint(above):
-            found.append(Place(key, path, state(path)))
+            # FOLDER#ARRAY names features of DataComp
+            folder = path.rpartition("#")[0] if key.endswith(".embeddings") else ""
+            found.append(Place(key, path, state(folder or path)))
     return found
 
 

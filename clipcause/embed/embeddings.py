@@ -50,7 +50,8 @@ def write(
         (out / "img_emb").mkdir()
         (out / "metadata").mkdir()
         for number, part in enumerate(parts):
-            path = folder / "img_emb" / f"img_emb_{number:04d}.npy"
+            padded = digits(number, len(manifest.shards))
+            path = folder / "img_emb" / f"img_emb_{padded}.npy"
             if number == len(manifest.shards):
                 digests.append("")
                 break
@@ -65,7 +66,7 @@ def write(
             if len(bad := unfit(rows)):
                 raise ValueError(complaint(path, start, rows, bad))
             digests.append(_save(out / "img_emb" / path.name, np.ascontiguousarray(rows)))
-            metadata = out / "metadata" / f"metadata_{number:04d}.parquet"
+            metadata = out / "metadata" / f"metadata_{padded}.parquet"
             table = manifest.shard_table(number, METADATA_SCHEMA.names)
             atomic.write_parquet(
                 metadata, table.select(METADATA_SCHEMA.names).cast(METADATA_SCHEMA)
@@ -77,6 +78,12 @@ def write(
             )
         _write_card(out, manifest, encoder, dim=dim, parts=digests)
     return read(folder, encoder=encoder, dataset=manifest.sha256)
+
+
+def digits(number: int, count: int) -> str:
+    """The number of one of ``count`` parts, as their names have it: as text they are in order, for
+    other tools read them so."""
+    return f"{number:0{max(4, len(str(count - 1)))}d}"
 
 
 def adopt(

@@ -1,9 +1,10 @@
-"""An embedding store that clip-retrieval made, taken as that of a data set under the encoder."""
+"""Vectors that others made, taken as the embedding store of a data set under the encoder."""
 
 from pathlib import Path
 
 from clipcause.config.embed import Embed
 from clipcause.data.dataset import Manifest
+from clipcause.data.sources import datacomp_features
 from clipcause.data.sources import published_embeddings as published
 from clipcause.embed import embeddings
 from clipcause.embed.checkpoint import Checkpoint
@@ -18,9 +19,17 @@ def adopt(
 
     That it was made by this encoder is the word of whoever wrote the parameters; its dimensions
     are compared. Rows that are not float16 of length one are an error, or a copy is made of them
-    all with ``normalise``. Raises ``ValueError`` or ``FileNotFoundError`` with file and counts.
+    all with ``normalise``. Of DataComp's features (``FOLDER#l14_img``), which are found by uid, a
+    copy is made anyway. Raises ``ValueError`` or ``FileNotFoundError`` with file and counts.
     """
     dim = stored.model_config.get("embed_dim")
+    where, mark, array = str(place).rpartition(datacomp_features.MARK)
+    if mark and not place.is_dir():
+        found = datacomp_features.aligned(
+            where, array, manifest, dim=dim, normalise=settings.normalise
+        )
+        shards = progress(found, label=f"find {array}", unit="shards", total=len(manifest.shards))
+        return embeddings.write(folder, shards, manifest, stored.fingerprint)
     facts = published.adopt(place, manifest, dim=dim, normalise=settings.normalise)
     if all(one.unit for one in facts):
         digests = [one.sha256 for one in facts]

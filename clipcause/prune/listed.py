@@ -238,13 +238,18 @@ def _read(path: Path, by: By, column: str | None) -> tuple[Entries, str]:
 
 
 def _pairs(number_M2: Iterable) -> Pairs:
-    """Numbers of two halves each, in DataComp's form: distinct, ascending."""
+    return sorted_pairs(number_M2)[0]
+
+
+def sorted_pairs(number_M2: Iterable) -> tuple[Pairs, Int64[np.ndarray, " K"]]:
+    """Numbers of two halves each, distinct, ascending; and where each came first."""
     number_M2 = np.asarray(number_M2, np.uint64).reshape(-1, 2)
     order = np.lexsort((number_M2[:, 1], number_M2[:, 0]))
     sorted_M2 = number_M2[order]
     first_M = np.ones(len(sorted_M2), bool)
     first_M[1:] = (sorted_M2[1:] != sorted_M2[:-1]).any(axis=1)
-    return Pairs(np.ascontiguousarray(sorted_M2[first_M]).view(PAIR).reshape(-1))
+    pair_K = np.ascontiguousarray(sorted_M2[first_M]).view(PAIR).reshape(-1)
+    return Pairs(pair_K), order[first_M]
 
 
 def _of_array(path: Path, by: By) -> tuple[Entries, str]:

@@ -1,4 +1,5 @@
-"""`embeddings`: a clip-retrieval folder, such as LAION's published ones, instead of images.
+"""`embeddings`: a clip-retrieval folder, such as LAION's published ones, instead of images; or
+DataComp's metadata with features beside them (``datacomp_features``).
 
 ``read_embeddings`` makes a manifest of the metadata: one shard per part, every row kept, because a
 row is its vector's position; the data set has no images. ``adopt`` compares the vectors with a
@@ -32,7 +33,7 @@ from clipcause.data.in_place import Part, with_columns
 from clipcause.data.manifest import Manifest
 from clipcause.data.shards import Shard
 from clipcause.data.source import InPlace
-from clipcause.data.sources import clip_retrieval, columns, hashing
+from clipcause.data.sources import clip_retrieval, columns, datacomp_features, hashing
 from clipcause.data.sources.clip_retrieval import Vectors
 from clipcause.embed.embeddings import NORM_TOLERANCE
 from clipcause.runtime.progress import progress
@@ -51,10 +52,10 @@ class PartFacts(NamedTuple):
 
 
 class Embeddings(InPlace):
-    """A clip-retrieval folder below ``place``.
+    """A clip-retrieval folder below ``place``, or one of DataComp's metadata.
 
     The columns of its metadata; `none` for one that they do not have. The defaults are those of
-    LAION's published folders.
+    LAION's published folders; DataComp's have `caption: text`, `uid: uid`, `key: none`.
     """
 
     source: Literal["embeddings"]
@@ -75,12 +76,16 @@ class Embeddings(InPlace):
 
 
 def read_embeddings(where: str, options: Embeddings) -> Iterator[Part]:
-    """The shards of a clip-retrieval folder (path or URL) by number, with their rows.
+    """The shards of a folder (path or URL): clip-retrieval's by number, DataComp's by name.
 
     Nothing is dropped. A row without a caption, or whose text is no UTF-8, has the caption "" and
     a remark in the ledger. Raises ``ValueError`` or ``FileNotFoundError`` with the file, for parts
     that are missing or damaged, and where metadata and vectors differ in number.
     """
+    if features := datacomp_features.parts(where):
+        # `embed` finds vectors by uid and looks at their number
+        names = [f"{name}.parquet" for name in features]
+        return _read(where, [None] * len(names), names, options)
     parts = clip_retrieval.vectors(where)
     metadata = clip_retrieval.metadata(where)
     clip_retrieval.check_numbers(where, parts, metadata)
@@ -88,14 +93,14 @@ def read_embeddings(where: str, options: Embeddings) -> Iterator[Part]:
 
 
 def _read(
-    where: str, parts: list[Vectors], metadata: list[str], options: Embeddings
+    where: str, parts: Sequence[Vectors | None], metadata: list[str], options: Embeddings
 ) -> Iterator[Part]:
     roles = ("caption", "url", "key", "width", "height", "uid")
     names = {role: getattr(options, role) for role in roles}
     for part, name in zip(parts, metadata, strict=True):
         path = place.join(where, name)
         table = _table(path, names, options.columns)
-        if table.num_rows != part.rows:
+        if part is not None and table.num_rows != part.rows:
             raise ValueError(
                 f"{path}: {table.num_rows} rows, {part.name} has {part.rows} vectors; "
                 "fetch both again"
@@ -111,7 +116,7 @@ def _read(
             held = kept.of_table(path, options.columns, table)
             found = found._replace(table=with_columns(found.table, held))
         facts = place.facts(path)
-        shard = Shard(name, hashing.sha256(path), facts.bytes, part.rows)
+        shard = Shard(name, hashing.sha256(path), facts.bytes, table.num_rows)
         yield Part(shard, found.table, remarks=remarks)
 
 
