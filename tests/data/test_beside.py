@@ -295,3 +295,16 @@ def test_without_named_columns_the_manifest_has_the_bytes_that_it_had(tmp_path: 
         listed = pq.ParquetFile(path).metadata.metadata[b"clipcause.shards"].decode()
         plain.add_key_value_metadata({"clipcause.shards": listed})
     assert path.read_bytes() == (tmp_path / "plain").read_bytes()
+
+
+def test_words_that_pandas_takes_for_missing_are_words(tmp_path: Path):
+    words = ["None", "NA", "null", "nan"]
+    for number in range(len(words)):
+        picture(tmp_path / f"{number}.png", number)
+    lines = [
+        {"file_name": f"{n}.png", "text": word, "label": f"0{n}"} for n, word in enumerate(words)
+    ]
+    rows(tmp_path, "csv", lines)
+    samples, _ = read(tmp_path)
+    assert [one.caption for one in samples.values()] == words
+    assert [one.label for one in samples.values()] == ["00", "01", "02", "03"]
