@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clipcause.config.engine import Engine
+from clipcause.config.exports import Captions
 from clipcause.data import exports, manifest, picture, samples
 from clipcause.data.exports import Stats
 from clipcause.data.manifest import Manifest, uid
@@ -41,6 +42,7 @@ class Exporting:
     pool: Path
     split: Path
     folder: Path
+    captions: Captions = "first"
     opened: tuple[Manifest, Split] | None = None
 
     def start(self) -> None:
@@ -52,13 +54,15 @@ class Exporting:
             raise RuntimeError("the worker was not started")
         pool, chosen = self.opened
         path = exports.shard(self.folder, part.number)
-        return exports.write_shard(path, of_part(pool, chosen, part))
+        return exports.write_shard(path, of_part(pool, chosen, part, self.captions))
 
     def name(self, part: Part) -> str:
         return str(exports.shard(self.folder, part.number))
 
 
-def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sample]:
+def of_part(
+    pool: Manifest, chosen: Split, part: Part, captions: Captions = "first"
+) -> Iterator[exports.Sample]:
     """The samples of one shard, in order."""
     for position in range(bisect_right(pool.starts, part.first) - 1, len(pool.shards)):
         start, stop = pool.starts[position : position + 2]
@@ -84,6 +88,7 @@ def of_part(pool: Manifest, chosen: Split, part: Part) -> Iterator[exports.Sampl
                 label=row["label"],
                 original=one.facts,
                 origin={**origin, "key": row["key"], "uid": row["uid"] or uid(one.image)},
+                captions=(row["captions"] or [row["caption"]]) if captions == "all" else None,
             )
 
 
@@ -107,7 +112,13 @@ def write(task: Exporting, todo: list[Part], where: Engine) -> list[Stats]:
 
 
 def export(
-    target: Path, pool: Manifest, name: str, folder: Path, shard_size: int, where: Engine
+    target: Path,
+    pool: Manifest,
+    name: str,
+    folder: Path,
+    shard_size: int,
+    where: Engine,
+    captions: Captions = "first",
 ) -> dict[str, Any]:
     """Write the pool's split ``name``, which lies in ``folder``, to ``target``; the card.
 
@@ -117,14 +128,15 @@ def export(
     if not len(chosen):
         raise ValueError(f"exports.{target.name}: {folder} has no rows")
     rows = digest(folder / split.ROWS)
-    identity = code.of(__name__), pool.sha256, rows, shard_size
+    identity = code.of(__name__), pool.sha256, rows, shard_size, captions
     part = exports.partial(target, cache.key(*identity))
-    shards = write(Exporting(pool.folder, folder, part), parts(chosen, shard_size), where)
+    shards = write(Exporting(pool.folder, folder, part, captions), parts(chosen, shard_size), where)
     card = {
         "pool": pool.sha256,
         "split": name,
         "split_card": dict(chosen.card),
         "split_sha256": rows,
         "shard_size": shard_size,
+        "captions": captions,
     }
     return exports.finish(part, target, shards, card)

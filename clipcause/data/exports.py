@@ -5,7 +5,8 @@
 image, bytes and type unchanged; ``txt``, the caption of the manifest; ``cls``, the class id, where
 the sample has a label; and ``json``: everything that the pool's own shard says of it (a
 downloader's ``url``, say), ``uid`` if that does not say one, and under ``clipcause`` the row, uid
-and source_id of the manifest and the shard and key that the sample is from.
+and source_id of the manifest and the shard and key that the sample is from. With ``captions: all``
+``txt`` has a line for every caption, and ``captions`` in ``json`` is their list.
 
 * open_clip: ``--dataset-type webdataset --train-data 'export/<name>/{00000..00041}.tar'``;
   ``sizes.json`` gives it the number of samples, or ``--train-num-samples`` does, which the card
@@ -20,7 +21,7 @@ shards lie beside it, and a killed export goes on after the last one.
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,11 +62,21 @@ class Sample:
     label: str | None
     original: Mapping[str, Any] | None
     origin: Mapping[str, Any]  # uid, source_id, shard, key
+    captions: Sequence[str] | None = None  # all, where they are asked for
+
+    @property
+    def text(self) -> str:
+        """The caption; of all a line each, whatever a caption has that ends one."""
+        if self.captions is None:
+            return self.caption
+        return "\n".join(" ".join(one.splitlines()) for one in self.captions)
 
     @property
     def facts(self) -> dict[str, Any]:
         """The sample's JSON: the pool's own keys stay as they are."""
         facts = {**(self.original or {}), "clipcause": {"row": self.row, **self.origin}}
+        if self.captions is not None:
+            facts["captions"] = list(self.captions)
         return facts if facts.get("uid") else facts | {"uid": self.origin["uid"]}
 
 
@@ -108,7 +119,7 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Stats:
             for one in samples:
                 key, facts = f"{one.row:0{DIGITS}d}", one.facts
                 try:
-                    tar.add(key, one.extension, one.image, one.caption, one.label, facts)
+                    tar.add(key, one.extension, one.image, one.text, one.label, facts)
                 except (ValueError, TypeError, RecursionError) as error:
                     origin = f"{one.origin['shard']}: {one.origin['key']}"
                     raise ValueError(
