@@ -18,7 +18,8 @@ def main(name: str) -> str:
     settings, where = exports.load(name), engine.current().without_gpu()
     pool = manifest.read(layout.dataset(layout.POOL), shards=False)
     chosen, size = settings.split, settings.shard_size
-    card = export(layout.export(name), pool, chosen, layout.split(chosen), size, where)
+    found = layout.split(chosen)
+    card = export(layout.export(name), pool, chosen, found, size, where, settings.captions)
     metrics.write(layout.metrics("export", name), {count: card[count] for count in COUNTS})
     return f"{card['samples']:,} samples of {chosen} in {card['shards']:,} shards"
 

@@ -43,6 +43,7 @@ def main() -> str:
         "wordnet": wordnet.fingerprint(source, glosses.FILES),
         "wordnet_version": known.version,
         "text": settings.text,
+        "captions": settings.captions,
     }
     parts = scored(layout.frequency(name), pool, texts, stored, settings, engine.current())
     relevance.write(folder, list(texts), spread.seen(parts), card)

@@ -3,10 +3,12 @@
 LAIONet takes an image for a class only where its caption is like the definition of the class's
 synset (arXiv 2306.15769, section 2); the imbalance study cuts at several similarities. Here both
 texts are encoded by the study's own encoder. A caption is encoded once in a shard, whatever it
-mentions and however often it comes.
+mentions and however often it comes. Of a row with several captions every one is compared, whichever
+of them mentions the class, and the mean counts (or by ``relevance.captions`` the first, or the
+best).
 
-Shapes: M matches of a shard, R rows that have one, C classes with a definition, U different
-captions, D dimensions.
+Shapes: M matches of a shard, T captions of its rows, C classes with a definition, U different
+captions, P pairs of a match and a caption of its row, D dimensions.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+import pyarrow as pa
+from jaxtyping import Float32, Float64, Int64
 
 from clipcause.captions import classes, frequency, glosses
 from clipcause.captions.classes import ClassNames
@@ -25,7 +28,7 @@ from clipcause.captions.relevance import Part
 from clipcause.config import versions
 from clipcause.config.engine import Engine
 from clipcause.config.relevance import Relevance
-from clipcause.data import manifest
+from clipcause.data import every_caption, manifest
 from clipcause.data.manifest import Manifest
 from clipcause.embed import checkpoint
 from clipcause.embed.checkpoint import Checkpoint
@@ -60,13 +63,31 @@ class Similarities:
         row_M, place_M = row_M[place_M >= 0], place_M[place_M >= 0]
         similarity_M = np.empty(0, np.float32)
         if len(row_M):
-            row_R, at_M = np.unique(row_M, return_inverse=True)
-            column = self._manifest.shard_table(position, ["caption"])["caption"]
-            captions = column.take(row_R - self._manifest.starts[position]).to_pylist()
-            different, code_R = np.unique(np.array(captions, object), return_inverse=True)
-            caption_UD = self._encoded(different.tolist())
-            similarity_M = cosines(caption_UD, code_R[at_M], self._definitions, place_M)
+            similarity_M = self._compared(position, row_M, place_M)
         return {"row": row_M, "class": place_M, "similarity": similarity_M, "cut": self._cut}
+
+    def _compared(
+        self, position: int, row_M: Int64[np.ndarray, " M"], class_M: Int64[np.ndarray, " M"]
+    ) -> Float32[np.ndarray, " M"]:
+        """The cosines of matches, each of all captions of its row."""
+        found = every_caption.of_shard(self._manifest, position)
+        asked_T = np.isin(found.row_T, row_M)
+        if self.settings.captions == "first":
+            asked_T &= found.index_T == 0
+        row_T = found.row_T[asked_T]
+        captions = found.texts.filter(pa.array(asked_T)).to_pylist()
+        different, code_T = np.unique(np.array(captions, object), return_inverse=True)
+        caption_UD = self._encoded(different.tolist())
+        # captions of a row follow one another, and so do the pairs of a match
+        first_M, last_M = (np.searchsorted(row_T, row_M, side) for side in ("left", "right"))
+        count_M = last_M - first_M
+        match_P = np.repeat(np.arange(len(row_M)), count_M)
+        start_M = np.cumsum(count_M) - count_M
+        caption_P = first_M[match_P] + np.arange(len(match_P)) - start_M[match_P]
+        cosine_P = cosines(caption_UD, code_T[caption_P], self._definitions, class_M[match_P])
+        if self.settings.captions == "best":
+            return np.maximum.reduceat(cosine_P, start_M).astype(np.float32)
+        return (np.add.reduceat(cosine_P, start_M) / count_M).astype(np.float32)
 
     def name(self, position: int, /) -> str:
         """The shard's file."""
@@ -125,17 +146,17 @@ class Similarities:
 
 def cosines(
     caption_UD: Float32[np.ndarray, "U D"],
-    caption_M: Int64[np.ndarray, " M"],
+    caption_P: Int64[np.ndarray, " P"],
     definition_CD: Float32[np.ndarray, "C D"],
-    class_M: Int64[np.ndarray, " M"],
-) -> Float32[np.ndarray, " M"]:
-    """The products of pairs of vectors of length one, in float64, rounded once."""
-    found_M = np.empty(len(caption_M), np.float32)
-    for start in range(0, len(caption_M), AT_ONCE):
+    class_P: Int64[np.ndarray, " P"],
+) -> Float64[np.ndarray, " P"]:
+    """The products of pairs of vectors of length one, in float64."""
+    found_P = np.empty(len(caption_P), np.float64)
+    for start in range(0, len(caption_P), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        left = caption_UD[caption_M[part]].astype(np.float64)
-        found_M[part] = np.einsum("md,md->m", left, definition_CD[class_M[part]])
-    return found_M
+        left = caption_UD[caption_P[part]].astype(np.float64)
+        found_P[part] = np.einsum("pd,pd->p", left, definition_CD[class_P[part]])
+    return found_P
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Parameters of `exports`: splits that are written as shards for other tools."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,13 +10,19 @@ from clipcause.config.layout import BASES
 
 SECTION = "exports"
 SPLITS = "splits"
+Captions = Literal["first", "all"]
 
 
 class Export(Strict):
-    """One export: which split, and how many samples a shard has."""
+    """One export: which split, how many samples a shard has, and which of a picture's captions.
+
+    With ``all`` the text of a sample has a line for each caption, as the CLIP benchmark reads
+    them, and its JSON has them as a list; most trainers take the lines for one caption.
+    """
 
     split: str = Field(description="the split that is written")
     shard_size: Annotated[int, Field(ge=1)]
+    captions: Captions = "first"
 
 
 def load(name: str, path: Path = FILE) -> Export:

@@ -14,11 +14,13 @@ class Relevance(Strict):
     """What captions are compared with, and how texts become vectors.
 
     `definitions`: `none` makes an empty artifact; `wordnet` takes the classes' own definitions and
-    the glosses of their synsets. ``text`` is what is encoded of a class.
+    the glosses of their synsets. ``text`` is what is encoded of a class. ``captions``: of a row
+    that has several, the mean of their similarities, that of the first, or the best.
     """
 
     definitions: Literal["none", "wordnet"] = "none"
     text: str = "{definition}"  # or "{name}, {definition}"
+    captions: Literal["mean", "first", "best"] = "mean"
     batch_size: Annotated[int, Field(ge=1)] = 256
     precision: Literal["bf16", "fp32"] = "fp32"
     threads: Annotated[int, Field(ge=1)] = 2

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipcause.config.engine import Engine
+from clipcause.config.exports import Captions
 from clipcause.data import exports, manifest, picture, samples
 from clipcause.data.exports import Stats
 from clipcause.data.manifest import Manifest, uid
@@ -53,6 +54,7 @@ class Exporting:
     split: Path
     folder: Path
     alike: Alike
+    captions: Captions = "first"
     opened: tuple[Manifest, Split] | None = None
 
     def start(self) -> None:
@@ -64,7 +66,8 @@ class Exporting:
             raise RuntimeError("the worker was not started")
         pool, chosen = self.opened
         path = exports.shard(self.folder, part.number)
-        return exports.write_shard(path, of_part(pool, chosen, part, self.alike))
+        samples = of_part(pool, chosen, part, self.alike, self.captions)
+        return exports.write_shard(path, samples)
 
     def name(self, part: Part) -> str:
         return str(exports.shard(self.folder, part.number))
@@ -90,7 +93,9 @@ def alike(pool: Manifest, chosen: Split) -> Alike:
     return Alike(found, tuple(labels) if labelled else ())
 
 
-def of_part(pool: Manifest, chosen: Split, part: Part, shared: Alike) -> Iterator[exports.Sample]:
+def of_part(
+    pool: Manifest, chosen: Split, part: Part, shared: Alike, captions: Captions = "first"
+) -> Iterator[exports.Sample]:
     """The samples of one shard, in order."""
     position_of = {label: number for number, label in enumerate(shared.classes)}
     for position in range(bisect_right(pool.starts, part.first) - 1, len(pool.shards)):
@@ -119,6 +124,7 @@ def of_part(pool: Manifest, chosen: Split, part: Part, shared: Alike) -> Iterato
                 position=at,
                 original=one.facts,
                 origin={**origin, "key": row["key"], "uid": row["uid"] or uid(one.image)},
+                captions=(row["captions"] or [row["caption"]]) if captions == "all" else None,
             )
 
 
@@ -142,7 +148,13 @@ def write(task: Exporting, todo: list[Part], where: Engine) -> list[Stats]:
 
 
 def export(
-    target: Path, pool: Manifest, name: str, folder: Path, shard_size: int, where: Engine
+    target: Path,
+    pool: Manifest,
+    name: str,
+    folder: Path,
+    shard_size: int,
+    where: Engine,
+    captions: Captions = "first",
 ) -> dict[str, Any]:
     """Write the pool's split ``name``, which lies in ``folder``, to ``target``; the card.
 
@@ -152,10 +164,10 @@ def export(
     if not len(chosen):
         raise ValueError(f"exports.{target.name}: {folder} has no rows")
     rows = digest(folder / split.ROWS)
-    identity = code.of(__name__), pool.sha256, rows, shard_size
+    identity = code.of(__name__), pool.sha256, rows, shard_size, captions
     part = exports.partial(target, cache.key(*identity))
     shared = alike(pool, chosen)
-    task = Exporting(pool.folder, folder, part, shared)
+    task = Exporting(pool.folder, folder, part, shared, captions)
     shards = write(task, parts(chosen, shard_size), where)
     card = {
         "pool": pool.sha256,
@@ -163,5 +175,6 @@ def export(
         "split_card": dict(chosen.card),
         "split_sha256": rows,
         "shard_size": shard_size,
+        "captions": captions,
     }
     return exports.finish(part, target, shards, card, shared.classes)

@@ -7,7 +7,8 @@ pool's own shard says of it (a downloader's ``url``, say), ``uid`` if that does 
 under ``clipcause`` the row, uid, source_id (empty without a URL) and label (empty without one) of
 the manifest and the shard and key that the sample is from. Where any sample is labelled, all have
 ``cls``: the label's position in ``classnames.txt``, -1 without one. That file lists the labels of
-the pool in the order of their first rows, so that it is the same for all of its exports.
+the pool in the order of their first rows, so that it is the same for all of its exports. With
+``captions: all`` ``txt`` has a line for every caption, and ``captions`` in ``json`` is their list.
 
 All samples have the same members of the same types, since a reader may look at a few of them and
 pass by what those did not have: pictures of several types are all called by the type of the first
@@ -68,6 +69,14 @@ class Sample:
     position: int | None  # of the label; None where no sample of the export has one
     original: Mapping[str, Any] | None
     origin: Mapping[str, Any]  # uid, source_id, shard, key
+    captions: Sequence[str] | None = None  # all, where they are asked for
+
+    @property
+    def text(self) -> str:
+        """The caption; of all a line each, whatever a caption has that ends one."""
+        if self.captions is None:
+            return self.caption
+        return "\n".join(" ".join(one.splitlines()) for one in self.captions)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -75,6 +84,8 @@ class Sample:
         to a reader that looks at a few samples is a type."""
         ours = {"row": self.row, "label": self.label or "", **self.origin}
         facts = {**(self.original or {}), "clipcause": ours}
+        if self.captions is not None:
+            facts["captions"] = list(self.captions)
         return facts if facts.get("uid") else facts | {"uid": self.origin["uid"]}
 
 
@@ -117,7 +128,7 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> Stats:
             for one in samples:
                 key, facts = f"{one.row:0{DIGITS}d}", one.facts
                 try:
-                    tar.add(key, one.extension, one.image, one.caption, one.position, facts)
+                    tar.add(key, one.extension, one.image, one.text, one.position, facts)
                 except (ValueError, TypeError, RecursionError) as error:
                     origin = f"{one.origin['shard']}: {one.origin['key']}"
                     raise ValueError(

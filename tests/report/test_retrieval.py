@@ -91,12 +91,15 @@ def test_captions_of_one_image_are_drawn_together():
     right, of_control = right_SQ[:, row_C].mean(), of_control_SQ[:, row_C].mean()
     assert found.share.value == pytest.approx(right)
     assert (found.share.low, found.share.high) == pytest.approx(wilson(10 * right, 10))
+    assert found.against is not None
     assert found.against.images == 10
     assert found.against.difference.value == pytest.approx(right - of_control)
     # two captions everywhere: as one
     twice_C = np.repeat(np.arange(10), 2)
     twice = tables._recall(drawn, right_SQ[:, twice_C], [of_control_SQ[:, twice_C]], twice_C)
     once = tables._recall(drawn, right_SQ, [of_control_SQ], np.arange(10))
+    assert twice.against is not None
+    assert once.against is not None
     for one, other in (
         (twice.share, once.share),
         (twice.against.difference, once.against.difference),

@@ -112,7 +112,8 @@ def test_draws_are_uniform_and_independent_of_pass_and_of_moves():
         mean = counted.total() / 25
         assert (
             sum(
-                (counted[cell] - mean) ** 2 / mean for cell in itertools.product(range(5), repeat=2)
+                (counted[one, other] - mean) ** 2 / mean
+                for one, other in itertools.product(range(5), range(5))
             )
             < 51.2
         )
