@@ -145,6 +145,13 @@ def column(batch: pa.RecordBatch, name: str) -> pa.Array:
     return found.dictionary_decode() if pa.types.is_dictionary(found.type) else found
 
 
+def pictures(schema: pa.Schema) -> list[str]:
+    """The columns that may hold pictures: bytes, or structs that have them."""
+    structs = (one for one in schema if pa.types.is_struct(one.type))
+    inside = [one.name for one in structs if any(holds_bytes(inner.type) for inner in one.type)]
+    return [one.name for one in schema if holds_bytes(one.type) or one.name in inside]
+
+
 def holds_bytes(kind: pa.DataType) -> bool:
     """Whether the values of a type can be a picture's bytes."""
     if pa.types.is_dictionary(kind):

@@ -17,8 +17,9 @@ from clipcause.config.engine import Engine
 from clipcause.data import cells, dataset, in_place, manifest, samples
 from clipcause.data.manifest import Manifest
 from clipcause.data.sources import parquet as source
-from clipcause.data.sources import union
+from clipcause.data.sources import table, union
 from clipcause.data.sources.parquet import Read
+from clipcause.data.sources.table import Table
 from clipcause.runtime import shard_cache as cache
 from tests import web_tars
 from tests.artifacts_samples import contents
@@ -463,3 +464,11 @@ def test_the_entry_and_its_labels(tmp_path):
     assert found.captioned
     with pytest.raises(ValueError, match=r"datasets\.pool\.lable: unknown .*'label'"):
         union.parse({**entry, "lable": "x"}, "datasets.pool")
+
+
+def test_a_table_with_pictures_says_which_source_reads_them(tmp_path, capsys):
+    path = hub(tmp_path / "hub/a.parquet")
+    table.read_table(str(path), Table(source="table", raw="none", caption="text", url="none"))
+    said = capsys.readouterr().err
+    assert "the column 'image' looks like images" in said
+    assert "source: parquet reads them" in said

@@ -214,7 +214,7 @@ def check(path: str, known: Footer, read: Read) -> Picture:
     inner = {one.name: one.type for one in kind} if pa.types.is_struct(kind) else {}
     if "bytes" in inner and cells.holds_bytes(inner["bytes"]):
         return Picture(f"{name}.bytes", f"{name}.path" if "path" in inner else None)
-    held = [one.name for one in schema if cells.holds_bytes(one.type)]
+    held = cells.pictures(schema)
     raise ValueError(
         f"{path}: column {name!r} for image is {kind}, expected bytes, or a struct of bytes and "
         "path" + (f"; columns of bytes: {', '.join(held)}" if held else "")

@@ -9,6 +9,7 @@ import csv
 import gzip
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -19,13 +20,15 @@ from pydantic import Field
 
 from clipcause.config import versions
 from clipcause.config.datasets import NONE, Prepare
-from clipcause.data import kept, place, signatures
+from clipcause.data import cells, kept, place, signatures
+from clipcause.data.cells import NotParquetError
 from clipcause.data.dataset import Drop
 from clipcause.data.in_place import Part, with_columns
 from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
 from clipcause.data.source import InPlace
 from clipcause.data.sources import columns, hashing
+from clipcause.runtime.notices import notice
 from clipcause.runtime.progress import progress
 
 PARQUET, TSV, CSV = (".parquet",), (".tsv", ".tsv.gz"), (".csv", ".csv.gz")
@@ -73,7 +76,22 @@ def read_table(where: str, options: Table, rows: int = ROWS) -> tuple[str, Itera
     ``ValueError`` with the file, for one that is missing or damaged and for a missing column.
     """
     base, files = _files(where)
+    _tell_of_pictures(base, next(iter(files.items())), options)
     return base, _parts(base, files, options, rows)
+
+
+def _tell_of_pictures(base: str, first: tuple[str, Facts], options: Table) -> None:
+    """Say that a file has pictures, which are left out here."""
+    name, facts = first
+    path = place.join(base, name)
+    if not name.endswith(PARQUET):
+        return
+    with suppress(NotParquetError):
+        schema = cells.footer(path, facts.bytes).metadata.schema.to_arrow_schema()
+        texts = {options.caption, options.url, options.label, options.key, options.uid}
+        if held := [one for one in cells.pictures(schema) if one not in texts]:
+            which = f"the column {held[0]!r} looks like images, which source: table leaves out"
+            notice(path, f"{which}; source: parquet reads them")
 
 
 def _files(where: str) -> tuple[str, dict[str, Facts]]:
