@@ -5,6 +5,7 @@ import gc
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -65,7 +66,7 @@ def test_all_as_the_clip_benchmark_reads_them(exported):
     lines = [["a", "b", "c"], ["only"], ["one of two lines", "two lines", "end"]]
     # its `build_wds_dataset` decodes and maps `str.splitlines` over the texts
     urls = str(layout.export("out") / "{00000..00001}.tar")
-    read = WebDataset(urls, shardshuffle=False).decode().to_tuple("txt")
+    read: Any = WebDataset(urls, shardshuffle=False).decode().to_tuple("txt")
     assert [text.splitlines() for (text,) in read] == lines
     gc.collect()  # the library leaves its files open
     assert json.loads((layout.export("out") / "card.json").read_text())["captions"] == "all"
