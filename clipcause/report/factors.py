@@ -113,6 +113,8 @@ def _captions(values: Mapping[str, Any], noun: str) -> list[str]:
         said.append(f"template {noun}{many}")
     else:
         said.append(f"captions of {' + '.join(values.get('pieces') or ['caption'])}")
+    if values.get("several") == "first":
+        said.append("the first of several")
     if values.get("synonyms"):
         said.append("with synonyms")
     if values.get("prepend_class"):

@@ -5,7 +5,6 @@ import gc
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -64,10 +63,10 @@ def test_all_as_the_clip_benchmark_reads_them(exported):
     everything = exported(captions="all")
     assert [facts["captions"] for _, facts in everything] == SAID
     lines = [["a", "b", "c"], ["only"], ["one of two lines", "two lines", "end"]]
-    # its `build_wds_dataset` decodes and maps `str.splitlines` over the texts
+    # its `build_wds_dataset` maps `str.splitlines` over the decoded texts
     urls = str(layout.export("out") / "{00000..00001}.tar")
-    read: Any = WebDataset(urls, shardshuffle=False).decode().to_tuple("txt")
-    assert [text.splitlines() for (text,) in read] == lines
+    read = list(WebDataset(urls, shardshuffle=False))
+    assert [one["txt"].decode().splitlines() for one in read] == lines
     gc.collect()  # the library leaves its files open
     assert json.loads((layout.export("out") / "card.json").read_text())["captions"] == "all"
 
