@@ -174,7 +174,7 @@ def main() -> None:
         "# Preparing tars and Parquet\n\n"
         f"`python -m benchmarks.prepare` on {describe('pillow', 'pyarrow', 'webdataset')}. Medians "
         f"of {arguments.rounds} rounds in turns, one worker, {count:,} pictures ({size:,.0f} MB as "
-        "a tar).\n\n"
+        "a tar). Where other work shares the cores, CPU seconds are what can be compared.\n\n"
         "| read | samples a second | of the tar's | samples a CPU second | of the tar's | most "
         f"memory, MiB |\n|---|---:|---:|---:|---:|---:|\n{rows}"
     )
