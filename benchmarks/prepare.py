@@ -15,7 +15,6 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -101,11 +100,9 @@ def write(folder: Path, count: int, known: list[bytes]) -> None:
 
 def base(folder: Path) -> Path:
     """The tree of the version before."""
-    packed = subprocess.run(
-        ["git", "archive", BASE], cwd=ROOT, check=True, capture_output=True
-    ).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as tree:
-        tree.extractall(folder, filter="data")
+    for words in (["clone", "-q", str(ROOT), str(folder)], ["checkout", "-q", BASE]):
+        where = ROOT if words[0] == "clone" else folder
+        subprocess.run(["git", *words], cwd=where, check=True)
     return folder
 
 

@@ -179,7 +179,9 @@ def test_a_remote_of_ones_own_serves_a_second_clone_and_what_is_collected_comes_
     second = Repository(place, CLIPCAUSE_SHARDS=str(tmp_path / "none"))
     second.dvc("pull", "-q")
     assert second.python("clipcause", "repro").startswith("repro: 0 stages run, ")
-    assert "beyond noise" in second.python("clipcause", "compare", "core", "random-core")
+    assert "beyond noise" in second.python(
+        "clipcause", "compare", "hull-sketch", "random-hull-sketch"
+    )
     # what the workspace does not name is of earlier commits
     second.dvc("gc", "-q", "-f", "--workspace")
     lost = second.python("clipcause", "diff", "HEAD~1:core", "core", fails=True)

@@ -235,7 +235,10 @@ PUBLISHED: dict[str, Any] = {"split": "none", "objective": "checkpoint", "path":
         ({**PUBLISHED, "objective": "pretrained"}, "path is for runs of checkpoint alone"),
         ({"split": "none", "objective": "pretrained", "model": "ViT-B-32"}, "pretrained is miss"),
         ({**PUBLISHED, "split": "all"}, "split is all, and a checkpoint run learns from no split"),
-        ({**PUBLISHED, "epochs": 2.0}, "epochs is for runs of clip and dino and supervised alone"),
+        (
+            {**PUBLISHED, "epochs": 2.0},
+            "epochs is for runs of clip and siglip and dino and sup",
+        ),
         ({"split": "half", "objective": "clip"}, "seed is missing"),
         ({"split": "half", "objective": "clip", "seed": 0, "path": "x"}, "path is for runs of che"),
         ({"split": "half", "objective": "clip", "seed": 0, "donor": "x"}, "called text_from now"),
