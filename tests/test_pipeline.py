@@ -171,8 +171,13 @@ def test_a_remote_of_ones_own_serves_a_second_clone_and_what_is_collected_comes_
     study, tmp_path
 ):
     study.dvc("remote", "add", "-d", "mine", str(tmp_path / "remote"))
-    study.dvc("push", "-q", "--all-commits")
     study.commit("a remote")
+    study.change("splits", "core", "keep", value=320)
+    study.dvc("repro", "-q", "prune@core")
+    study.commit("another core")
+    study.run("git", "revert", "--no-edit", "HEAD")
+    study.dvc("checkout", "-q")
+    study.dvc("push", "-q", "--all-commits")
     study.run("git", "clone", "-q", str(study.root), str(tmp_path / "second"))
     # without the first one's shard cache, too
     place = tmp_path / "second/studies/tiny"
