@@ -88,7 +88,11 @@ def zipped() -> bytes:
         ("b.tar", zipped(), "a zip archive; unpack it"),
         ("b.tar", b'{"error": "Invalid credentials"}', "JSON, as a server answers"),
         ("b.tar", b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "XML, as an"),
-        ("b.tar", gzip.compress(b"x"), "compressed by gzip; a tar so made is called .tar.gz"),
+        (
+            "b.tar",
+            gzip.compress(b"x", mtime=0),
+            "compressed by gzip; a tar so made is called .tar.gz",
+        ),
         ("b.tar", b"", "it is empty"),
         ("b.tar.gz", PAGE, "an HTML page"),
         ("b.tar.gz", web_tars.tar_of(web_tars.samples(1)), "a tar that nothing compressed"),
