@@ -184,17 +184,19 @@ def test_a_remote_of_ones_own_serves_a_second_clone_and_what_is_collected_comes_
     second = Repository(place, CLIPCAUSE_SHARDS=str(tmp_path / "none"))
     second.dvc("pull", "-q")
     assert second.python("clipcause", "repro").startswith("repro: 0 stages run, ")
-    assert "beyond noise" in second.python(
-        "clipcause", "compare", "hull-sketch", "random-hull-sketch"
-    )
-    # what the workspace does not name is of earlier commits
+    assert "beyond noise" in second.python("clipcause", "compare", "core", "random-hull-sketch")
+    # what the workspace does not name is of earlier commits: it is read from the remote
     second.dvc("gc", "-q", "-f", "--workspace")
+    assert "Jaccard" in second.python("clipcause", "diff", "HEAD~1:core", "core")
+    (tmp_path / "remote").rename(tmp_path / "away")
     lost = second.python("clipcause", "diff", "HEAD~1:core", "core", fails=True)
     assert "its bytes are not in the DVC cache" in lost
     assert "`dvc fetch --all-commits`" in lost
+    assert lost.count("\n") == 1
+    (tmp_path / "away").rename(tmp_path / "remote")
     second.dvc("fetch", "-q", "--all-commits")
-    assert "Jaccard" in second.python("clipcause", "diff", "HEAD~1:core", "core")
     second.dvc("gc", "-q", "-f", "--all-commits")
+    (tmp_path / "remote").rename(tmp_path / "away")
     assert "Jaccard" in second.python("clipcause", "diff", "HEAD~1:core", "core")
     assert second.python("clipcause", "repro").startswith("repro: 0 stages run, ")
     assert second.run("git", "status", "--porcelain") == ""
