@@ -5,7 +5,7 @@ parameters re-runs that stage and no other.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -86,10 +86,16 @@ def section(name: str, model: type[Model], path: Path = FILE) -> Model:
 
 def item(name: str, key: str, model: type[Model], path: Path = FILE) -> Model:
     """One entry of a section that is a dictionary of named items (a split, a run)."""
-    items = read(path).get(name)
-    if not isinstance(items, dict) or key not in items:
-        raise unknown(name.removesuffix("s"), key, items or (), f"{path}: {name}")
-    return parse(items[key], model, f"{path}: {name}.{key}")
+    return parse(look_up(name, key, read(path), path), model, f"{path}: {name}.{key}")
+
+
+def look_up(name: str, key: str, content: Mapping[str, Any], path: Path = FILE) -> Any:
+    """What the section ``name`` of the content of ``path`` says of ``key``, as it stands there."""
+    items = content.get(name)
+    items = items if isinstance(items, dict) else {}
+    if key not in items:
+        raise unknown(name.removesuffix("s"), key, items, f"{path}: {name}")
+    return items[key]
 
 
 def _explain(problem: Any, model: type[BaseModel], where: str) -> str:

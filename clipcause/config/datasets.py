@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from clipcause.config import FILE, Strict, layout, nearest, parse, places, read, unknown
+from clipcause.config import FILE, Strict, layout, look_up, nearest, parse, places, read
 
 NONE = "none"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -66,12 +66,9 @@ class Test(Strict):
 
 def entry(name: str) -> Dataset:
     """The entry of the data set ``name``; test sets are those whose names begin with ``tests/``."""
-    content = read()
-    items = content.get("datasets")
-    if not isinstance(items, dict) or name not in items:
-        raise unknown("dataset", name, items or (), f"{FILE}: datasets")
-    where = f"{FILE}: datasets.{name}"
-    return parse(places.resolved(items[name], content, where), Dataset, where)
+    content, where = read(), f"{FILE}: datasets.{name}"
+    values = look_up("datasets", name, content)
+    return parse(places.resolved(values, content, where), Dataset, where)
 
 
 def check_tests(content: Mapping[str, Any], where: str, captioned: Collection[str]) -> None:

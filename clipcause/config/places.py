@@ -8,7 +8,7 @@ file is read where its lines lie, and prepared again when they change; so it is 
 from collections.abc import Mapping
 from typing import Any
 
-from clipcause.config import FILE, layout, read, unknown
+from clipcause.config import layout, look_up, read, unknown
 
 SECTION = "places"
 SLOTS = {"raw": "place", "embeddings": "embeddings"}  # of a data set, and what each stands for
@@ -16,10 +16,7 @@ SLOTS = {"raw": "place", "embeddings": "embeddings"}  # of a data set, and what 
 
 def load(name: str) -> str:
     """The folder or URL that the study calls ``name``."""
-    items = of(read())
-    if name not in items:
-        raise unknown("place", name, items, f"{FILE}: {SECTION}")
-    return items[name]
+    return look_up(SECTION, name, read())
 
 
 def of(content: Mapping[str, Any]) -> dict[str, str]:

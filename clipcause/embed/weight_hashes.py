@@ -1,11 +1,11 @@
 """Hashes of the files of models that others trained: ``models/weights/<name>/card.json``."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from clipcause.config import layout
+from clipcause.data import shards
 from clipcause.runtime import atomic
 
 CARD = "card.json"
@@ -18,23 +18,17 @@ def hashes(path: Path) -> dict[str, str]:
     left out. Raises ``FileNotFoundError`` where nothing is.
     """
     if path.is_file():
-        return {path.name: sha256(path)}
+        return {path.name: shards.digest(path)}
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: not found; it is named in the section weights")
     found = {}
     for folder, folders, files in os.walk(path):
         folders[:] = [one for one in folders if not one.startswith(".")]
         for one in (Path(folder) / name for name in files if not name.startswith(".")):
-            found[one.relative_to(path).as_posix()] = sha256(one)
+            found[one.relative_to(path).as_posix()] = shards.digest(one)
     if not found:
         raise FileNotFoundError(f"{path}: no files in this folder")
     return dict(sorted(found.items()))
-
-
-def sha256(path: Path) -> str:
-    """The hash of one file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def note(name: str, path: Path) -> dict[str, str]:

@@ -14,7 +14,6 @@ a line. What an entry is, ``by`` says:
 Shapes: K entries, N rows of a block.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,10 +28,9 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int64, UInt64
 
 from clipcause.config import nearest
-from clipcause.data import place
+from clipcause.data import place, shards
 from clipcause.data.dataset import source_id
 from clipcause.data.manifest import Manifest
-from clipcause.data.shards import check_facts
 from clipcause.prune import split
 from clipcause.prune.split import Split
 from clipcause.runtime import atomic
@@ -181,7 +179,7 @@ def identities(pool: Manifest, position: int, name: str) -> pa.Array:
 
 def _urls(pool: Manifest, position: int) -> Iterator[str | None]:
     path = pool.place(position)
-    check_facts(path, pool.shards[position], place.facts(path))
+    shards.check_facts(path, pool.shards[position], place.facts(path))
     members = pool.members(position)
     there_N = members["json_offset"].is_valid().to_numpy()
     offset_M, size_M = (
@@ -363,5 +361,4 @@ def _write_parquet(path: Path, chosen: Split, pool: Manifest, by: By) -> int:
 
 def digest(path: Path) -> str:
     """SHA-256 of a list's file, or of a split's rows."""
-    with (path / split.ROWS if path.is_dir() else path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return shards.digest(path / split.ROWS if path.is_dir() else path)

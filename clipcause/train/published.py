@@ -6,6 +6,7 @@ from clipcause.config import weights
 from clipcause.config.objective import Published
 from clipcause.config.objectives.pretrained import Pretrained
 from clipcause.config.runs import NONE
+from clipcause.data import shards
 from clipcause.embed import checkpoint, models, weight_hashes
 from clipcause.embed.models import Clip
 
@@ -33,7 +34,7 @@ def write(folder: Path, entry: Published) -> str:
     """
     clip = load(entry)
     _ = clip.view  # images that it cannot be shown are told before anything is embedded
-    read = {} if clip.source is None else {clip.source.name: weight_hashes.sha256(clip.source)}
+    read = {} if clip.source is None else {clip.source.name: shards.digest(clip.source)}
     if (noted := weights.named(entry.text_from)) is not None:
         weight_hashes.check_noted(noted, read)
     named = {name: getattr(entry, name, NONE) for name in (*entry.named, *STATED)}

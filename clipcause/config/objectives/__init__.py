@@ -8,7 +8,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from clipcause.config import FILE, kinds, read, unknown
+from clipcause.config import FILE, kinds, look_up, read
 from clipcause.config.objective import Objective
 
 SECTION = "runs"
@@ -22,7 +22,4 @@ def parse(values: Any, where: str) -> Objective:
 
 def load(name: str, path: Path = FILE) -> Objective:
     """The run ``name``; an unknown run, objective or key is a ``ValueError`` with the nearest."""
-    items = read(path).get(SECTION)
-    if not isinstance(items, dict) or name not in items:
-        raise unknown("run", name, items or (), f"{path}: {SECTION}")
-    return parse(items[name], f"{path}: {SECTION}.{name}")
+    return parse(look_up(SECTION, name, read(path), path), f"{path}: {SECTION}.{name}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from clipcause.config import FILE, kinds, places, read, unknown
+from clipcause.config import FILE, kinds, look_up, places, read
 from clipcause.data.source import Source
 
 SECTION = "datasets"
@@ -27,9 +27,6 @@ def load(name: str, path: Path = FILE) -> Source:
 
     Raises ``ValueError`` for an unknown data set, source or key, with the nearest valid one.
     """
-    content = read(path)
-    items = content.get(SECTION)
-    if not isinstance(items, dict) or name not in items:
-        raise unknown("dataset", name, items or (), f"{path}: {SECTION}")
-    where = f"{path}: {SECTION}.{name}"
-    return parse(places.resolved(items[name], content, where), where)
+    content, where = read(path), f"{path}: {SECTION}.{name}"
+    values = look_up(SECTION, name, content, path)
+    return parse(places.resolved(values, content, where), where)

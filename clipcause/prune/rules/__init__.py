@@ -8,7 +8,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
-from clipcause.config import FILE, kinds, read, unknown
+from clipcause.config import FILE, kinds, look_up, read, unknown
 from clipcause.config.layout import BASES, NONE
 from clipcause.prune.rule import Rule
 
@@ -44,20 +44,18 @@ def load_all(path: Path = FILE) -> dict[str, Rule]:
 
 
 def _load(name: str, content: dict[str, Any], path: Path) -> Rule:
-    items = content.get(SECTION)
-    if not isinstance(items, dict) or name not in items:
-        raise unknown("split", name, items if isinstance(items, dict) else (), f"{path}: {SECTION}")
+    values = look_up(SECTION, name, content, path)
     where = f"{path}: {SECTION}.{name}"
     if name in (NONE, *BASES):
         raise ValueError(f"{where}: the name is taken; choose another")
-    rule = parse(items[name], where)
+    rule = parse(values, where)
     rule.check(content, where, str(path))
     for slot, other in (("base", rule.base), ("of", rule.of), ("with", rule.with_)):
         if other == NONE and slot != "base":
             continue
         if other == name:
             raise ValueError(f"{where}.{slot}: a split cannot refer to itself")
-        if other not in (known := (*items, *BASES)):
+        if other not in (known := (*content[SECTION], *BASES)):
             raise unknown("split", other, known, f"{where}.{slot}")
     return rule
 

@@ -25,6 +25,8 @@ class Contrastive(Objective):
     """CLIP's objective over an open_clip model."""
 
     gathers: ClassVar = True
+    # what the loss takes of the logits' numbers that the model gives: the scale, then the bias
+    numbers: ClassVar = 1
 
     def __init__(self, model: Any, world: World = ALONE) -> None:
         super().__init__()
@@ -45,15 +47,16 @@ class Contrastive(Objective):
         With ``others`` it is the loss of the batch that they make up together, of which the
         gradients of this part's features are taken: over all parts they sum to the batch's.
         """
-        image_BD, text_BD, scale, *_ = self.model(images, target)
+        image_BD, text_BD, *logits = self.model(images, target)
+        logits = logits[: self.numbers]
         # the product of unit vectors, times a scale of up to 100, needs more than bfloat16's 8 bits
         with torch.autocast(images.device.type, enabled=False):
             features = image_BD.float(), text_BD.float()
             if others is not None:
                 features = others.around(features)
-                # every part has the whole gradient of the scale
-                scale = scale if others.last else scale.detach()
-            return self._loss(*features, scale.float())
+                # every part has the whole gradient of these
+                logits = [one if others.last else one.detach() for one in logits]
+            return self._loss(*features, *(one.float() for one in logits))
 
     @torch.no_grad()
     def features(self, images: Float[Tensor, "B 3 S S"], target: Int64[Tensor, "B L"]) -> Features:
