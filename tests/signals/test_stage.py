@@ -139,6 +139,53 @@ def test_the_rule_cuts_the_order_exactly(own):
     assert card["least"] == pytest.approx(float(value_N[order[-10]]), abs=1e-6)
 
 
+def test_the_best_within_classes(own):
+    """Of every class as many rows as a draw has, those with the highest values; ties by row."""
+    labels = ["square", "circle", "star", None]
+    made = [
+        dataclasses.replace(one, label=labels[at % 4])
+        for at, one in enumerate(learning_study.samples(40, 0, labelled=False))
+    ]
+    learning_study.write_dataset(own, "pool", made)
+    pool = dataset.read(layout.dataset("pool"), shards=False)
+    value_N = np.round(np.random.default_rng(0).random(40), 1).astype(np.float32)
+    card = {"pool": pool.sha256, "kind": "k", "encoder": "e", "parameters": {}}
+    artifact.write(layout.signal("clip"), value_N, {}, card)
+    best = {**SPLITS["best"], "rule": "quota", "of": "draw", "by": "label"}
+    del best["keep"]
+    draw = {"rule": "random", "base": "all", "of": "none", "with": "none", "keep": 13, "seed": 3}
+    learning_study.change(own, splits={"draw": draw, "best": best})
+    prune.main("draw")
+    prune.main("best")
+    drawn = split.read(layout.split("draw")).rows
+    expected = []
+    for label in labels:
+        mine = [row for row in range(40) if labels[row % 4] == label]
+        mine.sort(key=lambda row: (-value_N[row], row))
+        expected += mine[: sum(labels[row % 4] == label for row in drawn)]
+    assert split.read(layout.split("best")).rows.tolist() == sorted(expected)
+    rule = rules.load("best")
+    assert rule.sentence() == (
+        "as many rows as draw, with its class counts by label, those with the highest values of "
+        "the signal “clip”"
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ({}, "by seed, or by a signal"),
+        ({"seed": 0, "signal": "clip", "stays": "lowest"}, "by seed, or by a signal"),
+        ({"signal": "clip"}, "belong together"),
+        ({"seed": 0, "stays": "lowest"}, "belong together"),
+    ],
+)
+def test_a_quota_takes_rows_in_one_order(item, problem):
+    given = {"rule": "quota", "base": "all", "of": "draw", "with": "none", "by": "label", **item}
+    with pytest.raises(ValueError, match=problem):
+        rules.parse(given, "splits.best")
+
+
 def test_the_same_bytes_again_and_with_the_first_caption_alone_other_ones(own):
     before = contents(Path("texts")), contents(Path("signals"))
     embed_text.main("pool")
