@@ -21,7 +21,18 @@ from clipcause.config.report import FIRST
 from clipcause.config.runs import learns_beyond
 from clipcause.config.train import Train
 
-DATA = {"catalogue", "checked", "classes", "code", "icons", "none", "places", "raw", "tests"}
+DATA = {
+    "asked",
+    "catalogue",
+    "checked",
+    "classes",
+    "code",
+    "icons",
+    "none",
+    "places",
+    "raw",
+    "tests",
+}
 RESERVED = {
     "datasets": DATA,
     "runs": {layout.NONE, weights.SECTION},

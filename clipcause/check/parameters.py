@@ -147,8 +147,13 @@ def check_loaders(content: Mapping[str, Any], path: Path) -> None:
 
 
 def check_classes(content: Mapping[str, Any], path: Path) -> None:
-    """The list of classes is here."""
-    classes = layout.classes(content["classes"])
-    if not classes.exists():
-        lists = [file.stem for file in classes.parent.glob("*.yaml")]
-        raise unknown("class list", content["classes"], lists, f"{path}: classes")
+    """The lists of classes are here."""
+    named = {"classes": content["classes"]}
+    for name, again in parse(content["evaluate"], Evaluate, f"{path}: evaluate").again.items():
+        if again.classes is not None:
+            named[f"evaluate.again.{name}.classes"] = again.classes
+    for key, name in named.items():
+        classes = layout.classes(name)
+        if not classes.exists():
+            lists = [file.stem for file in classes.parent.glob("*.yaml")]
+            raise unknown("class list", name, lists, f"{path}: {key}")

@@ -9,6 +9,7 @@ SPLITS = Path("splits")
 LISTS = Path("lists")  # of samples, made elsewhere: what the rule `given` reads
 TESTS = "tests"  # the folder of the data sets that models are tested on
 TEXTS = Path("texts")
+ASKED = Path("data/asked")
 PLACES = Path("data/places")
 NONE = "none"  # what a slot names that is not used; there is an empty artifact of that name
 ALL = "all"  # the split of all rows, which every data set has
@@ -49,6 +50,11 @@ def place(name: str) -> Path:
 def classes(name: str) -> Path:
     """A list of classes that a person can edit."""
     return Path("data/classes") / f"{name}.yaml"
+
+
+def asked(classes: str) -> Path:
+    """The copy of a list of classes that `evaluate.again` names: DVC watches those alone."""
+    return ASKED / f"{classes}.yaml"
 
 
 def frequency(classes: str) -> Path:
