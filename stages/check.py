@@ -27,8 +27,9 @@ def main() -> str:
     for folder in leftovers.find(content):
         notice("check", f"{folder} is not in {FILE}; remove it, or it counts as data")
     split.write(layout.split(layout.NONE), [])
-    for folder in (layout.model, layout.domains, layout.scores, layout.embeddings_by):
-        atomic.write_json(folder(layout.NONE) / "card.json", {})
+    named = (layout.model, layout.domains, layout.scores, layout.embeddings_by, layout.signal)
+    for folder in (*(kind(layout.NONE) for kind in named), layout.TEXTS / layout.NONE):
+        atomic.write_json(folder / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
     atomic.write_json(layout.place(layout.NONE), {})

@@ -16,6 +16,7 @@ from clipcause.config import (
     parse,
     places,
     read,
+    texts,
     unknown,
     weights,
 )
@@ -41,6 +42,7 @@ from clipcause.config.train import Train, divided
 from clipcause.config.versions import Versions
 from clipcause.data.sources import union
 from clipcause.prune import rules
+from clipcause.signals import kinds as signals
 
 SECTIONS: dict[str, type[Strict]] = {
     "versions": Versions,
@@ -72,12 +74,14 @@ FREE: dict[str, type[Strict]] = {
     "intraclass": Intraclass,
     "domains": Domain,
     other_scores.SECTION: OtherScores,
+    texts.SECTION: texts.Captions,
 }
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
 NEEDED = (
-    *SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION, places.SECTION, weights.SECTION,
+    *SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION, signals.SECTION, places.SECTION,
+    weights.SECTION,
 )  # fmt: skip
 KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 # names that sections had, and what takes their place
@@ -98,8 +102,10 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
-    sections = (rules.SECTION, exports.SECTION, places.SECTION, weights.SECTION)
-    named = (*ITEMS, *KINDS, *FREE, *sections)
+    named = (
+        *ITEMS, *KINDS, *FREE, rules.SECTION, signals.SECTION, exports.SECTION, places.SECTION,
+        weights.SECTION,
+    )  # fmt: skip
     item_names.check({name: content.get(name) for name in named}, path)
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
@@ -117,6 +123,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     weights.check(content, str(path))
     check_tests(content, str(path), union.CAPTIONED)
     check_loaders(content, path)
+    signals.check(content, path)
     rules.load_all(path)
     exports.load_all(path)
     if here:
