@@ -17,7 +17,6 @@ from clipcause.config import layout, texts
 from clipcause.signals.given import Given
 from clipcause.signals.signal import Scored, Signal, rounded
 
-
 AT_ONCE = 8192  # rows: their vectors are held, in float64
 
 
