@@ -17,7 +17,7 @@ from pydantic import model_validator
 from clipcause.config import unknown
 from clipcause.prune import split
 from clipcause.prune.inputs import Inputs
-from clipcause.prune.rule import Decision, Keep, Sourceless
+from clipcause.prune.rule import DIGITS, Decision, Keep, Sourceless
 from clipcause.prune.rules.far import far
 from clipcause.prune.rules.near import near
 from clipcause.prune.sampling import target_size
@@ -72,7 +72,8 @@ class BySignal(Sourceless):
             )
         numbers: dict[str, Any] = {"missing": missing}
         if kept_N.any():
-            numbers |= {"least": float(value_N[kept_N].min()), "most": float(value_N[kept_N].max())}
+            ends = {"least": value_N[kept_N].min(), "most": value_N[kept_N].max()}
+            numbers |= {key: round(float(value), DIGITS) for key, value in ends.items()}
         if self.missing == "keep":
             kept_N = kept_N | missing_N
         facts = {key: found.card[key] for key in ("kind", "encoder", "parameters")}
