@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Float32, Float64, Int
+from jaxtyping import Float, Float32, Float64, Int
 from numpy import ndarray
 
 NORM_TOLERANCE = 2e-3
@@ -112,7 +112,7 @@ def dot(
 
 
 def double(
-    name: str, stored_ND: Float16[ndarray, "N D"], row_N: int | Int[ndarray, " N"] = 0
+    name: str, stored_ND: Float[ndarray, "N D"], row_N: int | Int[ndarray, " N"] = 0
 ) -> torch.Tensor:
     """The rows in float64, for products that are the same bytes by any library and in any order.
 

@@ -3,7 +3,7 @@
 DataComp's image-based filter (arXiv 2304.14108; its code, `image_filter_helper` of
 `baselines/apply_filter.py`): the base's rows are clustered, and a row stays if its nearest centre
 is the nearest centre of an image of the target. There the images of ImageNet are the target, and
-rows are filtered by caption first: a base or an intersection of splits here.
+rows are filtered by caption first: here, an intersection of splits.
 
 Shapes: R rows, K clusters, T images of the target.
 """

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float16, Float64, Int64
 from pydantic import Field
 
 from clipcause.config import layout, texts
@@ -109,7 +109,7 @@ def negclip_loss(
 
     def work(batch: tuple[Int64[np.ndarray, " B"], int]) -> tuple[np.ndarray, ...]:
         members, scored = batch
-        own, both = contrast(image(members), text(members), scale)
+        own, both = contrast(image(members), text(members), scale, members)
         return members[:scored], own[:scored], both[:scored]
 
     every = batches * -(-count // batch_size)
@@ -123,20 +123,25 @@ def negclip_loss(
 
 
 def contrast(
-    image_BD: np.ndarray, text_BD: np.ndarray, scale: float
+    image_BD: Float16[np.ndarray, "B D"],
+    text_BD: Float16[np.ndarray, "B D"],
+    scale: float,
+    number_B: Int64[np.ndarray, " B"],
 ) -> tuple[Float64[np.ndarray, " B"], Float64[np.ndarray, " B"]]:
     """Of the pairs of a batch: their similarity, and the two log-sum-exps over the batch, added.
 
     Both sums are of the same exponentials. A shift by the largest similarity that there is takes
-    the place of the largest of each row: see ``LARGEST_SCALE``.
+    the place of the largest of each row: see ``LARGEST_SCALE``. ``number_B`` names pairs in errors.
     """
     size = len(image_BD)
     own, by_image = torch.empty(size, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
     by_text = torch.zeros(size, dtype=torch.float64)
     for c in range(0, size, TILE):
-        texts_CD = double("captions", text_BD[c : c + TILE], c)
+        texts_CD = double("captions", text_BD[c : c + TILE], number_B[c : c + TILE])
         for a in range(0, size, TILE):
-            similarity = double("images", image_BD[a : a + TILE], a) @ texts_CD.T
+            similarity = (
+                double("images", image_BD[a : a + TILE], number_B[a : a + TILE]) @ texts_CD.T
+            )
             if a == c:
                 own[a : a + TILE] = similarity.diagonal()
             likely = similarity.sub_(1).mul_(scale).exp_()
