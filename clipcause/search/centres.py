@@ -5,16 +5,20 @@ centres, nothing depends on blocks, threads or the engine. The centres themselve
 float32: another machine or number of threads may find others.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
-from jaxtyping import Float, Float16, Int64
+from jaxtyping import Float, Float16, Float64, Int64
 
+from clipcause.config.deduplicate import Order
 from clipcause.embed.embeddings import Embeddings
 from clipcause.search.neighbour import nearest
+from clipcause.search.vectors import double
 
 POINTS_PER_CLUSTER = 256
 """k-means learns from a sample: more rows per centre move the centres very little."""
+
+AT_ONCE = 8192  # rows that are compared with their centres
 
 
 def spherical(
@@ -56,3 +60,28 @@ def assign(
     for start, block_ND in blocks:
         cluster_N[start : start + len(block_ND)] = nearest(block_ND, centre_KD)[1]
     return cluster_N
+
+
+def place(
+    take: Callable[[np.ndarray], np.ndarray],
+    cluster_R: Int64[np.ndarray, " R"],
+    centre_KD: Float16[np.ndarray, "K D"],
+    order: Order,
+    seed: int,
+) -> Float64[np.ndarray, " R"] | None:
+    """By what rows of a cluster ascend, ties by row; None for the order of the pool.
+
+    Similarities to the own centre are float64 sums of float16 vectors: exact, so not rounded.
+    """
+    if order == "pool":
+        return None
+    if order == "random":
+        # not k-means' own numbers again
+        return np.random.default_rng([seed, 1]).permutation(len(cluster_R)).astype(np.float64)
+    centres = double("centres", centre_KD)
+    near_R = np.empty(len(cluster_R))
+    for a in range(0, len(cluster_R), AT_ONCE):
+        own = np.arange(a, min(a + AT_ONCE, len(cluster_R)))
+        rows = double("rows", take(own), own)
+        near_R[own] = (rows * centres[cluster_R[own]]).sum(1).numpy()
+    return near_R if order == "farthest" else -near_R

@@ -10,7 +10,6 @@ from jaxtyping import Float16, Int64
 from pydantic import Field
 
 from clipcause.runtime.progress import progress
-from clipcause.search import centres
 from clipcause.signals.given import Given
 from clipcause.signals.signal import Signal
 
@@ -30,6 +29,8 @@ class Clustered(Signal):
         Raises ``ValueError`` for more clusters than rows. Given the centres, which are stored, all
         is exact; faiss may find other ones on another machine.
         """
+        from clipcause.search import centres  # torch, which a check of the parameters does without
+
         rows = len(given.rows)
         if self.clusters > rows:
             raise ValueError(f"clusters: {self.clusters:,} of the {rows:,} rows of {self.base}")

@@ -20,6 +20,10 @@ __all__ = ["Small", "unit"]
 class Small(Given):
     """``sets`` by name, the pool among them; every row of the pool has one caption."""
 
+    folder: Path
+    sets: dict[str, np.ndarray]
+    temperature: float
+
     def __init__(
         self, folder: Path, *, rows=None, block_rows=16, scale=10.0, captions=None, **sets
     ):

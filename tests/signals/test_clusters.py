@@ -7,17 +7,9 @@ from clipcause.signals.kinds.clusters import Clusters, hit
 from tests.signals.small import Small, cosines, unit
 
 
-def signal(**changed):
+def signal(target="reference", clusters=5):
     return Clusters(
-        **{
-            "kind": "clusters",
-            "base": "dedup",
-            "target": "reference",
-            "clusters": 5,
-            "seed": 0,
-            "iterations": 8,
-            **changed,
-        }
+        kind="clusters", base="dedup", target=target, clusters=clusters, seed=0, iterations=8
     )
 
 

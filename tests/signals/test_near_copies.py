@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipcause.search import earlier
+from clipcause.search.centres import place
 from clipcause.search.earlier import greatest
-from clipcause.signals.kinds.near_copies import NearCopies, place
+from clipcause.signals.kinds.near_copies import NearCopies
 from tests.signals.small import Small, cosines, unit
 
 

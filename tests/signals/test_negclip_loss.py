@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from open_clip.loss import ClipLoss
 from scipy.special import logsumexp
 
-from clipcause.signals.kinds import negclip_loss as kind
-from clipcause.signals.kinds.negclip_loss import NegClipLoss, contrast, negclip_loss
+from clipcause.signals import contrast as module
+from clipcause.signals.contrast import contrast, negclip_loss
+from clipcause.signals.kinds.negclip_loss import NegClipLoss
 from clipcause.signals.signal import rounded
 from tests.signals.small import Small, cosines, unit
 
@@ -66,7 +67,7 @@ def test_it_is_minus_the_clip_loss_in_units_of_similarity():
 def test_against_the_formula(seed, rows, batch_size, batches, scale, tile):
     image, text = unit(rows, 6, seed), unit(rows, 6, seed + 1, shared=0.5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kind, "TILE", tile)
+        patch.setattr(module, "TILE", tile)
         value, own = of(image, text, scale, batch_size, batches, seed)
     np.testing.assert_array_equal(own, np.diag(cosines(image, text)))
     np.testing.assert_allclose(
@@ -86,7 +87,7 @@ def test_pictures_and_captions_may_change_places(seed):
 
 @pytest.mark.parametrize("rows", [7, 8, 9, 16, 17])
 def test_every_row_is_scored_once_a_pass_in_a_batch_of_one_size(rows):
-    found = list(kind._drawn(rows, 8, 3, 5))
+    found = list(module._drawn(rows, 8, 3, 5))
     each = -(-rows // 8)
     assert len(found) == 3 * each
     for number in range(3):
@@ -107,15 +108,15 @@ def test_bytes_do_not_depend_on_threads_or_tiles(monkeypatch):
         finally:
             torch.set_num_threads(before)
         assert rounded(found).tobytes() == expected
-    monkeypatch.setattr(kind, "TILE", 130)
+    monkeypatch.setattr(module, "TILE", 130)
     assert rounded(of(image, text, 50.0, 1100, 2, threads=2)[0]).tobytes() == expected
 
 
 def test_far_pairs_at_the_largest_scale_are_finite():
     x = np.array([[1, 0], [-1, 0]], np.float16)
-    own, both = contrast(x, -x, kind.LARGEST_SCALE, np.arange(2))
+    own, both = contrast(x, -x, module.LARGEST_SCALE, np.arange(2))
     np.testing.assert_array_equal(own, -1)
-    np.testing.assert_allclose(both, 2 * kind.LARGEST_SCALE)
+    np.testing.assert_allclose(both, 2 * module.LARGEST_SCALE)
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, 301.0, float("nan")])

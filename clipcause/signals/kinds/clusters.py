@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from clipcause.search.neighbour import nearest
 from clipcause.signals.clustered import Clustered
 from clipcause.signals.given import Given
 from clipcause.signals.signal import Scored
@@ -27,6 +26,8 @@ class Clusters(Clustered, Targeted):
 
     def score(self, given: Given) -> Scored:
         """The centres and every row's cluster are stored beside."""
+        from clipcause.search.neighbour import nearest  # torch, which a check does without
+
         target_TD, facts = self.vectors(given)
         centre_KD, cluster_R, numbers = self.cluster(given)
         hit_K = hit(nearest(target_TD, centre_KD)[1], self.clusters)
