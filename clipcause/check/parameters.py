@@ -69,19 +69,19 @@ KINDS: dict[str, Kinds[Any]] = {
     objectives.SECTION: objectives.OBJECTIVES,
 }
 # items of which a study may have none
-FREE: dict[str, type[Strict]] = {
+FREE: dict[str, type[Strict] | Kinds[Any]] = {
     "probes": Probe,
     "intraclass": Intraclass,
     "domains": Domain,
     other_scores.SECTION: OtherScores,
     texts.SECTION: texts.Captions,
+    signals.SECTION: signals.SIGNALS,
 }
 NAMES = ("reference", "classes")
 # sections that may be absent
 OPTIONAL: dict[str, type[Strict]] = {"engine": Engine}
 NEEDED = (
-    *SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION, signals.SECTION, places.SECTION,
-    weights.SECTION,
+    *SECTIONS, *ITEMS, *KINDS, *FREE, *NAMES, rules.SECTION, places.SECTION, weights.SECTION,
 )  # fmt: skip
 KNOWN = (*NEEDED, *OPTIONAL, exports.SECTION, PARENT)
 # names that sections had, and what takes their place
@@ -102,10 +102,8 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     for name in NEEDED:
         if name not in content:
             raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
-    named = (
-        *ITEMS, *KINDS, *FREE, rules.SECTION, signals.SECTION, exports.SECTION, places.SECTION,
-        weights.SECTION,
-    )  # fmt: skip
+    sections = (rules.SECTION, exports.SECTION, places.SECTION, weights.SECTION)
+    named = (*ITEMS, *KINDS, *FREE, *sections)
     item_names.check({name: content.get(name) for name in named}, path)
     for name, model in {**SECTIONS, **OPTIONAL}.items():
         if name in content:
@@ -123,7 +121,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     weights.check(content, str(path))
     check_tests(content, str(path), union.CAPTIONED)
     check_loaders(content, path)
-    signals.check(content, path)
+    signals.check_names(content, path)
     rules.load_all(path)
     exports.load_all(path)
     if here:

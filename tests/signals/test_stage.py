@@ -261,7 +261,7 @@ def test_a_score_of_captions_needs_captions(own):
     learning_study.change(own, texts={})
     content = {"texts": {}, "signals": {"clip": {"kind": "clip-score", "base": "all"}}}
     with pytest.raises(ValueError, match=r"signals\.clip: it compares pictures with captions"):
-        kinds.check(content, Path("params.yaml"))
+        kinds.check_names(content, Path("params.yaml"))
 
 
 @pytest.mark.parametrize(
