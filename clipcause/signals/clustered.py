@@ -3,7 +3,7 @@
 Shapes: R rows of the base, K clusters, D dimensions.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from jaxtyping import Float16, Int64
@@ -20,6 +20,8 @@ class Clustered(Signal):
     clusters: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0, lt=2**31)]  # faiss takes no larger one
     iterations: Annotated[int, Field(ge=1)]
+
+    packages: ClassVar = ("faiss",)
 
     def cluster(
         self, given: Given
