@@ -17,8 +17,8 @@ from clipcause.signals.given import read_given
 
 def main(name: str) -> str:
     """Value the pool's rows as the entry ``name`` of the section `signals` says."""
-    versions.check("torch", "numpy")
     signal = kinds.load(name)
+    versions.check("torch", "numpy", *signal.packages)
     given = read_given(signal.base, engine.current())
     try:
         made = signal.score(given)

@@ -40,7 +40,9 @@ DOORS = {
         "dataset", "duplicates", "every_caption", "exports", "manifest", "overlap", "picture",
         "place", "samples", "shards", "tar",
     },
-    "search": {"density", "device", "earlier", "gap", "neighbour", "pool", "scores", "vectors"},
+    "search": {
+        "centres", "density", "device", "earlier", "gap", "neighbour", "pool", "scores", "vectors",
+    },
     "stats": {"comparison", "decomposition", "logistic", "replication", "robustness", "statistics"},
 }  # fmt: skip
 

@@ -5,12 +5,13 @@ Shapes: R rows of the base.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float16, Int64
 
 from clipcause.config import FILE, layout, section, study
 from clipcause.config.engine import Engine
@@ -65,6 +66,14 @@ class Given:
     def dataset(self, name: str) -> Embeddings:
         """The store of a data set's images under the study's encoder."""
         return stores.load(study.encoder(self.path)[0], name)[0]
+
+    def blocks(self) -> Iterator[tuple[int, Float16[np.ndarray, "_ D"]]]:
+        """The vectors of the base's images, block by block: the place of the first among ``rows``,
+        and the vectors."""
+        for start, block_ND in self.images.blocks(self.block_rows):
+            first, last = np.searchsorted(self.rows, (start, start + len(block_ND)))
+            if first < last:
+                yield int(first), block_ND[self.rows[first:last] - start]
 
     def tests(self) -> list[str]:
         """The data sets of all test sets."""

@@ -11,7 +11,7 @@ Shapes: R rows of the base.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -45,6 +45,9 @@ class Signal(Strict, ABC):
         description="the rows that get a value, all or dedup: a split that a rule chose would be "
         "a circle, for every split may depend on a signal"
     )
+
+    # beside torch and numpy: those whose versions decide values
+    packages: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def score(self, given: Given) -> Scored:

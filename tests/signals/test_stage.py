@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from clipcause.config import engine, layout
+from clipcause.config import study as study_config
 from clipcause.config.texts import Captions
 from clipcause.data import dataset
 from clipcause.embed import models, texts
@@ -308,3 +309,43 @@ def test_models_are_seen_by_their_scale(at):
     scale = read_given("all", engine.current()).scale()
     state = models.load(layout.model("full-0")).model.state_dict()
     assert scale == pytest.approx(float(state["logit_scale"].exp()), rel=1e-6)
+
+
+FOUR = {"clusters": 4, "seed": 0, "iterations": 5}
+KINDS = {
+    "near": {"kind": "norm-sim", "base": "all", "target": "tests", "p": 2},
+    "nearest": {"kind": "norm-sim", "base": "all", "target": "reference", "p": "infinity"},
+    "neg": {"kind": "negclip-loss", "base": "all", "batch_size": 16, "batches": 2, "seed": 0},
+    "hit": {"kind": "clusters", "base": "all", "target": "reference", **FOUR},
+    "hard": {"kind": "near-copies", "base": "all", "order": "farthest", **FOUR},
+}
+
+
+def test_every_kind_by_the_stage(own):
+    splits = {name: {**SPLITS["best"], "signal": name, "keep": 0.5} for name in KINDS}
+    inside = {**SPLITS["above"], "signal": "hit", "threshold": 1.0}
+    learning_study.change(
+        own,
+        signals=KINDS,
+        splits={**splits, "inside": inside},
+        similarity={"block_rows": 16},
+    )
+    datasets = ["reference", *(layout.test(name) for name in study_config.suite())]
+    for name in datasets:
+        embed.main(name)
+    for name in KINDS:
+        signal.main(name)
+        prune.main(name)
+        assert len(split.read(layout.split(name))) == 20
+        value_N = artifact.read(layout.signal(name)).all()
+        assert len(np.unique(value_N)) > 1
+    before = contents(Path("signals"))
+    for name in KINDS:
+        signal.main(name)
+    assert contents(Path("signals")) == before
+    prune.main("inside")
+    value_N = artifact.read(layout.signal("hit")).all()
+    assert split.read(layout.split("inside")).rows.tolist() == np.flatnonzero(value_N == 1).tolist()
+    assert artifact.read(layout.signal("hit")).array("centres").dtype == np.float16
+    assert split.read(layout.split("near")).card["signal"]["seen_tests"] == datasets[1:]
+    assert "seen_tests" not in split.read(layout.split("nearest")).card["signal"]
