@@ -511,6 +511,7 @@ def test_every_rule_has_words():
         "domain": {"domain": "style", "drop": "second"},
         "where": {"column": "similarity", "least": 0.3},
         "given": {"file": "medium.npy"},
+        "distinct_captions": {},
     }
     said = {}
     for rule in RULES.models:
