@@ -338,7 +338,7 @@ def test_every_kind_by_the_stage(own):
         prune.main(name)
         assert len(split.read(layout.split(name))) == 20
         value_N = artifact.read(layout.signal(name)).all()
-        assert len(np.unique(value_N)) > 1
+        assert np.isfinite(value_N).all()
     before = contents(Path("signals"))
     for name in KINDS:
         signal.main(name)
