@@ -316,7 +316,7 @@ def main() -> None:
     elif arguments.one_pool:
         print(json.dumps(splits_pool.decide(arguments.one_pool, rows)))
     elif arguments.one_theirs:
-        print(json.dumps([splits_pool.theirs(arguments.one_theirs, arguments.datacomp)]))
+        print(json.dumps(splits_pool.theirs(arguments.one_theirs, arguments.datacomp)))
     else:
         target = arguments.write.absolute() if arguments.write else None
         datacomp = arguments.datacomp.absolute() if arguments.datacomp else None

@@ -9,6 +9,7 @@ finds English everywhere.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -123,16 +124,6 @@ CHAINS = {
         (where(B32, least=0.28),),
         lambda code, folder: code.load_uids_with_clip_score(folder, "b32", 0.28, None, cores()),
     ),
-    "basic": Chain(
-        "basic filter: 3 words, 6 characters, 200 pixels, aspect 3",
-        (
-            where("caption_words", least=3),
-            where("caption_characters", least=6),
-            where("short_side", least=200),
-            where("aspect", most=3.0),
-        ),
-        lambda code, folder: code.load_uids_with_basic_filter(folder, cores()),
-    ),
     "among": Chain(
         "`where`: a column of text among 2 values",
         (where("tongue", among=["en", "de"]),),
@@ -144,33 +135,61 @@ CHAINS = {
     "distinct": Chain("`distinct_captions`", ({"rule": "distinct_captions"},)),
     "hull": Chain("`hull`, 1 test set", ({"rule": "hull", "tests": ["val"], "delta": 0.0},)),
     "near": Chain("`near`, 1 test set, half", ({"rule": "near", "tests": ["val"], "keep": 0.5},)),
+    "basic": Chain(
+        "basic filter: 3 words, 6 characters, 200 pixels, aspect 3",
+        (
+            where("caption_words", least=3),
+            where("caption_characters", least=6),
+            where("short_side", least=200),
+            where("aspect", most=3.0),
+        ),
+        lambda code, folder: code.load_uids_with_basic_filter(folder, cores()),
+    ),
 }
+
+
+class Time(NamedTuple):
+    """Seconds by the clock, and of processors, those of workers among them."""
+
+    clock: float
+    cpu: float
+
+    def since(self) -> "Time":
+        """What has passed."""
+        return Time(*(now - then for now, then in zip(clock(), self, strict=True)))
+
+
+def clock() -> Time:
+    """Now."""
+    used = os.times()
+    return Time(time.perf_counter(), sum(used[:4]))
 
 
 class Ours(NamedTuple):
     """Of one process: seconds of the decision, bytes that it took, rows; seconds of their uids."""
 
-    seconds: float
+    seconds: Time
     bytes: int
     rows: int
-    uids: float
+    uids: Time
 
 
 def decide(name: str, rows: int) -> Ours:
     """From the files to the file of the split, in this process."""
     chain, before = CHAINS[name], splits.peak()
-    start = time.perf_counter()
+    start = clock()
     base = chain.base
     for number, item in enumerate(chain.items):
         rule = rules.parse({**splits.SLOTS, **item, "base": base}, name)
         found = Inputs(pool(rows), split.read_for(layout.split(base), splits.POOL))
         base = f"{name}-{number}"
         splits.keep(base, rows, rule.decide(found).kept)
-    seconds, peak = time.perf_counter() - start, splits.peak()
+    seconds, peak = start.since(), splits.peak()
     made = split.read(layout.split(base))
-    start = time.perf_counter()
-    uids(pool(rows), made)
-    return Ours(seconds, peak - before, len(made), time.perf_counter() - start)
+    start = clock()
+    if chain.theirs is not None:
+        uids(pool(rows), made)
+    return Ours(seconds, peak - before, len(made), start.since())
 
 
 def pool(rows: int) -> Manifest:
@@ -192,7 +211,7 @@ def uids(of: Manifest, made: split.Split) -> np.ndarray:
     return pairs[np.argsort(pairs[:, 0])].view("u8,u8")[:, 0]
 
 
-def theirs(name: str, folder: Path) -> float:
+def theirs(name: str, folder: Path) -> Time:
     """DataComp's own code on the same values, in this process and its workers; the seconds."""
     for module in ("fasttext", "gcld3"):  # nothing here asks them anything
         sys.modules[module] = ModuleType(module)
@@ -206,10 +225,10 @@ def theirs(name: str, folder: Path) -> float:
     code.get_fasttext_language = lambda *_: "en"
     decided = CHAINS[name].theirs
     assert decided is not None
-    start = time.perf_counter()
+    start = clock()
     found = decided(code, str(METADATA))
     found.sort()
-    seconds = time.perf_counter() - start
+    seconds = start.since()
     np.save(f"{name}.npy", found)
     return seconds
 
@@ -231,25 +250,32 @@ def differing(name: str, rows: int) -> tuple[int, int, int]:
 
 
 def table(rows: int, note: str, datacomp: Path | None) -> str:
-    """Measure every chain, theirs right after ours; the section of the page."""
+    """Measure every chain, theirs right after ours."""
     lines = []
     for name, chain in CHAINS.items():
         one = Ours(*apart(["--rows", str(rows), "--one-pool", name]))
+        ours, listing = Time(*one.seconds), Time(*one.uids)
         shown = (
-            f"| {chain.label} | {one.rows:,} | {one.seconds:.1f} | {one.bytes / rows:.0f} | "
-            f"{one.seconds + one.uids:.1f} |"
+            f"| {chain.label} | {one.rows:,} | {ours.clock:.1f} | {ours.cpu:.1f} | "
+            f"{one.bytes / rows:.0f} | "
         )
         if datacomp is not None and chain.theirs is not None:
-            (seconds,) = apart(["--one-theirs", name, "--datacomp", str(datacomp)])
+            other = Time(*apart(["--one-theirs", name, "--datacomp", str(datacomp)]))
             more, tied, fewer = differing(name, rows)
-            ratio, both = seconds / one.seconds, seconds / (one.seconds + one.uids)
             shown += (
-                f" {seconds:.1f} | {ratio:.1f} | {both:.1f} | {more:,} ({tied:,}) | {fewer:,} |"
+                f"{listing.cpu:.1f} | {other.clock:.1f} | {other.cpu:.1f} | "
+                f"{other.clock / ours.clock:.1f} | {other.cpu / ours.cpu:.1f} | "
+                f"{other.cpu / (ours.cpu + listing.cpu):.1f} | {more:,} ({tied:,}) | {fewer:,} |"
             )
         else:
-            shown += "  |  |  |  |  |"
+            shown += " |" * 8
         lines.append(shown)
         print(lines[-1], flush=True)
+    return page(rows, lines, note, datacomp)
+
+
+def page(rows: int, lines: Sequence[str], note: str, datacomp: Path | None) -> str:
+    """The section of the page: what was measured, and the table."""
     beside = ""
     if datacomp is not None:
         beside = (
@@ -263,10 +289,14 @@ def table(rows: int, note: str, datacomp: Path | None) -> str:
         f"{HEAD}\n\n`python -m benchmarks.splits --pool --rows {rows}"
         f"{' --datacomp FOLDER' if datacomp else ''}` on {describe('numpy', 'pyarrow', 'pandas')}. "
         f"{rows:,} rows with uid, caption, original size and two CLIP scores; every decision is a "
-        "process, from the manifest's and scores' files to the split's. Memory is what it grew by. "
-        f"With uids: the subset as DataComp writes it besides.{beside} {note}\n\n"
-        "| decision | rows | s | bytes a row | s with uids | DataComp, s | times | times with uids "
-        "| more (at the cut) | fewer |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
+        "process, from the manifest's and scores' files to the split's. CPU is the time of all "
+        "processors, workers' among it, which others on the machine change less than the clock. "
+        "Memory is what the process grew by. "
+        f"Uids: the subset as DataComp writes it, besides.{beside} {note}\n\n"
+        "| decision | rows | s | CPU s | bytes a row | uids, CPU s | DataComp, s | CPU s | times | "
+        "times in CPU | with uids | more (at the cut) | fewer |\n|---"
+        + "|---:" * 12
+        + "|\n"
         + "\n".join(lines)
         + "\n"
     )

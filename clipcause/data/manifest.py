@@ -146,7 +146,10 @@ class Manifest:
         """
         path = self.folder / MANIFEST
         try:
-            table = self._parquet.read_row_group(position, columns=columns)
+            # for a few columns of one shard, threads cost more than they give
+            table = self._parquet.read_row_group(
+                position, columns=columns, use_threads=columns is None
+            )
         except (OSError, pa.ArrowInvalid) as error:
             raise ValueError(
                 f"{path}: the rows of {self.shards[position].name} are damaged: {error}; "

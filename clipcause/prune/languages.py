@@ -28,8 +28,10 @@ def of(caption_M: pa.Array) -> pa.Array:
     predict = _model().predict
     found = []
     for caption in caption_M.to_pylist():
-        line = (caption or "").replace("\n", " ")  # the model reads one line
-        found.append(predict(line)[0][0].removeprefix(PREFIX) if line.strip() else None)
+        # one line a call: of several at once the reader takes the second's answer for probabilities
+        line = (caption or "").replace("\n", " ")
+        labels = predict(line)[0] if line.strip() else ()
+        found.append(labels[0].removeprefix(PREFIX) if labels else None)
     return pa.array(found, pa.string())
 
 
