@@ -56,6 +56,11 @@ class Column(Sourceless):
         missing = {"missing": int(np.count_nonzero(missing_N & given.base_N))}
         return Decision(split.from_mask(kept_N & given.base_N), missing)
 
+    @property
+    def subject(self) -> str:
+        """The column."""
+        return f"column {self.column}"
+
     def sentence(self) -> str:
         """The column and its limits."""
         if self.among:
