@@ -19,7 +19,7 @@ from clipcause.report.inputs import Inputs
 from clipcause.report.tables import accuracy, comparisons, table
 from clipcause.report.tables.comparisons import SURE, UNSURE, Compared
 
-AVERAGE = "average"  # over the test sets, in the column of these
+AVERAGE = "average"  # over the test sets, in the column that names them
 RANDOM, ALIKE = "size", "size and class content"  # what a control has in common with its split
 
 
@@ -27,7 +27,7 @@ RANDOM, ALIKE = "size", "size and class content"  # what a control has in common
 class Row:
     """A property beside a control, averaged over the test sets or on one."""
 
-    test: Annotated[str, "`average` over the test sets, each counting the same, or one of them"]
+    on: Annotated[str, "`average` over the test sets, each counting the same, or one of them"]
     property_: Annotated[str, "what rows were chosen by"]
     split: table.Split
     line: Annotated[str, "property and share kept, as a line of the figure is called"]
@@ -43,6 +43,9 @@ class Row:
     high: table.High
     p: Annotated[float, "p value of no difference, for this comparison alone"]
     p_holm: Annotated[float, "after Holm's correction over all averages; over all test sets"]
+    detectable: Annotated[
+        float | None, "smallest true difference found with probability 80 %, in points"
+    ]
     kind: Annotated[str, "`beyond noise` where runs are covered and the corrected p is below 0.05"]
 
 
@@ -96,6 +99,7 @@ def _row(inputs: Inputs, one: Compared, line: str) -> Row:
         *one.found.runs,
         *table.percent(one.found.difference),
         *(float(f"{p:.4g}") for p in (one.found.p, one.p_holm)),
+        None if one.found.detectable is None else table.rounded(100 * one.found.detectable),
         SURE if one.is_sure else UNSURE,
     )
 
@@ -111,7 +115,8 @@ def _lines(inputs: Inputs, names: Iterable[str]) -> dict[str, str]:
     for name in names:
         of = study.conditions[name].split
         share = 100 * len(study.splits[of]) / max(len(study.base_of(of)), 1)
-        found[name] = f"{study.rules[of].subject}, {share:.0f} % kept"
+        # a blank that does not break keeps a number and its sign together
+        found[name] = f"{study.rules[of].subject}, {share:.0f}\u00a0%"
     said = list(found.values())
     return {
         name: line if said.count(line) == 1 else f"{line}: {name}" for name, line in found.items()
