@@ -1,5 +1,8 @@
 """How diverse the rows of splits are, against all pairs of rows."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,12 +18,11 @@ from clipcause.search.diversity import effective_number, mean_distance, measure,
 DIM = 6
 
 
+@dataclass(frozen=True)
 class Stored(Embeddings):
     """A store in memory."""
 
-    def __init__(self, vector_ND):
-        object.__setattr__(self, "vector_ND", vector_ND)
-        object.__setattr__(self, "dim", vector_ND.shape[1])
+    vector_ND: np.ndarray
 
     def __len__(self):
         return len(self.vector_ND)
@@ -31,6 +33,10 @@ class Stored(Embeddings):
     def blocks(self, rows=5):
         for start in range(0, len(self), rows):
             yield start, self.vector_ND[start : start + rows]
+
+
+def stored(vector_ND):
+    return Stored(Path(), vector_ND.shape[1], None, None, (), vector_ND)
 
 
 def unit(seed, count, dim=DIM):
@@ -67,7 +73,7 @@ def test_a_split_is_measured_as_by_all_pairs_of_its_rows(seed, count, threshold)
         "some": np.sort(rng.choice(count, max(2, count // 2), replace=False)),
     }
     splits = {name: split.from_rows(one) for name, one in rows.items()}
-    found = measure(Stored(vector_ND), splits, threshold=threshold)
+    found = measure(stored(vector_ND), splits, threshold=threshold)
     for name, one in found.items():
         expected = by_pairs(vector_ND, rows[name], threshold)
         assert (one.distance, one.vendi) == pytest.approx(expected[:2], abs=1e-9)
@@ -77,9 +83,9 @@ def test_a_split_is_measured_as_by_all_pairs_of_its_rows(seed, count, threshold)
 def test_blocks_make_no_difference(monkeypatch):
     vector_ND = unit(0, 50)
     splits = {"half": split.from_rows(np.arange(0, 50, 2)), "none": split.from_rows([])}
-    whole = measure(Stored(vector_ND), splits, threshold=0.95)
+    whole = measure(stored(vector_ND), splits, threshold=0.95)
     monkeypatch.setattr(diversity, "BLOCK", 7)
-    parts = measure(Stored(vector_ND), splits, threshold=0.95)
+    parts = measure(stored(vector_ND), splits, threshold=0.95)
     assert parts["half"].copied == whole["half"].copied
     assert (parts["half"].distance, parts["half"].vendi) == pytest.approx(
         (whole["half"].distance, whole["half"].vendi)
@@ -90,8 +96,8 @@ def test_blocks_make_no_difference(monkeypatch):
 def test_of_a_large_pool_a_sample_of_rows_is_held_against_all():
     vector_ND = unit(2, 600)
     everything = {"all": split.everything(600)}
-    exact = measure(Stored(vector_ND), everything, threshold=0.97)["all"]
-    sampled = measure(Stored(vector_ND), everything, threshold=0.97, most=300)["all"]
+    exact = measure(stored(vector_ND), everything, threshold=0.97)["all"]
+    sampled = measure(stored(vector_ND), everything, threshold=0.97, most=300)["all"]
     assert sampled.copied != exact.copied
     assert sampled.copied == pytest.approx(exact.copied, abs=0.1)
     assert (sampled.distance, sampled.vendi) == (exact.distance, exact.vendi)
@@ -112,9 +118,9 @@ def test_a_store_on_disk(tmp_path, monkeypatch):
         dataset.Sample(f"{row}", b"\x89PNG", "png", "a", None, 1, 1, f"{row}") for row in range(9)
     ]
     dataset.write(tmp_path / "pool", samples, shard_size=4, max_drop_fraction=0.0)
-    stored, vector_ND = manifest.read(tmp_path / "pool"), unit(1, 9)
+    pool, vector_ND = manifest.read(tmp_path / "pool"), unit(1, 9)
     parts = [vector_ND[:4], vector_ND[4:8], vector_ND[8:]]
-    store = embeddings.write(tmp_path / "pool-emb", parts, stored, "e")
+    store = embeddings.write(tmp_path / "pool-emb", parts, pool, "e")
     (found,) = measure(store, {"all": split.everything(9)}, threshold=0.9).values()
     expected = by_pairs(vector_ND, np.arange(9), 0.9)
     assert (found.distance, found.vendi, found.copied) == pytest.approx(expected, abs=1e-9)

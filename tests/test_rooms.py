@@ -39,8 +39,14 @@ DOORS = {
         "dataset", "duplicates", "every_caption", "exports", "manifest", "overlap", "picture",
         "place", "samples", "shards", "tar",
     },
-    "search": {"density", "device", "earlier", "gap", "neighbour", "pool", "scores", "vectors"},
-    "stats": {"comparison", "decomposition", "logistic", "replication", "robustness", "statistics"},
+    "search": {
+        "density", "device", "diversity", "earlier", "gap", "neighbour", "pool", "scores",
+        "vectors",
+    },
+    "stats": {
+        "comparison", "decomposition", "logistic", "regression", "replication", "robustness",
+        "statistics",
+    },
 }  # fmt: skip
 
 

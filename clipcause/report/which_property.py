@@ -13,6 +13,7 @@ from clipcause.report.tables.properties import ALIKE, AVERAGE, RANDOM
 from clipcause.stats.comparison import LEVEL, Interval
 from clipcause.stats.decomposition import Explained
 from clipcause.stats.logistic import Undefined
+from clipcause.stats.regression import TIED
 
 Rows = Sequence[Mapping[str, Any]]  # of the table `properties`
 NAMED = 8  # effects, rules and pairs that a sentence names; of more it says how many
@@ -141,6 +142,12 @@ def explained(results: Results) -> list[str]:
         else "No two of the properties go together so closely that these splits cannot tell them "
         "apart."
     )
+    tied = [name for name, part in one.parts.items() if part.is_tied]
+    if tied:
+        said.append(
+            f"The others together determine {listed(tied)} to more than {percent(TIED)}: their "
+            "slopes cannot be told."
+        )
     left = [f"{name} (the same in all)" for name in one.constant]
     left += [f"{name} (not known of all)" for name in known.lacking]
     return [*said, *([f"Left out: {listed(left)}."] if left else [])]
@@ -206,7 +213,9 @@ def by_line(rows: Rows) -> list[dict[str, Mapping[str, Any]]]:
 
 
 def _told(sure: Rows) -> str:
-    told = [f"{row['line']} {_points(row)}, control of the same {row['alike']}" for row in sure]
+    told = [
+        f"{row['line']}: {_points(row)} beside a control of the same {row['alike']}" for row in sure
+    ]
     return f": {_some(told)}" if told else ""
 
 

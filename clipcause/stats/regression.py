@@ -30,6 +30,7 @@ from clipcause.stats.logistic import Undefined
 
 PER_PROPERTY = 3  # units that a property wants; Austin and Steyerberg 2015 find two to be the least
 TOGETHER = 0.7  # correlation from which two cannot be told apart (Dormann et al., Ecography 2013)
+TIED = 0.9  # an inflation factor of 10 (Kutner et al., Applied Linear Regression Models, 2004)
 NO_SPREAD = 1e-12  # a standard deviation, relative to the largest value, that rounding makes
 CUT = 1e-9  # eigenvalues of correlations below this are zero
 
@@ -41,6 +42,11 @@ class Part:
     share: Interval  # of the variance of the value
     slope: Interval | None  # change of the value per standard deviation; None where it has none
     inflation: float | None  # variance inflation factor; None: the others determine it
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the other properties determine this one to more than ``TIED``."""
+        return self.inflation is None or self.inflation > 1 / (1 - TIED)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from functools import partial
 
 import altair as alt
 
-from clipcause.report.colours import GREY
+from clipcause.report.colours import FIRST, GREY
 from clipcause.report.figures import encodings
 from clipcause.report.figures.encodings import names
 from clipcause.report.figures.figure import Chart, Drawn, Figure, distinct
@@ -17,9 +17,9 @@ def chart(of: Drawn) -> Chart:
     line = alt.Chart().encode(y=names("property", distinct(of.rows, "property")))
     return alt.layer(
         line.mark_tick(color=GREY, thickness=2, size=13).encode(x=x("chance")),
-        line.mark_rule(strokeWidth=1.5).encode(x=x("low"), x2="high"),
-        line.mark_point(size=50, filled=True, opacity=1).encode(x=x("share")),
-    ).properties(width=330, height=alt.Step(20))
+        line.mark_rule(strokeWidth=1.5, color=FIRST[0]).encode(x=x("low"), x2="high"),
+        line.mark_point(size=50, filled=True, opacity=1, color=FIRST[0]).encode(x=x("share")),
+    ).properties(width=330, height=alt.Step(22))
 
 
 FIGURE = Figure(

@@ -55,13 +55,12 @@ def _effect(
         one["property"],
         (Small(one["split"], "looked at the tests" if one["sees"] else ""),),
         mark=Mark(colour.get(one["split"], GREY)),
-        kind="text",
     )
     shared = Small(one["control"], f"{percent(one['shared'])} of its rows shared")
     return Row(
         head,
         [
-            Cell(one["alike"], (shared,), kind="text"),
+            Cell(one["alike"], (shared,)),
             _difference(one),
             p_value(one["p_holm"]),
             *(_difference(of[test]) for test in tests),

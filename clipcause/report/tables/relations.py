@@ -23,7 +23,7 @@ PROPERTIES = {
     "mentions": "class content",
     "words": "caption detail",
     "distance": "diversity: mean distance",
-    "clusters": "diversity: effective number of clusters",
+    "clusters": "diversity: effective clusters",
     "copied": "duplicates",
     "rows": "number of rows, doublings",
 }
@@ -99,8 +99,10 @@ def rows(inputs: Inputs) -> list[Row]:
         made.append(
             Row(
                 name,
-                *(table.rounded(end) for end in (one.share.value, one.share.low, one.share.high)),
-                table.rounded(found.chance),
+                *(
+                    table.rounded(end, table.SHARES)
+                    for end in (one.share.value, one.share.low, one.share.high, found.chance)
+                ),
                 *slope,
                 table.rounded(of[""]),
                 None if one.inflation is None else table.rounded(one.inflation),
