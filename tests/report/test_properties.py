@@ -226,7 +226,7 @@ def test_too_few_splits_have_no_shares(study):
 
 def test_the_regression_is_over_conditions_and_means_of_their_draws(study, monkeypatch):
     found, _ = study
-    monkeypatch.setattr(relations, "PROPERTIES", {"similarity": "nearness", "words": "detail"})
+    monkeypatch.setattr(relations, "PROPERTIES", {"similarity": "nearness", "mentions": "content"})
     monkeypatch.setattr(regression, "PER_PROPERTY", 2)
     known = relations.facts(found)
     assert known is not None
@@ -236,12 +236,12 @@ def test_the_regression_is_over_conditions_and_means_of_their_draws(study, monke
     ]  # fmt: skip
     of = {row.draw: row for row in makeup.rows(found)}
     pairs = [
-        [row.similarity, row.words, row.accuracy]
+        [row.similarity, row.mentions, row.accuracy]
         for row in (of[name] for name in known.units if name != "random-near")
     ]
     draws = [of["random-near-0"], of["random-near-1"]]
     mean = [
-        np.mean([getattr(row, n) for row in draws]) for n in ("similarity", "words", "accuracy")
+        np.mean([getattr(row, n) for row in draws]) for n in ("similarity", "mentions", "accuracy")
     ]
     pairs.insert(4, mean)
     design = np.column_stack([np.ones(6), np.array(pairs)[:, :2]])
@@ -253,7 +253,7 @@ def test_the_regression_is_over_conditions_and_means_of_their_draws(study, monke
     rows = relations.rows(found)
     assert [row.share for row in rows] == sorted((row.share for row in rows), reverse=True)
     assert sum(row.share for row in rows) == pytest.approx(share, abs=1e-3)
-    assert {row.closest for row in rows} == {"nearness", "detail"}
+    assert {row.closest for row in rows} == {"nearness", "content"}
     assert {row.chance for row in rows} == {0.2}
 
 
