@@ -48,7 +48,7 @@ test: $(VENV)/.test browser ## lint, types, parameters, dvc.lock against code, t
 
 lock: $(VENV)/.main ## take the newest versions that pyproject.toml allows into constraints.txt
 	{ echo '# Exact versions of everything the project installs; no hosts, no hashes. Made by `make lock`.'; \
-	  uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --extra cpu --extra test --extra npm --extra ray --extra s3 --extra gcs --extra heif --extra transformers \
+	  uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --extra cpu --extra test --extra npm --extra ray --extra s3 --extra gcs --extra heif --extra transformers --extra language \
 	    --no-header --no-annotate --no-emit-index-url -q; \
 	  uv pip compile pyproject.toml --universal --python-version 3.11 --upgrade --extra gpu \
 	    --no-header --no-annotate --no-emit-index-url -q | grep '^faiss-gpu'; } > constraints.new

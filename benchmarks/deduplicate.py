@@ -29,6 +29,7 @@ from benchmarks.similarity import SIDE, World, product_rate
 from clipcause.config.deduplicate import Deduplicate
 from clipcause.data import deduplicate
 from clipcause.embed import store
+from clipcause.search.centres import POINTS_PER_CLUSTER
 from clipcause.search.engine import choose
 
 TABLE = Path(__file__).with_suffix(".md")
@@ -121,7 +122,7 @@ def measure(folder: Path, clusters: int) -> None:
         method="kmeans", threshold=0.876, clusters=clusters, seed=0, iterations=20
     )
     rows, dim = len(pool), pool.dim
-    sample = min(rows, deduplicate.POINTS_PER_CLUSTER * clusters)
+    sample = min(rows, POINTS_PER_CLUSTER * clusters)
     once = 2.0 * clusters * dim
     centre_KD = timed(
         f"k-means centres of {sample:,} rows",

@@ -2,6 +2,7 @@
 
     python -m benchmarks.splits                       # 400,000,000 rows, 20 GB of temporary files
     python -m benchmarks.splits --rows 4000000        # a look
+    python -m benchmarks.splits --pool                # 12,800,000 rows with columns, as DataComp's
 
 Scores of one synthetic test set are written as `similarity` writes them; those of the other five
 are copies. Every operation is a process of its own, from its files to its files: it reads base and
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ class Measured(NamedTuple):
     rows: int
 
 
-def make(rows: int) -> None:
+def make(rows: int, tests: Sequence[str] = TESTS) -> None:
     """Base splits of all rows and of a half, scores, and what names them; in the working folder."""
     FILE.write_text("encoder: {name: clip}\nreference: reference\n")
     chance = np.random.default_rng(0)
@@ -82,7 +83,7 @@ def make(rows: int) -> None:
             nearest_M = np.zeros(count, np.int32)  # no operation reads it
             out.add(scores.PoolScores(max_sim_M, nearest_M, margin_M))
         out.finish(test)
-    for name in TESTS[1:]:
+    for name in tests[1:]:
         shutil.copytree(folder, layout.similarity("clip", "reference", name))
     for name, made in (("all", split.everything(rows)), ("dedup", split.from_mask(mask_N))):
         split.write(layout.split(name), made, card=card(rows))
@@ -199,11 +200,16 @@ def apart(name: str, rows: int, *, cold: bool) -> Measured:
     """Run one operation in a process of its own; ``cold``: with no scores in the page cache."""
     for test in TESTS if cold else ():
         forget(scores_file(test))
-    command = [sys.executable, "-m", "benchmarks.splits", "--rows", str(rows), "--one", name]
+    return Measured(*json.loads(alone(["--rows", str(rows), "--one", name]).splitlines()[-1]))
+
+
+def alone(arguments: Sequence[str]) -> str:
+    """What this command prints in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.splits", *arguments]
     root = str(Path(__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": root}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return Measured(*json.loads(done.stdout.splitlines()[-1]))
+    return done.stdout
 
 
 def scores_file(test: str = TESTS[0]) -> Path:
@@ -291,26 +297,56 @@ def table(rows: int, note: str) -> str:
 
 
 def main() -> None:
+    from benchmarks import splits_pool  # which takes this module's parts
+
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=400_000_000)
+    parser.add_argument("--rows", type=int, help="400,000,000, with --pool 12,800,000")
+    parser.add_argument("--pool", action="store_true", help=splits_pool.__doc__)
+    parser.add_argument("--datacomp", type=Path, help="with --pool, a clone to stand beside")
     parser.add_argument("--folder", type=Path, help="make the scores here, or take those that are")
     parser.add_argument("--write", type=Path, help=f"write the table, as in {TABLE.name}")
     parser.add_argument("--note", default="", help="of what else the machine did, for the table")
     parser.add_argument("--one", choices=OPERATIONS, help=argparse.SUPPRESS)
+    parser.add_argument("--one-pool", choices=splits_pool.CHAINS, help=argparse.SUPPRESS)
+    parser.add_argument("--one-theirs", choices=splits_pool.CHAINS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    rows = arguments.rows or (splits_pool.ROWS if arguments.pool else 400_000_000)
     if arguments.one:
-        print(json.dumps(measure(arguments.one, arguments.rows)))
-        return
-    target = arguments.write.absolute() if arguments.write else None
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(arguments.folder or folder)
-        if not (layout.split("dedup") / split.ROWS).exists():
-            make(arguments.rows)
-        text = table(arguments.rows, arguments.note)
-        os.chdir("/")
-    print(text)
-    if target:
-        target.write_text(text)
+        print(json.dumps(measure(arguments.one, rows)))
+    elif arguments.one_pool:
+        print(json.dumps(splits_pool.decide(arguments.one_pool, rows)))
+    elif arguments.one_theirs:
+        print(json.dumps([splits_pool.theirs(arguments.one_theirs, arguments.datacomp)]))
+    else:
+        target = arguments.write.absolute() if arguments.write else None
+        datacomp = arguments.datacomp.absolute() if arguments.datacomp else None
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(arguments.folder or folder)
+            there = (layout.split("dedup") / split.ROWS).exists()
+            if arguments.pool:
+                if not there:
+                    splits_pool.make(rows)
+                    make(rows, TESTS[:1])
+                text = splits_pool.table(rows, arguments.note, datacomp)
+            else:
+                if not there:
+                    make(rows)
+                text = table(rows, arguments.note)
+            os.chdir("/")
+        print(text)
+        if target:
+            target.write_text(together(target, text))
+
+
+def together(target: Path, text: str) -> str:
+    """The page with the part ``text`` in the place of its older one: it has two, each a command."""
+    from benchmarks.splits_pool import HEAD
+
+    page = target.read_text() if target.exists() else ""
+    first, _, second = page.partition(HEAD)
+    if text.startswith(HEAD):
+        return first + text
+    return text + (f"\n{HEAD}{second}" if second else "")
 
 
 if __name__ == "__main__":

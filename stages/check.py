@@ -3,15 +3,18 @@
 Every parameter of every stage is checked before any work, and so is every name that one entry uses
 of another: a typing error in a split must not be found after an hour of training. The output never
 changes, so a change of parameters re-runs this stage and those that use what changed. The empty
-split, model and file that the DAG's slots `none` point at are made here too.
+split, model and file that the DAG's slots `none` point at are made here too, and copies of the
+class lists that `evaluate.again` names, so that no other list re-runs a stage.
 
 `python -m clipcause check STUDY` checks any study, and lists the paths that are missing here.
 """
 
+import shutil
 from pathlib import Path
 
 from clipcause.check import leftovers, parameters
-from clipcause.config import FILE, layout
+from clipcause.config import FILE, layout, section
+from clipcause.config.evaluate import Evaluate
 from clipcause.prune import split
 from clipcause.runtime import atomic
 from clipcause.runtime.entry import run
@@ -27,10 +30,15 @@ def main() -> str:
     for folder in leftovers.find(content):
         notice("check", f"{folder} is not in {FILE}; remove it, or it counts as data")
     split.write(layout.split(layout.NONE), [])
-    for folder in (layout.model, layout.domains, layout.scores, layout.embeddings_by):
-        atomic.write_json(folder(layout.NONE) / "card.json", {})
+    named = (layout.model, layout.domains, layout.scores, layout.embeddings_by, layout.signal)
+    for folder in (*(kind(layout.NONE) for kind in named), layout.TEXTS / layout.NONE):
+        atomic.write_json(folder / "card.json", {})
     with atomic.file(EMPTY) as temporary:
         temporary.touch()
+    with atomic.folder(layout.ASKED) as out:
+        (out / "card.json").write_bytes(atomic.encode_json({}))
+        for name in section("evaluate", Evaluate).lists:
+            shutil.copyfile(layout.classes(name), out / layout.asked(name).name)
     atomic.write_json(layout.place(layout.NONE), {})
     with atomic.file(OUTPUT) as temporary:
         temporary.write_text("parameters are valid\n")

@@ -4,6 +4,8 @@ In: `models/<run>`, the test sets (manifests and shards), the class list; for cl
 run's split, the manifests of pool and reference, and `frequency/<list>`. Out: `predictions/<run>`
 and `features/<run>`, files per test set, and `metrics/evaluate/<run>.json`.
 
+`evaluate.again` has further prompts and lists of classes, which `check` copies to `data/asked`.
+
 How a test set is asked: `clipcause.evaluate.examination`. Only a CLIP run has learnt what captions
 say: another run has no entry for a test set of the task `retrieval`.
 """
@@ -37,12 +39,13 @@ def main(name: str) -> str:
     stored = checkpoint.read(layout.model(name))
     every = sorted({one for names in owned.values() for one in names})
     seen = frequency_seen.of_run(settings.frequency, entry, stored.card, every, stored.folder)
+    others = {one: classes.read(layout.asked(one)) for one in settings.lists}
     numbers = {}
     with (
         atomic.folder(layout.predictions(name)) as out,
         features.writing(layout.features(name)) as kept,
     ):
-        model = Examination(stored, entry.objective, known, seen, settings, out, kept)
+        model = Examination(stored, entry.objective, known, seen, settings, out, kept, others)
         for test, manifest in tests.items():
             numbers[test] = model.classify(test, manifest, owned[test])
         for test in study.to_retrieve():

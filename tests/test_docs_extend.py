@@ -11,7 +11,9 @@ from tests.clones import copy
 from tests.documents import ROOT, Block, blocks
 from tests.repository import Repository
 
-PAGES = [ROOT / f"docs/{name}.md" for name in ("extend", "extend_objective", "extend_report")]
+PAGES = [
+    ROOT / f"docs/{name}.md" for name in ("extend", "signals", "extend_objective", "extend_report")
+]
 CODE = [block for page in PAGES for block in blocks(page) if block.kind in ("diff", "python")]
 
 
@@ -50,6 +52,7 @@ def run(folder: Path, *words: str) -> str:
     ("test", "passed", "needed"),
     [
         ("tests/prune/test_band.py", 4, ["clipcause/prune/rules/band.py"]),
+        ("tests/signals/test_typical.py", 2, ["clipcause/signals/kinds/typical.py"]),
         ("tests/test_sources_listed.py", 2, ["clipcause/data/sources/listed.py"]),
         (
             "tests/test_learning_decoupled.py",

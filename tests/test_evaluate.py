@@ -139,6 +139,84 @@ def test_the_templates_of_the_paper_by_name(here):
         evaluate.main("full-0")
 
 
+def listed(here, name, **changes):
+    """Another list of classes, as `check` copies it."""
+    entries = yaml.safe_load((here / CLASSES).read_text()) | changes
+    path = here / layout.asked(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(entries))
+    return entries
+
+
+def test_what_is_asked_again_is_what_it_would_be_by_itself(here):
+    """Each of the further questions has the answers of a study that asks it alone."""
+    other = listed(here, "other", wall={"name": "a red thing", "names": ["thing"]})
+    plain = ["{name}"]
+    again = {
+        "plain": {"templates": plain},
+        "renamed": {"classes": "other"},
+        "both": {"classes": "other", "templates": plain},
+    }
+    learning_study.change(here, evaluate={"again": again})
+    evaluate.main("full-0")
+    found = metrics.read(layout.metrics("evaluate", "full-0"))["val"]["again"]
+    tables = {name: predictions.read(layout.predictions("full-0") / name, "val") for name in again}
+    templates = learning_study.PARAMS["evaluate"]["templates"]
+    for name, question in again.items():
+        alone = {"again": {}, "templates": question.get("templates", templates)}
+        learning_study.change(here, evaluate=alone)
+        entries = other if "classes" in question else yaml.safe_load((here / CLASSES).read_text())
+        kept = (here / CLASSES).read_bytes()
+        (here / CLASSES).write_text(yaml.safe_dump(entries))
+        evaluate.main("full-0")
+        (here / CLASSES).write_bytes(kept)
+        table = predictions.read(layout.predictions("full-0"), "val")
+        numbers = metrics.read(layout.metrics("evaluate", "full-0"))["val"]
+        assert tables[name].drop_columns("probability").equals(table.drop_columns("probability"))
+        np.testing.assert_allclose(
+            tables[name]["probability"].to_numpy(), table["probability"].to_numpy(), rtol=1e-5
+        )
+        assert found[name] == {key: numbers[key] for key in found[name]}
+
+
+def test_among_all_classes_of_a_list(here):
+    """Classes that no test image shows take part too: accuracy can but fall."""
+    listed(
+        here, "more", **{f"c{at}": {"name": f"word {at}", "names": [f"w{at}"]} for at in range(9)}
+    )
+    questions = {"more": {"classes": "more", "among": "list"}, "same": {"among": "list"}}
+    learning_study.change(here, evaluate={"again": questions})
+    evaluate.main("full-0")
+    numbers = metrics.read(layout.metrics("evaluate", "full-0"))["val"]
+    assert numbers["again"]["more"]["classes"] == 12
+    assert numbers["again"]["more"]["top1"] <= numbers["top1"]
+    assert numbers["again"]["same"] == {key: numbers[key] for key in numbers["again"]["same"]}
+    more = predictions.read(layout.predictions("full-0") / "more", "val")
+    own = predictions.read(layout.predictions("full-0"), "val")
+    assert (more["rank"].to_numpy() >= own["rank"].to_numpy()).all()
+
+
+def test_a_classifier_is_not_asked_again(here):
+    learning_study.change(here, evaluate={"again": {"plain": {"templates": ["{name}"]}}})
+    evaluate.main("supervised-0")
+    assert "again" not in metrics.read(layout.metrics("evaluate", "supervised-0"))["val"]
+
+
+@pytest.mark.parametrize(
+    ("question", "problem"),
+    [
+        ({}, "asks what is asked anyway"),
+        ({"among": "own"}, "asks what is asked anyway"),
+        ({"template": ["{name}"]}, "unknown parameter; .*'templates'"),
+        ({"among": "lists"}, "did you mean 'list'"),
+    ],
+)
+def test_a_question_that_is_none(here, question, problem):
+    learning_study.change(here, evaluate={"again": {"x": question}})
+    with pytest.raises(ValueError, match=rf"evaluate.*again.*{problem}"):
+        evaluate.main("full-0")
+
+
 def test_a_test_set_without_classes(here):
     make_dataset(here / "data/tests/plain", labels=[None, "ball", None])
     learning_study.change(here, tests={"plain": {}})

@@ -24,10 +24,11 @@ ARROWS = {
     "data": {"captions", "embed", "icons", "prune", "search"},
     "embed": {"data"},
     "search": {"captions", "data", "embed", "prune"},
-    "prune": {"captions", "data", "embed", "evaluate", "search", "stats"},
+    "prune": {"captions", "data", "embed", "evaluate", "search", "signals", "stats"},
+    "signals": {"data", "embed", "prune", "search"},
     "train": {"captions", "data", "embed", "evaluate", "prune"},
     "evaluate": {"captions", "data", "embed", "prune", "stats", "train"},
-    "check": {"data", "embed", "prune"},
+    "check": {"data", "embed", "prune", "signals"},
     "report": {"captions", "data", "embed", "evaluate", "icons", "prune", "search", "stats"},
 }
 FREE = {"config", "runtime"}
@@ -40,8 +41,8 @@ DOORS = {
         "place", "samples", "shards", "tar",
     },
     "search": {
-        "density", "device", "diversity", "earlier", "gap", "neighbour", "pool", "scores",
-        "vectors",
+        "centres", "density", "device", "diversity", "earlier", "gap", "neighbour", "pool",
+        "scores", "vectors",
     },
     "stats": {
         "comparison", "decomposition", "logistic", "regression", "replication", "robustness",

@@ -20,6 +20,7 @@ NO_TEXT = re.compile(
     re.IGNORECASE,
 )
 LONGEST = 100  # characters: with what stages add, a name of a file has at most 255 bytes
+OF_DATA = ("datasets", "texts")  # sections of data sets
 ALL_TESTS = layout.test("")  # what a test set's data set has before its name
 
 
@@ -36,7 +37,7 @@ def check(sections: Mapping[str, Any], path: Path) -> None:
                     f"{where}: YAML takes this name for a number, a date or a truth, not for text; "
                     "choose another"
                 )
-            own = name.removeprefix(ALL_TESTS) if section == "datasets" else name
+            own = name.removeprefix(ALL_TESTS) if section in OF_DATA else name
             if not NAME.fullmatch(own) or len(own) > LONGEST:
                 raise ValueError(
                     f"{where}: a name has letters, digits, - and _ (no other first than a letter, "

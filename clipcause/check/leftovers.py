@@ -14,6 +14,7 @@ FOLDERS = {
     "probes": ("probes",),
     "intraclass": ("intraclass",),
     "domains": ("domains",),
+    "signals": ("signals",),
     other_scores.SECTION: ("scores", "embeddings/by"),
 }
 

@@ -11,6 +11,7 @@ from clipcause.config import (
     parse,
     roles,
     study,
+    texts,
     unknown,
     weights,
 )
@@ -20,7 +21,18 @@ from clipcause.config.report import FIRST
 from clipcause.config.runs import learns_beyond
 from clipcause.config.train import Train
 
-DATA = {"catalogue", "checked", "classes", "code", "icons", "none", "places", "raw", "tests"}
+DATA = {
+    "asked",
+    "catalogue",
+    "checked",
+    "classes",
+    "code",
+    "icons",
+    "none",
+    "places",
+    "raw",
+    "tests",
+}
 RESERVED = {
     "datasets": DATA,
     "runs": {layout.NONE, weights.SECTION},
@@ -52,6 +64,7 @@ def check(content: Mapping[str, Any], path: Path) -> None:
     check_runs(content, path)
     check_encoder(content, path)
     other_scores.check_names(content, str(path))
+    texts.check_names(content, str(path))
     for kind in OF_A_SPLIT:
         for name, entry in content[kind].items():
             split_of(entry, content, f"{path}: {kind}.{name}")

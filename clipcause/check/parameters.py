@@ -16,6 +16,7 @@ from clipcause.config import (
     parse,
     places,
     read,
+    texts,
     unknown,
     weights,
 )
@@ -41,6 +42,7 @@ from clipcause.config.train import Train, divided
 from clipcause.config.versions import Versions
 from clipcause.data.sources import union
 from clipcause.prune import rules
+from clipcause.signals import kinds as signals
 
 SECTIONS: dict[str, type[Strict]] = {
     "versions": Versions,
@@ -67,11 +69,13 @@ KINDS: dict[str, Kinds[Any]] = {
     objectives.SECTION: objectives.OBJECTIVES,
 }
 # items of which a study may have none
-FREE: dict[str, type[Strict]] = {
+FREE: dict[str, type[Strict] | Kinds[Any]] = {
     "probes": Probe,
     "intraclass": Intraclass,
     "domains": Domain,
     other_scores.SECTION: OtherScores,
+    texts.SECTION: texts.Captions,
+    signals.SECTION: signals.SIGNALS,
 }
 NAMES = ("reference", "classes")
 # sections that may be absent
@@ -117,6 +121,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     weights.check(content, str(path))
     check_tests(content, str(path), union.CAPTIONED)
     check_loaders(content, path)
+    signals.check_names(content, path)
     rules.load_all(path)
     exports.load_all(path)
     if here:
@@ -142,8 +147,13 @@ def check_loaders(content: Mapping[str, Any], path: Path) -> None:
 
 
 def check_classes(content: Mapping[str, Any], path: Path) -> None:
-    """The list of classes is here."""
-    classes = layout.classes(content["classes"])
-    if not classes.exists():
-        lists = [file.stem for file in classes.parent.glob("*.yaml")]
-        raise unknown("class list", content["classes"], lists, f"{path}: classes")
+    """The lists of classes are here."""
+    named = {"classes": content["classes"]}
+    for name, again in parse(content["evaluate"], Evaluate, f"{path}: evaluate").again.items():
+        if again.classes is not None:
+            named[f"evaluate.again.{name}.classes"] = again.classes
+    for key, name in named.items():
+        classes = layout.classes(name)
+        if not classes.exists():
+            lists = [file.stem for file in classes.parent.glob("*.yaml")]
+            raise unknown("class list", name, lists, f"{path}: {key}")

@@ -7,7 +7,7 @@ parameters re-runs that stage and no other.
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -128,11 +128,13 @@ def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def _owner(model: type[BaseModel], location: Sequence[str]) -> type[Strict] | None:
-    """The model that lies at ``location`` below ``model``, where that is a plain nesting."""
+    """The model that lies at ``location`` below ``model``, where that is a plain nesting, or one of
+    named items."""
+    found: Any = model
     for part in location:
-        field = _fields(model).get(part)
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return None
-        model = annotation
-    return model if issubclass(model, Strict) else None
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            field = _fields(found).get(part)
+            found = field.annotation if field else None
+        else:  # the name of an item
+            found = get_args(found)[1] if get_origin(found) is dict else None
+    return found if isinstance(found, type) and issubclass(found, Strict) else None

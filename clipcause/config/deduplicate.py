@@ -6,6 +6,9 @@ from pydantic import Field
 
 from clipcause.config import Strict
 
+Order = Literal["pool", "farthest", "nearest", "random"]
+"""In which order rows of a cluster come: that of the pool, by distance from the centre, by lot."""
+
 
 class Deduplicate(Strict):
     """Which pool rows count as duplicates.

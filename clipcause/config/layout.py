@@ -8,6 +8,8 @@ POOL = "pool"  # the data set that a study prunes; a study has one
 SPLITS = Path("splits")
 LISTS = Path("lists")  # of samples, made elsewhere: what the rule `given` reads
 TESTS = "tests"  # the folder of the data sets that models are tested on
+TEXTS = Path("texts")
+ASKED = Path("data/asked")
 PLACES = Path("data/places")
 NONE = "none"  # what a slot names that is not used; there is an empty artifact of that name
 ALL = "all"  # the split of all rows, which every data set has
@@ -50,6 +52,11 @@ def classes(name: str) -> Path:
     return Path("data/classes") / f"{name}.yaml"
 
 
+def asked(classes: str) -> Path:
+    """The copy of a list of classes that `evaluate.again` names: DVC watches those alone."""
+    return ASKED / f"{classes}.yaml"
+
+
 def frequency(classes: str) -> Path:
     """Counts and matches of the pool's captions for a list of classes."""
     return Path("frequency") / classes
@@ -58,6 +65,16 @@ def frequency(classes: str) -> Path:
 def embeddings(encoder: str, dataset: str) -> Path:
     """The embedding store of a data set under an encoder."""
     return Path("embeddings") / encoder / dataset
+
+
+def texts(encoder: str, dataset: str) -> Path:
+    """The store of the embeddings of a data set's captions under an encoder."""
+    return TEXTS / encoder / dataset
+
+
+def signal(name: str) -> Path:
+    """A value for every pool row, by which splits rank them."""
+    return Path("signals") / name
 
 
 def similarities(encoder: str, reference: str) -> Path:

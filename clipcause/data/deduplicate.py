@@ -16,13 +16,10 @@ from clipcause.config.deduplicate import Deduplicate
 from clipcause.data import duplicates as artifact
 from clipcause.embed.embeddings import Embeddings
 from clipcause.runtime.progress import progress
+from clipcause.search import centres as clusters
 from clipcause.search import device
 from clipcause.search.earlier import first_above
-from clipcause.search.neighbour import nearest
 from clipcause.search.vectors import check
-
-POINTS_PER_CLUSTER = 256
-"""k-means learns from a sample: more rows per centre move the centres very little."""
 
 
 @dataclass(frozen=True)
@@ -79,48 +76,33 @@ def duplicates(
 
 
 def centres(store: Embeddings, settings: Deduplicate) -> Float16[np.ndarray, "K D"]:
-    """Spherical k-means by faiss on a seeded sample; normalised, float16."""
+    """The centres of a seeded sample of the whole pool."""
+    if settings.clusters > len(store):
+        raise ValueError(
+            f"deduplicate.clusters: {settings.clusters} clusters of {len(store)} pool rows"
+        )
     try:
-        import faiss
+        return clusters.spherical(
+            store, None, settings.clusters, settings.seed, settings.iterations
+        )
     except ImportError:
         raise ValueError(
             "deduplicate.method kmeans needs the module faiss: install clipcause[cpu] or "
             "clipcause[gpu], or set deduplicate.method to exact"
         ) from None
-    count = settings.clusters
-    if count > len(store):
-        raise ValueError(f"deduplicate.clusters: {count} clusters of {len(store)} pool rows")
-    size = min(len(store), POINTS_PER_CLUSTER * count)
-    chance = np.random.default_rng(settings.seed)
-    sample = np.sort(chance.choice(len(store), size, replace=False))
-    kmeans = faiss.Kmeans(
-        store.dim,
-        count,
-        niter=settings.iterations,
-        spherical=True,
-        seed=settings.seed,
-        min_points_per_centroid=1,
-        max_points_per_centroid=POINTS_PER_CLUSTER,
-    )
-    kmeans.train(store.take(sample).astype(np.float32))
-    centre_KD = np.asarray(kmeans.centroids, np.float32)
-    return (centre_KD / np.linalg.norm(centre_KD, axis=1, keepdims=True)).astype(np.float16)
 
 
 def assign(
     store: Embeddings, centre_KD: Float16[np.ndarray, "K D"], block_rows: int, on: str = "cpu"
 ) -> Int64[np.ndarray, " N"]:
     """The nearest centre of every row, the lowest on ties; ``on`` is the device that searches."""
-    cluster_N = np.empty(len(store), np.int64)
     total = -(-len(store) // block_rows)
     blocks = progress(store.blocks(block_rows), label="assign", total=total)
     if on != "cpu":
         scan = device.Scan(device.queries(centre_KD, np.zeros(len(centre_KD)), on), len(store))
         scan.read(blocks)
         return scan.nearest_N.astype(np.int64)
-    for start, block_ND in blocks:
-        cluster_N[start : start + len(block_ND)] = nearest(block_ND, centre_KD)[1]
-    return cluster_N
+    return clusters.assign(blocks, centre_KD, len(store))
 
 
 def find(

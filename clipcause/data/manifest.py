@@ -112,17 +112,23 @@ class Manifest:
         sizes = [shard.samples for shard in self.shards]
         return tuple(int(start) for start in np.cumsum([0, *sizes]))
 
+    @cached_property
+    def kept_names(self) -> tuple[str, ...]:
+        """The columns of the pool's own metadata that are kept."""
+        at = self._parquet.schema_arrow.get_field_index(COLUMNS)
+        fields = () if at < 0 else self._parquet.schema_arrow.field(at).type
+        return tuple(one.name for one in fields)
+
     def kept(self, name: str) -> pa.ChunkedArray:
         """A column of the pool's own metadata that is kept in the manifest: a value a row.
 
         Raises ``ValueError`` for one that is not, with the nearest that is.
         """
-        at = self._parquet.schema_arrow.get_field_index(COLUMNS)
-        known = [] if at < 0 else [one.name for one in self._parquet.schema_arrow.field(at).type]
-        if name not in known:
+        if name not in self.kept_names:
             raise ValueError(
-                f"{self.folder}: its manifest keeps no column {name!r}; {nearest(name, known)} "
-                "(the option `columns` of its data set names them)"
+                f"{self.folder}: its manifest keeps no column {name!r}; "
+                f"{nearest(name, self.kept_names)} (the option `columns` of its data set names "
+                "them)"
             )
         table = self._parquet.read(columns=[f"{COLUMNS}.{name}"])
         column = table[COLUMNS].combine_chunks()

@@ -65,7 +65,7 @@ def write(
                 )
             if len(bad := unfit(rows)):
                 raise ValueError(complaint(path, start, rows, bad))
-            digests.append(_save(out / "img_emb" / path.name, np.ascontiguousarray(rows)))
+            digests.append(save(out / "img_emb" / path.name, np.ascontiguousarray(rows)))
             metadata = out / "metadata" / f"metadata_{padded}.parquet"
             table = manifest.shard_table(number, METADATA_SCHEMA.names)
             atomic.write_parquet(
@@ -131,7 +131,7 @@ def cut(
             return
 
 
-def _save(path: Path, rows: np.ndarray) -> str:
+def save(path: Path, rows: np.ndarray) -> str:
     """Write an array as ``np.save`` does, and give the file's SHA-256.
 
     ``np.save`` itself does not say that a disk is full, but that fewer bytes were written.

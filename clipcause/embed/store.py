@@ -2,7 +2,8 @@
 
 ``embeddings/<encoder>/<dataset>/`` holds ``img_emb/img_emb_0000.npy`` …, ``metadata/
 metadata_0000.parquet`` … (row, uid, source_id, caption) and ``card.json`` (encoder fingerprint,
-hash of the data set's manifest, rows, dim, SHA-256 of every part). Published folders without card
+hash of the data set's manifest, rows, dim, SHA-256 of every part). Stores of captions have
+``text_emb/text_emb_0000.npy`` … instead (``clipcause.embed.texts``). Published folders without card
 and row columns can be read too: their rows are counted in the order of the part numbers. A folder
 of the latter kind may be adopted: then the card has its ``place``, and the parts stay there.
 ``clipcause.embed.embeddings`` writes stores.
@@ -29,6 +30,7 @@ from jaxtyping import Float16, Integer
 from clipcause.runtime import atomic
 
 CARD = "card.json"
+IMAGES, TEXTS = "img_emb", "text_emb"  # folders of parts, and what their files are called
 # rounding a unit vector to float16 moves its length by at most 2**-11, four times less than this
 NORM_TOLERANCE = 2e-3
 CHECKED_AT_ONCE = 8192
@@ -155,10 +157,16 @@ class Embeddings:
 
 
 def read(
-    folder: Path, *, encoder: str | None = None, dataset: str | None = None, parts_known: int = 0
+    folder: Path,
+    *,
+    encoder: str | None = None,
+    dataset: str | None = None,
+    parts_known: int = 0,
+    of: str = IMAGES,
 ) -> Embeddings:
-    """Open a store; ``encoder`` and ``dataset`` are the fingerprints that it must have, and
-    ``parts_known`` the number of parts of one without a card that was looked at before.
+    """Open a store; ``encoder`` and ``dataset`` are the fingerprints that it must have,
+    ``parts_known`` the number of parts of one without a card that was looked at before, and ``of``
+    what its vectors are of.
 
     Checks shapes, types, sizes and counts now, and the values when they are handed out. Raises
     ``FileNotFoundError`` or ``ValueError`` with the file, the counts and what to do.
@@ -170,7 +178,7 @@ def read(
             f"{place}: not found; the embeddings {folder} are read from there; bring it back, or "
             "embed the data set again"
         )
-    files = _part_paths(place, len(card.get("parts", ())) or parts_known)
+    files = _part_paths(place, len(card.get("parts", ())) or parts_known, of)
     digests = card.get("parts") or [None] * len(files)
     if len(digests) != len(files):
         raise ValueError(f"{folder}: the card has {len(digests)} parts, {place} has {len(files)}")
@@ -212,19 +220,19 @@ def _few(part: Part, row_K: Integer[np.ndarray, " K"], dim: int) -> Float16[np.n
     return taken_KD
 
 
-def _part_paths(folder: Path, known: int) -> list[Path]:
+def _part_paths(folder: Path, known: int, of: str) -> list[Path]:
     """The parts by their numbers. Of a folder with ``known`` parts, by its card, a number may be
     missing: clip-retrieval writes nothing for a part without a row."""
     numbered = {}
-    for path in (folder / "img_emb").glob("img_emb_*.npy"):
-        if match := re.fullmatch(r"img_emb_(\d+)\.npy", path.name):
+    for path in (folder / of).glob(f"{of}_*.npy"):
+        if match := re.fullmatch(rf"{of}_(\d+)\.npy", path.name):
             # published parts are numbered without leading zeros, ours with
             other = numbered.setdefault(int(match[1]), path)
             if other != path:
                 first, second = sorted((other.name, path.name))
                 raise ValueError(f"{folder}: {first} and {second} are both part {int(match[1])}")
     if not numbered:
-        raise FileNotFoundError(f"{folder}: no img_emb/img_emb_*.npy; embed the data set first")
+        raise FileNotFoundError(f"{folder}: no {of}/{of}_*.npy; embed the data set first")
     missing = sorted(set(range(max(numbered) + 1)) - set(numbered))
     if missing and len(numbered) != known:
         raise FileNotFoundError(
@@ -234,7 +242,7 @@ def _part_paths(folder: Path, known: int) -> list[Path]:
 
 
 def _metadata_path(part: Path) -> Path:
-    number = part.stem.removeprefix("img_emb_")
+    number = part.stem.rpartition("_")[2]
     return part.parent.parent / "metadata" / f"metadata_{number}.parquet"
 
 

@@ -12,6 +12,9 @@ the run's training rows are counted, or where the run's split says which classes
 `neural_collapse` (`evaluate.collapse`) always. A self-supervised run has no classes: no
 predictions, and of neural collapse what needs none.
 
+`evaluate.again` asks the same images with other prompts, of other lists of classes, or among more
+classes; accuracy is all that is measured of these answers.
+
 A test set of captions is asked for R@k in both directions instead (`evaluate.retrieval`), with its
 captions as they are; its ranks lie beside the predictions.
 
@@ -30,6 +33,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from threadpoolctl import threadpool_limits
 
+from clipcause.captions import classes
 from clipcause.captions.classes import ClassNames
 from clipcause.config.evaluate import Evaluate
 from clipcause.data.manifest import Manifest
@@ -42,6 +46,7 @@ from clipcause.evaluate.class_vectors import Classes
 from clipcause.evaluate.collapse import NAMES as COLLAPSE
 from clipcause.evaluate.collapse import Collapse, neural_collapse
 from clipcause.evaluate.features import Writer
+from clipcause.evaluate.zeroshot import Answers
 from clipcause.runtime.notices import notice
 from clipcause.runtime.progress import progress
 from clipcause.stats.statistics import wilson
@@ -98,21 +103,26 @@ def outcome(
         if found is None:
             continue
         said = zeroshot.classify(unit_QD, found.class_ED, true_Q, scale, found.first_C)
-        columns = {
-            "row": np.arange(*manifest.starts[number : number + 2]),
-            "label": labels,
-            "predicted": [names[index] for index in said.predicted],
-            "probability": said.probability.astype(np.float32),
-            "rank": said.rank,
-        }
         predicted.append(said.predicted)
-        tables.append(pa.table(columns, schema=predictions.SCHEMA))
+        tables.append(_table(manifest.starts[number], labels, names, said))
     return Outcome(
         np.concatenate(raw),
         np.concatenate(true),
         np.concatenate(predicted) if predicted else None,
         pa.concat_tables(tables).combine_chunks() if tables else None,
     )
+
+
+def _table(start: int, labels: list[str], names: list[str], said: Answers) -> pa.Table:
+    """Answers as the artifact has them, from row ``start`` on."""
+    columns = {
+        "row": np.arange(start, start + len(labels)),
+        "label": labels,
+        "predicted": [names[index] for index in said.predicted],
+        "probability": said.probability.astype(np.float32),
+        "rank": said.rank,
+    }
+    return pa.table(columns, schema=predictions.SCHEMA)
 
 
 def accuracy(table: pa.Table, count: int) -> dict[str, float]:
@@ -223,6 +233,7 @@ class Examination:
     settings: Evaluate
     out: Path  # of predictions
     kept: Writer  # of features
+    others: Mapping[str, Mapping[str, ClassNames]] = field(default_factory=dict)  # by name
     # test sets of the same classes share what their images are compared with
     compared: dict[tuple[str, ...], Classes] = field(default_factory=dict)
 
@@ -243,6 +254,8 @@ class Examination:
         if said.table is not None:
             predictions.write(self.out, test, said.table)
             count = accuracy(said.table, len(names))
+            if again := self._again(test, manifest, names, said):
+                more["again"] = again
         sample_C = np.bincount(said.label_Q, minlength=len(names))
         table = class_table(names, self.known, self.frequency, bias, collapse, sample_C)
         predictions.write_classes(self.out, test, table)
@@ -269,11 +282,50 @@ class Examination:
             if self.objective == "supervised":
                 found = class_vectors.from_classifier(self.stored, names, self.known, where)
             else:
-                found = class_vectors.from_prompts(
-                    self._clip, names, self.known, self.settings, where, self._device
-                )
+                found = self._prompted(names, self.known, self.settings, where)
             self.compared[tuple(names)] = found
         return found
+
+    def _prompted(
+        self,
+        names: list[str],
+        known: Mapping[str, ClassNames],
+        settings: Evaluate,
+        where: str,
+    ) -> Classes:
+        return class_vectors.from_prompts(self._clip, names, known, settings, where, self._device)
+
+    def _again(
+        self, test: str, manifest: Manifest, names: list[str], said: Outcome
+    ) -> dict[str, dict[str, float]]:
+        """The accuracies by what else a test set is asked with; a classifier has no prompts."""
+        if self.objective == "supervised":
+            return {}
+        found = {}
+        for name, other in self.settings.again.items():
+            known = self.others[other.classes] if other.classes else self.known
+            asked = names if other.among == "own" else sorted({*names, *classes.own(known)})
+            templates = other.templates or self.settings.templates
+            settings = self.settings.model_copy(update={"templates": templates})
+            where = f"evaluate.again.{name}: {manifest.folder}"
+            key = (name, *asked)
+            if (compared := self.compared.get(key)) is None:
+                compared = self._prompted(asked, known, settings, where)
+                self.compared[key] = compared
+            true_Q = np.searchsorted(asked, names)[said.label_Q]
+            length_Q1 = np.linalg.norm(said.feature_QD, axis=1, keepdims=True)
+            answers = zeroshot.classify(
+                said.feature_QD / length_Q1, compared.class_ED, true_Q, self._scale
+            )
+            table = _table(0, [names[one] for one in said.label_Q], asked, answers)
+            (self.out / name).mkdir(exist_ok=True)
+            predictions.write(self.out / name, test, table)
+            found[name] = accuracy(table, len(asked))
+        return found
+
+    @cached_property
+    def _scale(self) -> float:
+        return float(self._clip.model.logit_scale.detach().exp())
 
     @cached_property
     def _device(self) -> torch.device:

@@ -26,6 +26,8 @@ from clipcause.prune.members import Members
 from clipcause.prune.split import Split
 from clipcause.search import scores
 from clipcause.search.scores import Scores
+from clipcause.signals import artifact as signals
+from clipcause.signals.artifact import Values
 
 BLOCK_ROWS = 1 << 20
 
@@ -98,6 +100,13 @@ class Inputs:
         made = relevance.read_card(folder, pool=self.pool.sha256)
         facts = {key: value for key, value in made.items() if key != "classes"}
         return facts, relevance.similarities(folder)
+
+    def signal(self, name: str) -> Values:
+        """The values of an entry of `signals`."""
+        folder = layout.signal(name)
+        if not folder.exists():
+            raise FileNotFoundError(f"{folder}: not found; `dvc repro signal@{name}` makes it")
+        return signals.read(folder, pool=self.pool.sha256)
 
     def domains(self, name: str) -> Domains:
         """What a domain classifier calls the pool's rows."""

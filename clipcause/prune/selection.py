@@ -9,7 +9,7 @@ number of rows, whatever the keys.
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt
+from jaxtyping import Bool, Int64, Real, UInt
 
 DIGIT = 16  # bits that one pass decides
 BINS = 1 << DIGIT
@@ -43,17 +43,39 @@ def smallest(base_N: Bool[np.ndarray, " N"], keys: Keys, size: int) -> Bool[np.n
     return _cut(base_N, keys, prefix, shift, wanted)
 
 
-def ascending(values_M: Float32[np.ndarray, " M"]) -> UInt[np.ndarray, " M"]:
-    """32-bit keys in the order of the numbers; -0 and 0 have the same key.
+def ascending(values_M: Real[np.ndarray, " M"]) -> UInt[np.ndarray, " M"]:
+    """Keys as wide as the numbers and in their order; -0 and 0 have the same key.
 
     Raises ``ValueError`` for NaN, which has no place in an order.
     """
+    kind, bits = values_M.dtype.kind, values_M.dtype.itemsize * 8
+    unsigned = np.dtype(f"u{bits // 8}").type
+    if kind == "u":
+        return values_M
+    sign = unsigned(1 << (bits - 1))
+    if kind == "i":
+        return values_M.view(unsigned) ^ sign
     if np.isnan(values_M).any():
         raise ValueError("a similarity is not a number; run the similarity stage again")
-    bits_M = (values_M + np.float32(0)).view(np.uint32)  # -0 + 0 is 0
+    bits_M = (values_M + values_M.dtype.type(0)).view(unsigned)  # -0 + 0 is 0
     # IEEE 754: negative numbers descend as integers, and their sign bit is set
-    negative_M = (bits_M.view(np.int32) >> 31).view(np.uint32)
-    return bits_M ^ (negative_M | np.uint32(1 << 31))
+    negative_M = (bits_M.view(f"i{bits // 8}") >> (bits - 1)).view(unsigned)
+    return bits_M ^ (negative_M | sign)
+
+
+def extreme(
+    base_N: Bool[np.ndarray, " N"], values_N: Real[np.ndarray, " N"], size: int, *, highest: bool
+) -> Bool[np.ndarray, " N"]:
+    """The last ``size`` rows of the base by (value, row), or the first.
+
+    The highest n and the lowest B - n of a base of B rows are complements, also under ties.
+    """
+    if not highest:
+        return smallest(base_N, lambda start, stop: ascending(values_N[start:stop]), size)
+    inside = int(np.count_nonzero(base_N))
+    kept_N = extreme(base_N, values_N, inside - size, highest=False)
+    # what is not among the first is among the last: those are a subset of the base
+    return np.not_equal(kept_N, base_N, out=kept_N)
 
 
 def _digits(

@@ -133,7 +133,7 @@ def draw_name(names: tuple[str, ...], rules: Mapping[str, Rule]) -> str:
 
 def is_alike(rule: Rule) -> bool:
     """Whether a split is drawn to have another's size and class content."""
-    return isinstance(rule, Quota)
+    return isinstance(rule, Quota) and rule.is_control
 
 
 def on_splits(runs: Mapping[str, Run], rules: Mapping[str, Rule], encoder: str) -> dict[str, Run]:

@@ -1,10 +1,12 @@
-"""Near-duplicates: for every row the first earlier row of its cluster that is too similar."""
+"""Near-duplicates: for every row the first earlier row of its cluster that is too similar, or how
+similar the most similar earlier one is."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float64, Int, Int64
+import torch
+from jaxtyping import Float, Float64, Int, Int64
 from numpy import ndarray
 
 from clipcause.search.decide import Columns
@@ -18,13 +20,16 @@ from clipcause.search.engine import (
     products,
     workers,
 )
-from clipcause.search.vectors import Vectors, dot, prepare
+from clipcause.search.vectors import Vectors, dot, double, prepare
 
 PAIRS = 8192
 """(row, group) pairs computed in float32 at once; all their columns may be candidates."""
 
 HELD = 32_768
 """A cluster of at most so many rows is read once; of a larger one a tile whenever it is needed."""
+
+GREATEST_TILE = 1024
+"""Rows and columns of a float64 product: 8 MiB."""
 
 Span = tuple[int, int]
 
@@ -58,19 +63,76 @@ def first_above(
             similarity_N[rows] = value
 
     with workers(threads) as over:
-        for _ in over(work, _tasks(clusters_N)):
+        for _ in over(work, _tasks(clusters_N, None, TILE_COLUMNS)):
             pass
     return first_N, similarity_N
 
 
-def _tasks(clusters_N: ndarray) -> Iterator[tuple[ndarray, list[Span]]]:
-    """The rows of a cluster in pool order, and those of its tiles that are one piece of work."""
-    order = np.argsort(clusters_N, kind="stable")
+NONE_EARLIER = -1.0
+"""For the first row of a cluster: the least similarity that there is, so that it goes last."""
+
+
+def greatest(
+    take: Callable[[ndarray], ndarray],
+    clusters_N: Int[ndarray, " N"],
+    place_N: Float[ndarray, " N"] | None = None,
+    *,
+    threads: int | None = None,
+) -> Float64[ndarray, " N"]:
+    """Per row its greatest similarity to any earlier row of its cluster, -1 for the first.
+
+    Rows of a cluster are in the order of (``place_N``, row), or of the row alone. ``take`` gives
+    the float16 unit vectors of any rows. All pairs are float64 products, which are exact, so the
+    bytes do not depend on threads, tiles or BLAS: ``sum n_c^2 D`` multiplications for clusters of
+    n_c rows, and a few tiles of memory a thread.
+    """
+    greatest_N = np.empty(len(clusters_N))
+
+    def work(task: tuple[ndarray, list[Span]]) -> None:
+        members, spans = task
+        near, at = take, members
+        if len(spans) > 1:
+            held = take(members)
+            near, at = held.__getitem__, np.arange(len(members))
+        for a, b in spans:
+            greatest_N[members[a:b]] = _greatest(near, at, members, a, b)
+
+    with workers(threads) as over:
+        for _ in over(work, _tasks(clusters_N, place_N, GREATEST_TILE)):
+            pass
+    return greatest_N
+
+
+def _greatest(
+    take: Callable[[ndarray], ndarray], at: ndarray, members: ndarray, a: int, b: int
+) -> ndarray:
+    """For positions a to b of a cluster; ``take`` wants the numbers ``at`` of its members."""
+
+    def tile(c: int, stop: int) -> torch.Tensor:
+        return double("rows", take(at[c:stop]), members[c:stop])
+
+    rows = tile(a, b)
+    own = rows @ rows.T
+    own.masked_fill_(torch.ones_like(own, dtype=torch.bool).triu_(), NONE_EARLIER)
+    best = own.amax(1)
+    for c in range(0, a, GREATEST_TILE):
+        earlier = tile(c, min(c + GREATEST_TILE, a))
+        best = torch.maximum(best, (rows @ earlier.T).amax(1))
+    # of vectors that are a little longer than one
+    return best.clamp_(min=NONE_EARLIER).numpy()
+
+
+def _tasks(
+    clusters_N: ndarray, place_N: ndarray | None, tile: int
+) -> Iterator[tuple[ndarray, list[Span]]]:
+    """The rows of a cluster in order, and those of its tiles that are one piece of work."""
+    keys = (clusters_N,) if place_N is None else (place_N, clusters_N)
+    order = np.lexsort(keys)  # stable: ties by row
     edges = np.flatnonzero(np.diff(clusters_N[order])) + 1
     for a, b in pairwise([0, *edges.tolist(), len(order)]):
         members = order[a:b]
         size = len(members)
-        spans = [(c, min(c + TILE_COLUMNS, size)) for c in range(0, size, TILE_COLUMNS)]
+        spans = [(c, min(c + tile, size)) for c in range(0, size, tile)]
         for together in [spans] if size <= HELD else [[span] for span in spans]:
             yield members, together
 

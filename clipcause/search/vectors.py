@@ -109,3 +109,16 @@ def dot(
         else:
             value_P[piece] = np.multiply(left.numpy(), right.numpy(), dtype=np.float64).sum(1)
     return value_P
+
+
+def double(
+    name: str, stored_ND: Float[ndarray, "N D"], row_N: int | Int[ndarray, " N"] = 0
+) -> torch.Tensor:
+    """The rows in float64, for products that are the same bytes by any library and in any order.
+
+    They are exact for the reason that ``dot`` gives: a float64 product of two matrices of stored
+    float16 unit vectors rounds nowhere. Raises ``ValueError`` as ``prepare`` does, and for float32.
+    """
+    if stored_ND.dtype != np.float16:
+        raise ValueError(f"{name}: expected float16, got {stored_ND.dtype}")
+    return prepare(name, stored_ND, "float32", row_N).single_ND.double()

@@ -236,7 +236,7 @@ def test_quota_has_the_size_and_the_classes_of_a_part_of_the_base(world, data, s
     other = np.zeros_like(base)
     other[data.draw(st.sets(st.sampled_from(inside)).map(sorted))] = True
     wanted = made([ids if there else [] for ids, there in zip(rows, other, strict=True)])
-    kept = quota(base, made(rows), other, wanted, seed)
+    kept = quota(base, made(rows), other, wanted, outputs(seed, np.array(inside)))
     # the definition: of every set of classes as many rows, those with the smallest keys
     expected, key = [], keys(seed, len(rows))
     for ids in {tuple(rows[row]) for row in inside}:
@@ -251,9 +251,9 @@ def test_quota_makes_up_for_what_a_base_lacks_with_rows_of_no_class():
     other = np.array([True, True, False, False, False, True])  # two ants, one of no class
     found = made([ids if there else [] for ids, there in zip(rows, base, strict=True)])
     wanted = made([ids if there else [] for ids, there in zip(rows, other, strict=True)])
-    assert rows_of(quota(base, found, other, wanted, 0)) == [1, 3, 4]
+    assert rows_of(quota(base, found, other, wanted, outputs(0, np.flatnonzero(base)))) == [1, 3, 4]
     with pytest.raises(ValueError, match="5 rows are wanted, and the base has 4"):
-        quota(base, found, np.arange(6) < 5, made(rows[:5]), 0)
+        quota(base, found, np.arange(6) < 5, made(rows[:5]), outputs(0, np.flatnonzero(base)))
 
 
 def test_above_is_strict_and_takes_the_largest():

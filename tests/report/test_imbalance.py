@@ -509,8 +509,9 @@ def test_every_rule_has_words():
         "classes": {"by": "label", "take": 10, "seed": 0},
         "balance": {"by": "mention", "most": 10, "seed": 0},
         "domain": {"domain": "style", "drop": "second"},
-        "column": {"column": "similarity", "least": 0.3},
+        "where": {"column": "similarity", "least": 0.3},
         "given": {"file": "medium.npy"},
+        "distinct_captions": {},
     }
     said = {}
     for rule in RULES.models:

@@ -147,6 +147,26 @@ def test_a_row_says_what_was_chosen_by_and_what_a_control_shares(study):
     assert found["near", "quota-near"].shared == pytest.approx(1 / 59, abs=1e-4)
 
 
+def test_a_signal_is_told_by_its_kind_and_says_whether_it_has_seen_the_tests(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    entry = {"rule": "signal", "base": "dedup", "signal": "norm", "stays": "highest", "keep": 0.5}
+    own = {
+        "norm-50": entry | SLOTS,
+        "random-norm": {"rule": "random", "base": "dedup", "of": "norm-50", "with": "none", "seed": 0},
+    }  # fmt: skip
+    facts = {"kind": "norm-sim", "parameters": {}, "seen_tests": ["tests/val"]}
+    write_study(
+        splits={**SPLITS, **own},
+        runs={**RUNS, **{f"{name}-0": RUNS["full-0"] | {"split": name} for name in own}},
+        facts=lambda entry, *_: {"signal": facts} if entry["rule"] == "signal" else {},
+    )
+    (row,) = (
+        row for row in properties.rows(inputs())
+        if (row.split, row.on) == ("norm-50", properties.AVERAGE)
+    )  # fmt: skip
+    assert (row.property_, row.sees) == ("norm-sim: norm, highest", "val")
+
+
 def test_two_conditions_of_one_property_and_share_have_their_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     twice = {"random-hull-sketch": "random-hull-sketch", "hull-sketch": "hull-sketch"}
@@ -203,10 +223,6 @@ def test_clusters_of_another_base_are_an_error(tmp_path, monkeypatch):
     np.save("signals/clusters/cluster.npy", np.zeros(5, np.int32))
     with pytest.raises(ValueError, match=r"clusters of 5 rows, its base has 117; .*signal@clus"):
         makeup.rows(inputs())
-
-
-def test_a_caption_has_the_words_that_blanks_part():
-    assert makeup.word_counts(["a  red\tball ", "", None, "one\u00a0two"]).tolist() == [3, 0, 0, 2]
 
 
 def test_too_few_splits_have_no_shares(study):
@@ -348,7 +364,15 @@ def test_without_controls_there_is_nothing_to_say(tmp_path, monkeypatch):
             {"rule": "trim_tail", "by": "label", "tail": 3, "most": 2, "seed": 0},
             "class frequency (tail trimmed)",
         ),
-        ({"rule": "column", "column": "punsafe", "most": 0.5}, "column punsafe"),
+        ({"rule": "where", "column": "punsafe", "most": 0.5}, "punsafe"),
+        (
+            {"rule": "where", "column": "caption_words", "keep": 0.5, "stays": "highest"},
+            "caption_words, highest",
+        ),
+        (
+            {"rule": "signal", "signal": "clip", "keep": 0.5, "stays": "highest"},
+            "clip, highest",
+        ),
         ({"rule": "given", "file": "mine"}, "given"),
     ],
 )  # fmt: skip

@@ -13,11 +13,15 @@ from clipcause.config.layout import BASES, NONE
 from clipcause.prune.rule import Rule
 
 SECTION = "splits"
+RENAMED = {"column": "where"}  # words that rules had, and what they say now
 RULES = kinds.find(__name__, iter_modules(__path__), Rule, "rule")
 
 
 def parse(values: Any, where: str) -> Rule:
     """One item of the section as the model of its rule."""
+    old = values.get("rule") if isinstance(values, dict) else None
+    if isinstance(old, str) and (now := RENAMED.get(old)):
+        raise ValueError(f"{where}: the rule {old!r} is called {now} now, with the same parameters")
     return RULES.parse(values, where)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32
 from clipcause.prune.by_similarity import Ranked
 from clipcause.prune.inputs import Inputs
 from clipcause.prune.rule import Decision
-from clipcause.prune.rules.near import near
+from clipcause.prune.selection import extreme
 
 
 class Far(Ranked):
@@ -35,6 +35,4 @@ def far(
 
     ``near`` with n rows and ``far`` with B - n are complements, also under ties.
     """
-    kept_N = near(base_N, similarity_N, int(np.count_nonzero(base_N)) - size)
-    # what is not among the first is among the last: near is a subset of the base
-    return np.not_equal(kept_N, base_N, out=kept_N)
+    return extreme(base_N, similarity_N, size, highest=True)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float32
 from clipcause.prune.by_similarity import Ranked
 from clipcause.prune.inputs import Inputs
 from clipcause.prune.rule import Decision
-from clipcause.prune.selection import ascending, smallest
+from clipcause.prune.selection import extreme
 
 
 class Near(Ranked):
@@ -32,4 +32,4 @@ def near(
     base_N: Bool[np.ndarray, " N"], similarity_N: Float32[np.ndarray, " N"], size: int
 ) -> Bool[np.ndarray, " N"]:
     """Near-pruning drops the nearest: the first ``size`` rows by (similarity, row) are kept."""
-    return smallest(base_N, lambda start, stop: ascending(similarity_N[start:stop]), size)
+    return extreme(base_N, similarity_N, size, highest=False)

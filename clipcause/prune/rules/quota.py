@@ -1,23 +1,28 @@
 """`quota`: as many rows as another split has, of the same classes: a control of size and content.
 
-Rows are drawn in strata: those that are of exactly the same classes, those of none being a stratum
-too. Where the base holds the other split, all of its counts are met, of classes and of classes that
-come together; the sizes are equal in any case. A stratum of few rows gives the control many of the
-very rows of the other split; the card says how many they share.
+Rows are drawn by seed, or with ``signal`` those with the best values are taken, which is a
+curator's choice within classes and no control. Either way in strata: rows that are of exactly the
+same classes, those of none being a stratum too. Where the base holds the other split, all of its
+counts are met, of classes and of classes that come together; the sizes are equal in any case. A
+stratum of few rows gives the control many of the very rows of the other split; the card says how
+many they share.
 
 Shapes: N pool rows, M matches, C classes, R rows of the base, S strata.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt64
-from pydantic import Field
+from pydantic import Field, model_serializer, model_validator
 
+from clipcause.config import unknown
 from clipcause.prune.by_class import ByClass, decision, digests
 from clipcause.prune.inputs import Inputs
 from clipcause.prune.members import Members
 from clipcause.prune.rule import NO_SLOT, Decision, Seed, Unused
+from clipcause.prune.rules.signal import SECTION
 from clipcause.runtime.splitmix64 import finalised, outputs
 
 
@@ -28,13 +33,38 @@ class Quota(ByClass):
     rule: Literal["quota"]
     of: str = Field(description="the split whose size and class counts are taken")
     with_: Unused = Field(alias="with", description=NO_SLOT)
-    seed: Seed
+    seed: Seed | None = None
+    signal: str | None = None
+    stays: Literal["highest", "lowest"] | None = None
     tolerance: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_order(self) -> "Quota":
+        if (self.seed is None) == (self.signal is None):
+            raise ValueError("say which rows of a class are taken: by seed, or by a signal")
+        if (self.signal is None) != (self.stays is None):
+            raise ValueError("signal and stays (highest or lowest) belong together")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _stated(self, dump: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        # a card of a draw is what it was before there were signals
+        return {key: value for key, value in dump(self).items() if value is not None}
+
+    @property
+    def is_control(self) -> bool:
+        """Whether its rows are drawn, and chosen by nothing but size and classes."""
+        return self.signal is None
 
     @property
     def panel(self) -> str:
         """All quotas together."""
         return "size and class counts"
+
+    def check(self, content: Mapping[str, Any], where: str, path: str) -> None:  # noqa: ARG002
+        """The signal exists."""
+        if self.signal is not None and self.signal not in (known := content.get(SECTION) or {}):
+            raise unknown("signal", self.signal, known, f"{where}.signal")
 
     def decide(self, given: Inputs) -> Decision:
         """The card has the difference that is left, by class, and the rows that both splits have.
@@ -44,7 +74,7 @@ class Quota(ByClass):
         other = given.split(self.of)
         other_N = other.mask(len(given.pool))
         found, wanted = given.members(self.by), given.members(self.by, other)
-        kept_N = quota(given.base_N, found, other_N, wanted, self.seed)
+        kept_N = quota(given.base_N, found, other_N, wanted, self._order(given))
         kept = dict(zip(found.classes, found.within(kept_N).tolist(), strict=True))
         aimed = dict(zip(wanted.classes, wanted.counts.tolist(), strict=True))
         more = {
@@ -71,7 +101,21 @@ class Quota(ByClass):
 
     def sentence(self) -> str:
         """Whose size and counts."""
-        return f"as many rows as {self.of}, with its class counts by {self.by}, seed {self.seed}"
+        counts = f"as many rows as {self.of}, with its class counts by {self.by}"
+        if self.signal is None:
+            return f"{counts}, seed {self.seed}"
+        return f"{counts}, those with the {self.stays} values of the signal “{self.signal}”"
+
+    def _order(self, given: Inputs) -> UInt64[np.ndarray, " R"]:
+        row_R = np.flatnonzero(given.base_N)
+        if self.signal is None:
+            return outputs(self.seed or 0, row_R)
+        value_R = given.signal(self.signal).all()[row_R]
+        # rows without a value come last, whichever end stays; equal ones by row
+        value_R = -value_R if self.stays == "highest" else value_R
+        rank_R = np.empty(len(row_R), np.uint64)
+        rank_R[np.argsort(value_R, kind="stable")] = np.arange(len(row_R), dtype=np.uint64)
+        return rank_R
 
 
 def quota(
@@ -79,20 +123,19 @@ def quota(
     found: Members,
     other_N: Bool[np.ndarray, " N"],
     wanted: Members,
-    seed: int,
+    key_R: UInt64[np.ndarray, " R"],
 ) -> Bool[np.ndarray, " N"]:
-    """As many base rows as ``other_N`` has; of each stratum as many as it has, drawn by ``seed``.
+    """As many base rows as ``other_N`` has; of each stratum as many as it has, by ascending key.
 
-    ``found`` are the classes of the base's rows, ``wanted`` those of the other rows. What a stratum
-    of the base lacks is made up for by rows of no class, then by any. Raises ``ValueError`` where
-    the base has fewer rows.
+    ``key_R`` has a key of every row of the base, none twice. ``found`` are the classes of the
+    base's rows, ``wanted`` those of the other rows. What a stratum of the base lacks is made up for
+    by rows of no class, then by any. Raises ``ValueError`` where the base has fewer rows.
     """
     row_R, size = np.flatnonzero(base_N), int(np.count_nonzero(other_N))
     if size > len(row_R):
         raise ValueError(f"{size:,} rows are wanted, and the base has {len(row_R):,}")
     signature_R = _signatures(found, len(base_N))[row_R]
     stratum_S, count_S = np.unique(_signatures(wanted, len(base_N))[other_N], return_counts=True)
-    key_R = outputs(seed, row_R)
     order_R = np.lexsort((key_R, signature_R))
     sorted_R = signature_R[order_R]
     start_S, stop_S = (np.searchsorted(sorted_R, stratum_S, side) for side in ("left", "right"))

@@ -3,23 +3,22 @@
 Everything is of the split's rows alone but similarity, which is to what models saw. What is known
 of rows is read in one pass over captions, one over mentions and one over embeddings.
 
-Shapes: N pool rows, M rows of a shard, K test sets.
+Shapes: N pool rows, M rows of a shard, R rows of a signal's base, K test sets.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int32
 
 from clipcause.captions import frequency
 from clipcause.config import FILE, layout, read
 from clipcause.config.runs import NONE
 from clipcause.embed import embeddings
-from clipcause.prune import split
+from clipcause.prune import columns, split
 from clipcause.prune.split import Split
 from clipcause.report import corpora
 from clipcause.report.inputs import Inputs
@@ -28,7 +27,6 @@ from clipcause.report.tables import accuracy, table
 from clipcause.search import diversity
 from clipcause.search.diversity import Diversity
 
-SIGNALS = Path("signals")
 CLUSTERS = "cluster.npy"  # of a signal that puts rows into clusters: that of every row of its base
 DIGITS = 6
 
@@ -110,16 +108,12 @@ def _word_means(study: Sources, splits: Mapping[str, Split]) -> dict[str, float]
     """Mean number of words, which are what blanks part; shard by shard."""
     pool, total = study.pool, dict.fromkeys(splits, 0)
     for shard in range(len(pool.shards)):
-        count_M = word_counts(pool.shard_table(shard, ["caption"])["caption"].to_pylist())
+        caption_M = pool.shard_table(shard, ["caption"])["caption"].combine_chunks()
+        count_M = columns.caption_words(caption_M).fill_null(0).to_numpy()
         start, stop = pool.starts[shard : shard + 2]
         for name, one in splits.items():
             total[name] += int(count_M[one.within(start, stop)].sum())
     return {name: count / max(len(splits[name]), 1) for name, count in total.items()}
-
-
-def word_counts(captions: list[str | None]) -> Int64[np.ndarray, " M"]:
-    """The number of words of every caption; one that is not there has none."""
-    return np.array([len((text or "").split()) for text in captions], np.int64)
 
 
 def _row_similarity(study: Sources, splits: Mapping[str, Split]) -> dict[str, float]:
@@ -143,7 +137,7 @@ def _clusters(splits: Mapping[str, Split]) -> dict[str, float]:
     """Effective numbers of clusters by the first signal that has some; rows outside of its base are
     in none. Empty where no signal has any."""
     for name in read(FILE).get("signals") or {}:
-        folder = SIGNALS / name
+        folder = layout.signal(name)
         if not (folder / CLUSTERS).exists():
             continue
         cluster_R: Int32[np.ndarray, " R"] = np.load(folder / CLUSTERS)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import numpy as np
 
+from clipcause.config import layout
 from clipcause.prune import split
 from clipcause.prune.by_similarity import Scored
 from clipcause.report.conditions import Condition
@@ -83,16 +84,16 @@ def rows(inputs: Inputs) -> list[Row]:
 
 def _row(inputs: Inputs, one: Compared, line: str) -> Row:
     study, condition = inputs.study, inputs.study.conditions[one.name]
-    rule, kept = study.rules[condition.split], len(study.splits[condition.split])
+    kept = len(study.splits[condition.split])
     is_alike = one.other in condition.alike
     others = (one.other,) if is_alike else condition.controls
     return Row(
         one.test,
-        rule.subject,
+        _subject(inputs, condition.split),
         one.name,
         line,
         table.rounded(kept / max(len(study.base_of(condition.split)), 1)),
-        " ".join(rule.tests) if isinstance(rule, Scored) else "",
+        _sees(inputs, condition.split),
         one.other,
         ALIKE if is_alike else RANDOM,
         table.rounded(_shared(inputs, condition, others)),
@@ -116,11 +117,25 @@ def _lines(inputs: Inputs, names: Iterable[str]) -> dict[str, str]:
         of = study.conditions[name].split
         share = 100 * len(study.splits[of]) / max(len(study.base_of(of)), 1)
         # a blank that does not break keeps a number and its sign together
-        found[name] = f"{study.rules[of].subject}, {share:.0f}\u00a0%"
+        found[name] = f"{_subject(inputs, of)}, {share:.0f}\u00a0%"
     said = list(found.values())
     return {
         name: line if said.count(line) == 1 else f"{line}: {name}" for name, line in found.items()
     }
+
+
+def _subject(inputs: Inputs, name: str) -> str:
+    """The property that a split was chosen by; of a signal with its kind."""
+    subject, by = inputs.study.rules[name].subject, inputs.study.splits[name].card.get("signal")
+    return f"{by['kind']}: {subject}" if by else subject
+
+
+def _sees(inputs: Inputs, name: str) -> str:
+    """The test sets whose images a split's rule, or its signal, looked at."""
+    rule, by = inputs.study.rules[name], inputs.study.splits[name].card.get("signal") or {}
+    if isinstance(rule, Scored):
+        return " ".join(rule.tests)
+    return " ".join(one.removeprefix(layout.test("")) for one in by.get("seen_tests", ()))
 
 
 def _shared(inputs: Inputs, condition: Condition, others: Iterable[str]) -> float:

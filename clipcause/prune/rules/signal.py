@@ -1,0 +1,106 @@
+"""`signal`: the rows with the highest, or the lowest, values of an entry of `signals`.
+
+What curators cut data by: the similarity of picture and caption, NormSim, negCLIPLoss, clusters, or
+how near an earlier copy is. The values are made once, by the stage `signal`; here their order is
+cut, exactly, or at a threshold.
+
+Shapes: N pool rows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from pydantic import model_validator
+
+from clipcause.config import unknown
+from clipcause.prune import split
+from clipcause.prune.inputs import Inputs
+from clipcause.prune.rule import DIGITS, Decision, Keep, Sourceless
+from clipcause.prune.rules.far import far
+from clipcause.prune.rules.near import near
+from clipcause.prune.sampling import target_size
+from clipcause.prune.sentences import percent
+
+SECTION = "signals"
+
+
+class BySignal(Sourceless):
+    """``keep`` rows, those whose value is ``stays``; or all whose value is at least (highest) or
+    at most (lowest) the ``threshold``. Rows without a value go, or with ``missing: keep`` stay.
+    """
+
+    rule: Literal["signal"]
+    signal: str
+    stays: Literal["highest", "lowest"]
+    keep: Keep | None = None
+    threshold: float | None = None
+    missing: Literal["drop", "keep"] = "drop"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "BySignal":
+        if (self.keep is None) == (self.threshold is None):
+            raise ValueError("say how many rows stay: keep, or a threshold, and not both")
+        return self
+
+    def check(self, content: Mapping[str, Any], where: str, path: str) -> None:  # noqa: ARG002
+        """The signal exists."""
+        if self.signal not in (known := content.get(SECTION) or {}):
+            raise unknown("signal", self.signal, known, f"{where}.signal")
+
+    def decide(self, given: Inputs) -> Decision:
+        """The card has the signal's kind and parameters, and the value at which it was cut."""
+        found = given.signal(self.signal)
+        value_N = found.all()
+        missing_N = np.isnan(value_N) & given.base_N
+        missing = int(np.count_nonzero(missing_N))
+        valued_N = given.base_N & ~missing_N
+        if self.threshold is not None:
+            kept_N = valued_N & beyond(value_N, self.threshold, self.stays)
+        else:
+            size = target_size(self.keep or 0, len(given.base))
+            size -= missing if self.missing == "keep" else 0
+            rows = int(np.count_nonzero(valued_N))
+            if not 0 <= size <= rows:
+                raise ValueError(
+                    f"keep {self.keep} are {size:,} rows by value, and {rows:,} of the base's "
+                    f"{len(given.base):,} rows have a value in the signal {self.signal!r}"
+                )
+            kept_N = (far if self.stays == "highest" else near)(
+                valued_N, np.where(missing_N, np.float32(0), np.nan_to_num(value_N)), size
+            )
+        numbers: dict[str, Any] = {"missing": missing}
+        if kept_N.any():
+            ends = {"least": value_N[kept_N].min(), "most": value_N[kept_N].max()}
+            numbers |= {key: round(float(value), DIGITS) for key, value in ends.items()}
+        if self.missing == "keep":
+            kept_N = kept_N | missing_N
+        facts = {key: found.card[key] for key in ("kind", "encoder", "parameters")}
+        if "seen_tests" in found.card:
+            facts["seen_tests"] = found.card["seen_tests"]
+        return Decision(split.from_mask(kept_N), numbers, {"signal": facts})
+
+    @property
+    def subject(self) -> str:
+        """The signal, whose kind the card has, and which of its values stay."""
+        return f"{self.signal}, {self.stays}"
+
+    def sentence(self) -> str:
+        """How many, and by what."""
+        of = f"the {self.stays} values of the signal “{self.signal}”"
+        if self.threshold is not None:
+            side = "least" if self.stays == "highest" else "most"
+            return f"rows whose value of the signal “{self.signal}” is at {side} {self.threshold:g}"
+        if isinstance(self.keep, int):
+            return f"{self.keep:,} rows with {of}"
+        return f"{percent(self.keep or 0)} of the base with {of}"
+
+
+def beyond(
+    value_N: Float32[np.ndarray, " N"], threshold: float, stays: Literal["highest", "lowest"]
+) -> Bool[np.ndarray, " N"]:
+    """Rows whose value is the threshold or beyond it. The threshold is compared as float32, as the
+    values are stored, so that one written as it is shown means the same row."""
+    limit = np.float32(threshold)
+    return value_N >= limit if stays == "highest" else value_N <= limit

@@ -1,0 +1,1 @@
+../../clipcause/prune/rules/signal.py

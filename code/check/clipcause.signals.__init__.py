@@ -1,0 +1,1 @@
+../../clipcause/signals/__init__.py

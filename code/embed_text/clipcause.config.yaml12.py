@@ -1,0 +1,1 @@
+../../clipcause/config/yaml12.py

@@ -1,0 +1,1 @@
+../../clipcause/data/in_place.py

@@ -1,0 +1,1 @@
+../../clipcause/data/member_index.py

@@ -1,0 +1,1 @@
+../../clipcause/data/sources/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/data/sources/clip_retrieval.py

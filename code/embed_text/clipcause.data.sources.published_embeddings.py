@@ -1,0 +1,1 @@
+../../clipcause/data/sources/published_embeddings.py

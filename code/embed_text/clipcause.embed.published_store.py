@@ -1,0 +1,1 @@
+../../clipcause/embed/published_store.py

@@ -1,0 +1,1 @@
+../../clipcause/embed/tags.py

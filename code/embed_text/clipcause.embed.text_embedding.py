@@ -1,0 +1,1 @@
+../../clipcause/embed/text_embedding.py

@@ -1,0 +1,1 @@
+../../clipcause/embed/weight_files.py

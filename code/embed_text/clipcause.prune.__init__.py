@@ -1,0 +1,1 @@
+../../clipcause/prune/__init__.py

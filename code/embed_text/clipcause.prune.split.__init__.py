@@ -1,0 +1,1 @@
+../../clipcause/prune/split/__init__.py

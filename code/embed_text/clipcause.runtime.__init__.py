@@ -1,0 +1,1 @@
+../../clipcause/runtime/__init__.py

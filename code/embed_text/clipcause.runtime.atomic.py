@@ -1,0 +1,1 @@
+../../clipcause/runtime/atomic.py

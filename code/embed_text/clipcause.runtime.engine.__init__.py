@@ -1,0 +1,1 @@
+../../clipcause/runtime/engine/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/runtime/shard_cache.py

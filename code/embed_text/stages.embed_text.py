@@ -1,0 +1,1 @@
+../../stages/embed_text.py

@@ -1,1 +1,0 @@
-../../clipcause/prune/rules/column.py

@@ -1,0 +1,1 @@
+../../clipcause/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/config/__init__.py

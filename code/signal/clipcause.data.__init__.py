@@ -1,0 +1,1 @@
+../../clipcause/data/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/embed/__init__.py

@@ -1,0 +1,1 @@
+../../clipcause/lazy.py

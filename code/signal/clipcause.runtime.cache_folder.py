@@ -1,0 +1,1 @@
+../../clipcause/runtime/cache_folder.py

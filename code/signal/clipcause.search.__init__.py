@@ -1,0 +1,1 @@
+../../clipcause/search/__init__.py
