@@ -152,8 +152,8 @@ def test_a_signal_is_told_by_its_kind_and_says_whether_it_has_seen_the_tests(tmp
     entry = {"rule": "signal", "base": "dedup", "signal": "norm", "stays": "highest", "keep": 0.5}
     own = {
         "norm-50": entry | SLOTS,
-        "random-norm": {"rule": "random", "base": "dedup", "of": "norm-50", "with": "none", "seed": 0},
-    }  # fmt: skip
+        "random-norm": SPLITS["random-hull-sketch"] | {"of": "norm-50"},
+    }
     facts = {"kind": "norm-sim", "parameters": {}, "seen_tests": ["tests/val"]}
     write_study(
         splits={**SPLITS, **own},
