@@ -52,6 +52,13 @@ def chosen(entry, base, _):
     return np.union1d(base[:1], base[1::2]) if entry["rule"] == "quota" else base[::2]
 
 
+def add(sections):
+    """Put sections into the parameters."""
+    path = Path("params.yaml")
+    content = yaml.safe_load(path.read_text()) | sections
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
 def write():
     """Two rules with controls, of which one has classes too; two runs a condition; mentions, and
     clusters of two sizes."""
@@ -66,9 +73,7 @@ def write():
     counts = Frequency(names, names, np.bincount(class_M[::2], minlength=3).astype(np.int64))
     row_M = np.arange(len(pool))
     frequency.write(layout.frequency("shapes"), counts, [(row_M[::2], class_M[::2])], {})
-    path = Path("params.yaml")
-    content = yaml.safe_load(path.read_text()) | {"classes": "shapes"} | CLUSTERED
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    add({"classes": "shapes"} | CLUSTERED)
     base = split.read(layout.split("dedup"))
     folder = Path("signals/clusters")
     folder.mkdir(parents=True)
@@ -160,6 +165,7 @@ def test_a_signal_is_told_by_its_kind_and_says_whether_it_has_seen_the_tests(tmp
         runs={**RUNS, **{f"{name}-0": RUNS["full-0"] | {"split": name} for name in own}},
         facts=lambda entry, *_: {"signal": facts} if entry["rule"] == "signal" else {},
     )
+    add({"signals": {"norm": {}}})
     (row,) = (
         row for row in properties.rows(inputs())
         if (row.split, row.on) == ("norm-50", properties.AVERAGE)
