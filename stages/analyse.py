@@ -1,9 +1,10 @@
 """analyse: everything small comes in; tables and metrics go out.
 
 In: predictions, metrics of `evaluate`, scores, gaps, splits, cards of checkpoints, manifests, class
-frequencies; of `density`, `domain`, `probe` and `intraclass` what there is. Out: ``analysis/``, of
-which `report` draws, ``metrics/report.json`` and ``metrics/claims.json`` (how sure differences
-are). Every bootstrap and every fit is here.
+frequencies, and the pool's embeddings, one pass over which tells how diverse splits are; of
+`signal`, `density`, `domain`, `probe` and `intraclass` what there is. Out: ``analysis/``, of which
+`report` draws, ``metrics/report.json`` and ``metrics/claims.json`` (how sure differences are).
+Every bootstrap and every fit is here.
 """
 
 from pathlib import Path

@@ -2,8 +2,9 @@
 
 In: ``analysis/``, and of pool, reference and test sets the few images and embeddings that are
 shown. Out: ``report/index.html``, ``report/table.md``, ``report/answer.md``, ``report/claims.md``,
-``report/table.csv``, ``report/runs.csv`` (a line per run and test set, with every factor and every
-number), ``report/plots/*.csv`` and ``report/figures/``. Nothing is computed that a metric needs.
+``report/properties.md``, ``report/table.csv``, ``report/runs.csv`` (a line per run and test set,
+with every factor and every number), ``report/plots/*.csv`` and ``report/figures/``. Nothing is
+computed that a metric needs.
 """
 
 from pathlib import Path

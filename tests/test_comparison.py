@@ -355,3 +355,96 @@ def test_what_cannot_be_compared_is_an_error():
         compare(a, np.full((1, 5), 1.5), resamples=100, seed=0)
     with pytest.raises(ValueError, match="not two each"):
         analyse(np.ones((1, 5)), np.ones((2, 5)))
+
+
+def over_tests(rng, runs, sizes, noise, own=0.0):
+    """Two conditions on several test sets by the same runs, whose differences are zero; a run is as
+    good everywhere, and ``own`` better or worse on each."""
+    of_run = [rng.normal(0, noise, (count, 1)) for count in runs]
+    sides = []
+    for images in sizes:
+        ease_Q = rng.normal(0, 1.2, images)
+        sides.append(
+            tuple(
+                0.6 + ease_Q + good + rng.normal(0, own, (len(good), 1))
+                + rng.normal(0, 0.8, (len(good), images)) > 0
+                for good in of_run
+            )
+        )  # fmt: skip
+    return sides
+
+
+@given(st.integers(0, 2**32), st.integers(2, 4), st.integers(2, 4), st.integers(2, 30))
+def test_the_average_over_one_test_set_is_its_comparison(seed, runs_a, runs_b, images):
+    rng = np.random.default_rng(seed)
+    a, b, third = conditions(rng, (runs_a, runs_b, 3), images, 0.5)
+    for noise in (None, comparison.pooled([a, b, third])):
+        one = compare(a, b, resamples=50, seed=0, noise=noise)
+        assert comparison.average([(a, b)], resamples=50, seed=0, noise=noise) == one
+
+
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
+def test_an_average_counts_test_sets_the_same_either_way_round(seed, runs_a, runs_b, tests):
+    rng = np.random.default_rng(seed)
+    sides = over_tests(rng, (runs_a, runs_b), rng.integers(2, 30, tests), 0.3)
+    found = comparison.average(sides, resamples=60, seed=0)
+    apart = [float(a.mean(dtype=np.float64) - b.mean(dtype=np.float64)) for a, b in sides]
+    assert found.difference.value == pytest.approx(math.fsum(apart) / tests)
+    assert found.difference.low <= found.difference.high
+    assert 0 <= found.p <= 1
+    assert found.covers_runs == (min(runs_a, runs_b) > 1)
+    assert (found.images, found.runs) == (sum(a.shape[1] for a, _ in sides), (runs_a, runs_b))
+    turned = [(b, a) for a, b in sides]
+    assert comparison.average(turned, resamples=60, seed=0).reversed() == found
+
+
+def test_the_error_of_an_average_is_that_of_images_within_test_sets_and_of_runs_once():
+    """Against sums written out, by p and the noncentral t alone."""
+    rng = np.random.default_rng(8)
+    sides = over_tests(rng, (4, 5), (60, 200, 90), 0.4)
+    found = comparison.average(sides, resamples=4000, seed=0)
+    images = 0.0
+    for a, b in sides:
+        images += analyse(a.astype(float), b.astype(float)).images / 9
+    means = [np.mean([side[at].mean(axis=1) for side in sides], axis=0) for at in (0, 1)]
+    parts = [float(np.var(one, ddof=1)) / len(one) for one in means]
+    variance = images + sum(parts)
+    freedom = variance**2 / (parts[0] ** 2 / 3 + parts[1] ** 2 / 4)
+    value = float(means[0].mean() - means[1].mean())
+    assert found.difference.value == pytest.approx(value)
+    p = 2 * stats.t.sf(abs(value) / math.sqrt(variance), freedom)
+    assert found.p == pytest.approx(p)
+    assert found.detectable == pytest.approx(detectable_errors(freedom) * math.sqrt(variance))
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(variance)
+    assert found.difference.high - found.difference.low == pytest.approx(2 * half, rel=0.12)
+
+
+@pytest.mark.parametrize(("noise", "own"), [(0.0, 0.0), (0.3, 0.0), (0.2, 0.2)])
+def test_intervals_of_averages_hold_the_truth_as_often_as_they_say(noise, own):
+    rng, held, studies = np.random.default_rng(int(10 * noise + own)), 0, 300
+    for seed in range(studies):
+        sides = over_tests(rng, (5, 5), (80, 120, 60), noise, own)
+        found = comparison.average(sides, resamples=300, seed=seed)
+        held += not found.difference.is_distinguishable
+    assert 0.91 < held / studies < 0.99
+
+
+def test_an_average_of_single_runs_is_about_these_models_alone():
+    a = [floats([[1, 1, 0, 1]]), floats([[1, 0]])]
+    b = [floats([[0, 1, 0, 0]]), floats([[0, 0]])]
+    found = comparison.average([*zip(a, b, strict=True)], resamples=100, seed=0)
+    assert (found.test, found.covers_runs) == (DURKALSKI, False)
+    assert found.difference.value == (2 / 4 + 1 / 2) / 2
+    # differences of 1/4, 1/4 and 1/2 of their test sets
+    statistic = (1 / 4 + 1 / 4 + 1 / 2) / math.sqrt(1 / 16 + 1 / 16 + 1 / 4)
+    assert found.p == pytest.approx(2 * stats.norm.sf(statistic))
+    same = comparison.average([(a[0], a[0])], resamples=100, seed=0)
+    assert (same.difference.value, same.difference.low, same.detectable) == (0.0, 0.0, None)
+
+
+def test_an_average_is_of_the_same_runs_everywhere():
+    one, two = np.ones((1, 3)), np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"runs on both sides of 2 test sets: \[\(1, 1\), \(1, 2"):
+        comparison.average([(one, one), (one, two)], resamples=100, seed=0)
+    with pytest.raises(ValueError, match="the same images"):
+        comparison.average([(one, np.ones((1, 4)))], resamples=100, seed=0)

@@ -41,9 +41,13 @@ DOORS = {
         "place", "samples", "shards", "tar",
     },
     "search": {
-        "centres", "density", "device", "earlier", "gap", "neighbour", "pool", "scores", "vectors",
+        "centres", "density", "device", "diversity", "earlier", "gap", "neighbour", "pool",
+        "scores", "vectors",
     },
-    "stats": {"comparison", "decomposition", "logistic", "replication", "robustness", "statistics"},
+    "stats": {
+        "comparison", "decomposition", "logistic", "regression", "replication", "robustness",
+        "statistics",
+    },
 }  # fmt: skip
 
 

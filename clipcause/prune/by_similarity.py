@@ -22,6 +22,8 @@ from clipcause.prune.sampling import target_size
 from clipcause.prune.sentences import listed, percent
 from clipcause.search.scores import Scores
 
+SEVERAL = 3  # test sets that are told by their number
+
 Choose = Callable[
     [Bool[np.ndarray, " N"], Float32[np.ndarray, " N"], int], Bool[np.ndarray, " N"]
 ]  # so many rows of a base, by similarity
@@ -54,6 +56,12 @@ class Scored(Sourceless):
                 raise unknown("test set", test, known, f"{where}.tests")
         if self.scores not in (NONE, *(others := other_scores.items(content))):
             raise unknown("scores", self.scores, others, f"{where}.scores")
+
+    @property
+    def subject(self) -> str:
+        """Similarity, to what, and the rule; several test sets by their number."""
+        which = listed(self.tests) if len(self.tests) < SEVERAL else f"{len(self.tests)} test sets"
+        return f"similarity to {which} ({self.rule}{self.measured()})"
 
     def measured(self) -> str:
         """By what a rule measures, where it is not the study's encoder and reference."""

@@ -92,6 +92,12 @@ class Rule(Strict, ABC):
         parameters ``content`` of the file ``path`` do not have; ``where`` is the rule's place."""
 
     @property
+    def subject(self) -> str:
+        """The property of rows that it chooses by, as the field calls it, for the table that sets
+        properties beside one another."""
+        return self.rule.replace("_", " ")
+
+    @property
     def classes_by(self) -> Literal["label", "mention"] | None:
         """What a row's classes are for the rule; None: it does not look at classes."""
         return None

@@ -25,6 +25,7 @@ from clipcause.report.tables import (
     frequency,
     locked_text,
     probes,
+    relations,
     retrieval,
     robustness,
     runs,
@@ -71,6 +72,8 @@ class Results:
     # rows of trimmed classes, by run and whose text tower it takes
     text_from: Annotated[Pairs[int | None], locked_text.seen]
     runs: Annotated[list[runs.Line], runs.lines]
+    # accuracy on the properties of splits
+    relations: Annotated[relations.Facts | None, relations.facts]
 
 
 def results(inputs: Inputs) -> Results:

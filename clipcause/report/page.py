@@ -16,7 +16,7 @@ from typing import Any, cast
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from clipcause.report import examples, figures, markdown, tables
+from clipcause.report import examples, figures, markdown, tables, which_property
 from clipcause.report.colours import GREY
 from clipcause.report.content import Content
 from clipcause.report.figures import drawing
@@ -32,6 +32,7 @@ from clipcause.report.sections import (
     frequencies,
     gallery,
     matrix,
+    properties,
     retrieval,
     robustness,
     similarity,
@@ -59,6 +60,7 @@ class Section:
 SECTIONS = (
     Section("accuracy", "Accuracy", accuracy.view),
     Section("comparisons", "How sure the differences are", comparisons.view),
+    Section("properties", "Which property?", properties.view),
     Section("pictures", "Pictures", gallery.view),
     Section("published", "Beside the published study", accuracy.published_view),
     Section("frequency", "Class frequency", bias.frequency),
@@ -93,6 +95,7 @@ def write(folder: Path, content: Content) -> None:
             content.compared, content.rows("power"), content.beside_labels, content.predicted
         ),
         "answer.md": markdown.answer(content),
+        "properties.md": which_property.to_markdown(content, content.rows("properties")),
         "table.csv": to_csv(content.lines),
         "runs.csv": runs.to_csv(content.runs),
     }

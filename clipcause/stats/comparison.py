@@ -38,6 +38,10 @@ together, and it has about twice the degrees of freedom.
 are drawn. In McNemar's place is its counterpart for several answers to an image (Durkalski et al.,
 Statistics in Medicine 2003), which for one run each is McNemar's without correction.
 
+**Several test sets.** Their mean difference counts every test set the same, whatever its number of
+images (``average``). Test sets are strata, not a sample: images are drawn within each, runs once
+for all of them, since a run is the same model everywhere.
+
 **Either way round.** B minus A is minus A minus B, to the last digit: draws are made one way round,
 whichever was asked for, and where the values are the same both ways, the interval is symmetric.
 
@@ -153,17 +157,7 @@ def compare(
     a_Q, b_Q = _means(a_SQ), _means(b_TQ)
     images = len(a_Q)
     if min(*counts, images) > 1:
-        spread = analyse(a_SQ.astype(np.float64), b_TQ.astype(np.float64), noise)
-        way = _way(a_SQ, b_TQ)
-        one, other = (b_TQ, a_SQ) if way < 0 else (a_SQ, b_TQ)
-        interval = _crossed_bootstrap(one, other, spread, noise, resamples, seed, symmetric=not way)
-        interval = interval.reversed() if way < 0 else interval
-        error = math.sqrt(spread.variance)
-        p = _two_sided(interval.value, error, spread.freedom, images)
-        seen = detectable_errors(spread.freedom) * error
-        # where nothing varied, what images could show is still limited by their number
-        seen = seen or detectable_mcnemar(0.0, images)
-        return Comparison(interval, p, _possible(seen), T_TEST, True, images, counts)
+        return _over_runs([(a_SQ, b_TQ)], resamples, seed, noise)
     interval = paired_bootstrap(a_Q, b_Q, resamples=resamples, seed=seed)
     difference_Q = a_Q - b_Q
     if counts == (1, 1) and np.isin(difference_Q, (-1.0, 0.0, 1.0)).all():
@@ -179,6 +173,43 @@ def compare(
     )  # fmt: skip
 
 
+def average(
+    sides: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    resamples: int,
+    seed: int,
+    noise: Noise | None = None,
+) -> Comparison:
+    """Compare two conditions on several test sets, each of which counts the same.
+
+    ``sides`` has the values of both on every test set, as ``compare`` takes them, by the same runs
+    in the same order; ``noise`` is of the runs' means over the test sets. Of one test set it is
+    ``compare``, but for single runs, whose p is that of ``durkalski`` with an image's difference
+    weighted by the number of images of its test set. Raises ``ValueError`` as ``compare`` does, and
+    where the numbers of runs differ between test sets.
+    """
+    for a_SQ, b_TQ in sides:
+        _check(a_SQ, b_TQ)
+    runs = {(len(a_SQ), len(b_TQ)) for a_SQ, b_TQ in sides}
+    if len(runs) != 1:
+        raise ValueError(f"runs on both sides of {len(sides)} test sets: {sorted(runs)}")
+    (counts,), images = runs, [a_SQ.shape[1] for a_SQ, _ in sides]
+    if min(*counts, *images) > 1:
+        return _over_runs(sides, resamples, seed, noise)
+    way = _way(sides)
+    differences = [_means(a_SQ) - _means(b_TQ) for a_SQ, b_TQ in sides]
+    value, off_R = _stratified([-one if way < 0 else one for one in differences], resamples, seed)
+    low, high = _ends(off_R, symmetric=not way)
+    value = value if way else 0.0
+    interval = Interval(value, value + low, value + high)
+    interval = interval.reversed() if way < 0 else interval
+    weighted = np.concatenate([one / len(one) for one in differences])
+    error = math.sqrt(sum(float(np.var(one)) / len(one) for one in differences)) / len(sides)
+    seen = _possible((Z_ALPHA + Z_POWER) * error or None)
+    total = sum(images)
+    return Comparison(interval, durkalski(weighted), seen, DURKALSKI, False, total, counts)
+
+
 def paired_bootstrap(
     a_Q: Float64[np.ndarray, " Q"], b_Q: Float64[np.ndarray, " Q"], *, resamples: int, seed: int
 ) -> Interval:
@@ -191,7 +222,7 @@ def paired_bootstrap(
     """
     if len(a_Q) != len(b_Q) or not len(a_Q):
         raise ValueError(f"paired values of {len(a_Q)} and {len(b_Q)} images")
-    way = _way(a_Q[None], b_Q[None])
+    way = _way([(a_Q[None], b_Q[None])])
     difference_Q = b_Q - a_Q if way < 0 else a_Q - b_Q
     value, means_R = _image_means(difference_Q, resamples, np.random.default_rng(seed))
     low, high = _ends(means_R - value, symmetric=not way)
@@ -227,30 +258,48 @@ def analyse(
     the images' differences; it is taken out of the latter. Satterthwaite's (1946) degrees of
     freedom are those of the runs' part, for images are many. Needs two runs a side and two images.
     """
+    return _spread([(a_SQ, b_TQ)], noise)
+
+
+def _spread(sides: Sequence[tuple[np.ndarray, np.ndarray]], noise: Noise | None) -> Spread:
+    """That of the mean over test sets: images are drawn within each, and runs are the same."""
+    own_images, all_images = (
+        sum(parts) / len(sides) ** 2
+        for parts in zip(*(_of_images(a_SQ, b_TQ) for a_SQ, b_TQ in sides), strict=True)
+    )
+    runs_of = [_run_means(one) for one in zip(*sides, strict=True)]
+    if noise is None:
+        of_runs = [float(np.var(means, ddof=1)) / len(means) for means in runs_of]
+        runs = sum(of_runs)
+        parts = sum(
+            part * part / (len(means) - 1) for part, means in zip(of_runs, runs_of, strict=True)
+        )
+    else:
+        runs = noise.variance * sum(1 / len(means) for means in runs_of)
+        parts = runs * runs / noise.freedom
+    freedom = (runs + own_images) ** 2 / parts if parts > 0 else math.inf
+    return Spread(runs, own_images, all_images, freedom)
+
+
+def _of_images(a_SQ: np.ndarray, b_TQ: np.ndarray) -> tuple[float, float]:
+    """The images' variance of the difference of means on a test set: what is left when the images'
+    share of the rest is taken out, and all of it."""
     if min(len(a_SQ), len(b_TQ), a_SQ.shape[1]) < 2:
         raise ValueError(
             f"{len(a_SQ)} and {len(b_TQ)} runs on {a_SQ.shape[1]} images: not two each"
         )
-    images = a_SQ.shape[1]
-    of_runs, rest = [], 0.0
+    images, rest = a_SQ.shape[1], 0.0
     for one in (a_SQ, b_TQ):
-        run_means = one.mean(axis=1)
-        of_runs.append(float(np.var(run_means, ddof=1)) / len(one))
-        left = one - run_means[:, None] - one.mean(axis=0) + one.mean()
+        left = one - one.mean(axis=1)[:, None] - one.mean(axis=0) + one.mean()
         square = float((left * left).sum()) / ((len(one) - 1) * (images - 1))
         rest += square / len(one) / images
     all_images = float(np.var(a_SQ.mean(axis=0) - b_TQ.mean(axis=0), ddof=1)) / images
-    own_images = max(all_images - rest, 0.0)
-    if noise is None:
-        runs = sum(of_runs)
-        parts = sum(
-            part * part / (len(one) - 1) for part, one in zip(of_runs, (a_SQ, b_TQ), strict=True)
-        )
-    else:
-        runs = noise.variance * (1 / len(a_SQ) + 1 / len(b_TQ))
-        parts = runs * runs / noise.freedom
-    freedom = (runs + own_images) ** 2 / parts if parts > 0 else math.inf
-    return Spread(runs, own_images, all_images, freedom)
+    return max(all_images - rest, 0.0), all_images
+
+
+def _run_means(of_tests: Sequence[np.ndarray]) -> Float64[np.ndarray, " S"]:
+    """The accuracy of every run of a side, averaged over the test sets."""
+    return np.mean([one.mean(axis=1, dtype=np.float64) for one in of_tests], axis=0)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -332,9 +381,28 @@ def holm(p_M: Float64[np.ndarray, " M"]) -> Float64[np.ndarray, " M"]:
     return corrected_M
 
 
+def _over_runs(
+    sides: Sequence[tuple[np.ndarray, np.ndarray]], resamples: int, seed: int, noise: Noise | None
+) -> Comparison:
+    """The comparison of conditions that have several runs each."""
+    counts, images = tuple(map(len, sides[0])), [a_SQ.shape[1] for a_SQ, _ in sides]
+    exact = [(a_SQ.astype(np.float64), b_TQ.astype(np.float64)) for a_SQ, b_TQ in sides]
+    spread, way = _spread(exact, noise), _way(sides)
+    turned = [(b_TQ, a_SQ) if way < 0 else (a_SQ, b_TQ) for a_SQ, b_TQ in exact]
+    interval = _crossed_bootstrap(turned, spread, noise, resamples, seed, symmetric=not way)
+    interval = interval.reversed() if way < 0 else interval
+    error = math.sqrt(spread.variance)
+    p = _two_sided(interval.value, error, spread.freedom, sum(images))
+    seen = detectable_errors(spread.freedom) * error
+    # where nothing varied, what images could show is still limited by their number
+    seen = seen or detectable_mcnemar(0.0, sum(images))
+    return Comparison(
+        interval, p, _possible(seen), T_TEST, True, sum(images), (counts[0], counts[1])
+    )
+
+
 def _crossed_bootstrap(
-    a_SQ: np.ndarray,
-    b_TQ: np.ndarray,
+    sides: Sequence[tuple[np.ndarray, np.ndarray]],
     spread: Spread,
     noise: Noise | None,
     resamples: int,
@@ -344,16 +412,16 @@ def _crossed_bootstrap(
 ) -> Interval:
     """The interval over images and runs: draws of scaled effects, spread by t / z."""
     rng = np.random.default_rng(seed)
-    value, means_R = _image_means(_means(a_SQ) - _means(b_TQ), resamples, rng)
-    shrunk = math.sqrt(spread.images / spread.all_images) if spread.all_images else 0.0
-    off_R = (means_R - value) * shrunk
-    for one, sign in ((a_SQ, 1), (b_TQ, -1)):
-        count = len(one)
-        if noise is None:
-            # in order, so that runs that have changed places or sides are the same draws
-            effect_S = _effects(np.sort(one.mean(axis=1, dtype=np.float64)))
-        else:
-            effect_S = noise.effects_P
+    differences, shrunk = [], []
+    for a_SQ, b_TQ in sides:
+        own, every = _of_images(a_SQ, b_TQ)
+        differences.append(_means(a_SQ) - _means(b_TQ))
+        shrunk.append(math.sqrt(own / every) if every else 0.0)
+    value, off_R = _stratified(differences, resamples, rng, shrunk)
+    for one, sign in zip(zip(*sides, strict=True), (1, -1), strict=True):
+        count = len(one[0])
+        # in order, so that runs that have changed places or sides are the same draws
+        effect_S = _effects(np.sort(_run_means(one))) if noise is None else noise.effects_P
         drawn = rng.multinomial(count, np.full(len(effect_S), 1 / len(effect_S)), size=resamples)
         off_R += sign * (drawn @ effect_S) / count
     wider = _t(1 - ALPHA / 2, spread.freedom) / Z_ALPHA
@@ -362,22 +430,44 @@ def _crossed_bootstrap(
     return Interval(value, value + low, value + high)
 
 
+def _stratified(
+    differences: Sequence[Float64[np.ndarray, " _"]],
+    resamples: int,
+    seed: int | np.random.Generator,
+    shrunk: Sequence[float] = (),
+) -> tuple[float, Float64[np.ndarray, " R"]]:
+    """The mean over test sets of the images' mean differences, and how far draws of images within
+    each are from it, every test set's ``shrunk`` by its factor."""
+    rng = np.random.default_rng(seed)
+    drawn = [_image_means(one, resamples, rng) for one in differences]
+    factors = shrunk or [1.0] * len(drawn)
+    parts = [
+        (means_R - value) * factor for (value, means_R), factor in zip(drawn, factors, strict=True)
+    ]
+    return sum(value for value, _ in drawn) / len(drawn), np.sum(parts, axis=0) / len(drawn)
+
+
 def _effects(means_S: np.ndarray) -> Float64[np.ndarray, " S"]:
     """What runs are beside their condition's mean, which is too near to them by (S - 1) / S."""
     return (means_S - means_S.mean()) * math.sqrt(len(means_S) / (len(means_S) - 1))
 
 
-def _way(a_SQ: np.ndarray, b_TQ: np.ndarray) -> int:
+def _way(sides: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
     """1 where draws are of A minus B, -1 where of B minus A, 0 where both are the same values.
 
     It depends on the values alone, neither on the order of the images nor on which side is A.
     """
-    values, counts = np.unique(_means(a_SQ) - _means(b_TQ), return_counts=True)
-    there = [*values.tolist(), *counts.tolist()]
-    back = [*(-values[::-1]).tolist(), *counts[::-1].tolist()]
+    there, back = [], []
+    for a_SQ, b_TQ in sides:
+        values, counts = np.unique(_means(a_SQ) - _means(b_TQ), return_counts=True)
+        there += [*values.tolist(), *counts.tolist()]
+        back += [*(-values[::-1]).tolist(), *counts[::-1].tolist()]
     if there == back:
         # sums without rounding, so that the order of images is no matter
-        there, back = (sorted(map(math.fsum, one.tolist())) for one in (a_SQ, b_TQ))
+        there, back = (
+            [sorted(map(math.fsum, one.tolist())) for one in side]
+            for side in zip(*sides, strict=True)
+        )
     return (there > back) - (there < back)
 
 

@@ -36,6 +36,11 @@ class Balance(ByClass, Sourceless):
         whole_C = (found.counts > 0) & (found.counts <= self.most)
         return decision(kept_N, found, {"classes_kept_whole": int(np.count_nonzero(whole_C))})
 
+    @property
+    def subject(self) -> str:
+        """As MetaCLIP calls it."""
+        return "balance of classes"
+
     def sentence(self) -> str:
         """To how many rows."""
         return f"classes by {self.by} thinned to about {self.most:,} rows each, seed {self.seed}"

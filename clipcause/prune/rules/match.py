@@ -70,6 +70,11 @@ class Match(ByClass):
             {"short_classes": short, "unknown_classes": len(unknown)},
         )
 
+    @property
+    def subject(self) -> str:
+        """As the imbalance study has it."""
+        return "class frequency (matched)"
+
     def sentence(self) -> str:
         """Whose counts, and how many rows."""
         of = "the reference" if self.of == NONE else self.of

@@ -94,6 +94,11 @@ class Quota(ByClass):
         numbers = {"difference": difference, "shared_rows": shared}
         return decision(kept_N, found, numbers, {"difference_by_class": more})
 
+    @property
+    def subject(self) -> str:
+        """Whose classes it has, and nothing else of it."""
+        return f"class content of {self.of}"
+
     def sentence(self) -> str:
         """Whose size and counts."""
         counts = f"as many rows as {self.of}, with its class counts by {self.by}"

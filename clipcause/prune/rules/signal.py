@@ -81,6 +81,11 @@ class BySignal(Sourceless):
             facts["seen_tests"] = found.card["seen_tests"]
         return Decision(split.from_mask(kept_N), numbers, {"signal": facts})
 
+    @property
+    def subject(self) -> str:
+        """The signal, whose kind the card has, and which of its values stay."""
+        return f"{self.signal}, {self.stays}"
+
     def sentence(self) -> str:
         """How many, and by what."""
         of = f"the {self.stays} values of the signal “{self.signal}”"

@@ -70,6 +70,11 @@ class Threshold(Rule):
             kept_N = sample(kept_N, keep, self.seed)
         return Decision(split.from_mask(kept_N), counts, {"relevance": made})
 
+    @property
+    def subject(self) -> str:
+        """Of caption and definition."""
+        return "similarity of caption and definition"
+
     def sentence(self) -> str:
         """The similarity, and how many rows."""
         size = "" if self.keep is None else f", {self.keep:,} of them"

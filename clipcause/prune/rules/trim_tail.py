@@ -34,6 +34,11 @@ class TrimTail(ByClass, Sourceless):
         kept_N, trimmed = trim_tail(given.base_N, found, self.tail, self.most, self.seed)
         return decision(kept_N, found, {"trimmed": trimmed})
 
+    @property
+    def subject(self) -> str:
+        """As the imbalance study has it."""
+        return "class frequency (tail trimmed)"
+
     def sentence(self) -> str:
         """How many classes, and to how many rows."""
         return (

@@ -71,6 +71,11 @@ class Where(Sourceless):
             kept_N, counts = self._matching(given)
         return Decision(split.from_mask(kept_N), counts, facts)
 
+    @property
+    def subject(self) -> str:
+        """The column, and which of its values stay."""
+        return self.column if self.stays is None else f"{self.column}, {self.stays}"
+
     def sentence(self) -> str:
         """The column and its limits, or how many rows."""
         missing = "" if self.missing == "drop" else ", and rows without one"

@@ -1,6 +1,6 @@
 """Accuracy of every condition on every test set, beside that of the random splits of its size.
 
-Shapes: S runs of a condition, T runs or random splits, N images or other queries.
+Shapes: S runs of a condition, T runs or random splits, N images or other queries, K test sets.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.tables import table
-from clipcause.stats.comparison import Comparison, Interval, Noise, compare, pooled
+from clipcause.stats.comparison import Comparison, Interval, Noise, average, compare, pooled
 
 COLUMNS = (
     "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
@@ -97,25 +97,32 @@ def against(
     """
     if not of_controls:
         return None
-    controls_TN = of_controls[0].astype(np.float64)
-    if len(of_controls) > 1:
-        controls_TN = np.stack([one.mean(axis=0) for one in of_controls])
-    return compare(controls_TN, right_SN, **inputs.draws, noise=noise).reversed()
+    return compare(_units(of_controls), right_SN, **inputs.draws, noise=noise).reversed()
 
 
 def beside(
     inputs: Inputs, condition: Condition, others: Sequence[str], test: str
 ) -> Comparison | None:
     """A condition minus other conditions on a test set; None without others."""
-    study, names = inputs.study, (condition.name, *others)
-    one, *many = (
-        per_draw(study.conditions[name], study.outcomes[name, test].right_SQ) for name in names
-    )
-    # what the noise is of: single runs of one kind of model, not means of some
-    is_by_run = len(others) == 1 and all(is_by_draw(study.conditions[name]) for name in names)
-    is_alike = is_by_run and len({study.models[name] for name in names}) == 1
-    noise = inputs.of(noises)[study.models[condition.name], test] if is_alike else None
+    one, *many = _sides(inputs, condition, others, test)
+    noise = None
+    if _is_by_run(inputs, condition, others):
+        noise = inputs.of(noises)[inputs.study.models[condition.name], test]
     return against(inputs, many, one, noise)
+
+
+def on_average(inputs: Inputs, condition: Condition, others: Sequence[str]) -> Comparison | None:
+    """The same averaged over the test sets, each of which counts as much; None without others."""
+    if not others:
+        return None
+    pairs = []
+    for test in inputs.study.tests:
+        one, *many = _sides(inputs, condition, others, test)
+        pairs.append((_units(many), one))
+    noise = None
+    if _is_by_run(inputs, condition, others):
+        noise = inputs.of(mean_noises)[inputs.study.models[condition.name]]
+    return average(pairs, **inputs.draws, noise=noise).reversed()
 
 
 def noises(inputs: Inputs) -> dict[tuple[str, str], Noise | None]:
@@ -128,6 +135,23 @@ def noises(inputs: Inputs) -> dict[tuple[str, str], Noise | None]:
         if is_by_draw(study.conditions[name]):
             found.append(outcome.right_SQ)
     return {key: pooled(found) for key, found in of_kind.items()}
+
+
+def mean_noises(inputs: Inputs) -> dict[str, Noise | None]:
+    """The noise of runs' mean accuracy over the test sets, by kind of model."""
+    study = inputs.study
+    of_kind: dict[str, list[np.ndarray]] = {}
+    for name, one in study.conditions.items():
+        found = of_kind.setdefault(study.models[name], [])
+        if is_by_draw(one):
+            found.append(run_means(inputs, one))
+    return {kind: pooled(found) for kind, found in of_kind.items()}
+
+
+def run_means(inputs: Inputs, condition: Condition) -> Float64[np.ndarray, "S K"]:
+    """The accuracy of a condition's runs on every test set."""
+    outcomes = (inputs.study.outcomes[condition.name, test] for test in inputs.study.tests)
+    return np.stack([one.right_SQ.mean(axis=1) for one in outcomes], axis=1)
 
 
 def is_by_draw(condition: Condition) -> bool:
@@ -192,6 +216,30 @@ def to_csv(found: list[Line]) -> str:
 
 
 TABLES = (table.Table("accuracy", Row, rows, by="beside"),)
+
+
+def _units(of_controls: Sequence[np.ndarray]) -> Float64[np.ndarray, "T N"]:
+    """What is drawn of controls: the runs on the one, or of several the means of their runs."""
+    if len(of_controls) == 1:
+        return of_controls[0].astype(np.float64)
+    return np.stack([one.mean(axis=0) for one in of_controls])
+
+
+def _sides(
+    inputs: Inputs, condition: Condition, others: Sequence[str], test: str
+) -> list[Right | Float64[np.ndarray, "_ N"]]:
+    """What the draws of a condition have right on a test set, then those of the others."""
+    study = inputs.study
+    names = condition.name, *others
+    return [per_draw(study.conditions[name], study.outcomes[name, test].right_SQ) for name in names]
+
+
+def _is_by_run(inputs: Inputs, condition: Condition, others: Sequence[str]) -> bool:
+    """Whether the pooled noise is theirs: that of single runs of one kind of model, not of means
+    of some."""
+    study, names = inputs.study, (condition.name, *others)
+    is_by_run = len(others) == 1 and all(is_by_draw(study.conditions[name]) for name in names)
+    return is_by_run and len({study.models[name] for name in names}) == 1
 
 
 def _line(inputs: Inputs, condition: Condition) -> Line:

@@ -1,0 +1,151 @@
+"""Which property? Every rule by the property that it goes by, and what choosing rows by it did.
+
+The effect is the difference of accuracy from controls of the same size, and from those of the same
+size and class content, averaged over the test sets, each of which counts as much, and on each. The
+averages are a family of their own, over which p values are corrected; those of single test sets are
+of the family of all comparisons.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from clipcause.config import layout
+from clipcause.prune import split
+from clipcause.prune.by_similarity import Scored
+from clipcause.report.conditions import Condition
+from clipcause.report.inputs import Inputs
+from clipcause.report.tables import accuracy, comparisons, table
+from clipcause.report.tables.comparisons import SURE, UNSURE, Compared
+
+AVERAGE = "average"  # over the test sets, in the column that names them
+RANDOM, ALIKE = "size", "size and class content"  # what a control has in common with its split
+
+
+@dataclass(frozen=True)
+class Row:
+    """A property beside a control, averaged over the test sets or on one."""
+
+    on: Annotated[str, "`average` over the test sets, each counting the same, or one of them"]
+    property_: Annotated[str, "what rows were chosen by"]
+    split: table.Split
+    line: Annotated[str, "property and share kept, as a line of the figure is called"]
+    kept: Annotated[float, "share of its base that the split keeps"]
+    sees: Annotated[str, "test sets whose images the rule itself looked at"]
+    control: Annotated[str, "what it is compared with"]
+    alike: Annotated[str, "what controls have in common with the split: size, or classes too"]
+    shared: Annotated[float, "share of a control's rows that are the split's, mean over draws"]
+    runs: Annotated[int, "of the condition"]
+    control_runs: Annotated[int, "of the control, or the number of controls"]
+    difference: Annotated[float, "top-1 accuracy minus that of the control, in points"]
+    low: table.Low
+    high: table.High
+    p: Annotated[float, "p value of no difference, for this comparison alone"]
+    p_holm: Annotated[float, "after Holm's correction over all averages; over all test sets"]
+    detectable: Annotated[
+        float | None, "smallest true difference found with probability 80 %, in points"
+    ]
+    kind: Annotated[str, "`beyond noise` where runs are covered and the corrected p is below 0.05"]
+
+
+def averaged(inputs: Inputs) -> list[Compared]:
+    """Every condition with its controls, over all test sets at once: a family of its own."""
+    found = []
+    for one in inputs.study.conditions.values():
+        for others in _controls(one):
+            beside = accuracy.on_average(inputs, one, others)
+            assert beside is not None  # there are others
+            found.append((one.name, " ".join(others), AVERAGE, beside))
+    return comparisons.corrected(found)
+
+
+def rows(inputs: Inputs) -> list[Row]:
+    """The averages, the largest effect first, then every test set in the same order."""
+    study, averages = inputs.study, inputs.of(averaged)
+    on_test = {(one.name, one.other, one.test): one for one in inputs.of(comparisons.family)}
+    largest: dict[str, float] = {}
+    for one in averages:
+        # beside random rows, or the first control that there is
+        largest.setdefault(one.name, one.found.difference.value)
+    known = study.conditions
+    order = sorted(
+        averages, key=lambda one: (-largest[one.name], one.other in known[one.name].alike)
+    )
+    names = _lines(inputs, dict.fromkeys(one.name for one in order))
+    made = []
+    for test in (AVERAGE, *study.tests):
+        for one in order:
+            found = one if test == AVERAGE else on_test[one.name, one.other, test]
+            made.append(_row(inputs, found, names[one.name]))
+    return made
+
+
+def _row(inputs: Inputs, one: Compared, line: str) -> Row:
+    study, condition = inputs.study, inputs.study.conditions[one.name]
+    kept = len(study.splits[condition.split])
+    is_alike = one.other in condition.alike
+    others = (one.other,) if is_alike else condition.controls
+    return Row(
+        one.test,
+        _subject(inputs, condition.split),
+        one.name,
+        line,
+        table.rounded(kept / max(len(study.base_of(condition.split)), 1)),
+        _sees(inputs, condition.split),
+        one.other,
+        ALIKE if is_alike else RANDOM,
+        table.rounded(_shared(inputs, condition, others)),
+        *one.found.runs,
+        *table.percent(one.found.difference),
+        *(float(f"{p:.4g}") for p in (one.found.p, one.p_holm)),
+        None if one.found.detectable is None else table.rounded(100 * one.found.detectable),
+        SURE if one.is_sure else UNSURE,
+    )
+
+
+def _controls(one: Condition) -> list[tuple[str, ...]]:
+    """The conditions that it is compared with, together or one by one."""
+    return [*([one.controls] if one.controls else []), *((other,) for other in one.alike)]
+
+
+def _lines(inputs: Inputs, names: Iterable[str]) -> dict[str, str]:
+    """Conditions to property and share; where two would be called the same, with their names."""
+    study, found = inputs.study, {}
+    for name in names:
+        of = study.conditions[name].split
+        share = 100 * len(study.splits[of]) / max(len(study.base_of(of)), 1)
+        # a blank that does not break keeps a number and its sign together
+        found[name] = f"{_subject(inputs, of)}, {share:.0f}\u00a0%"
+    said = list(found.values())
+    return {
+        name: line if said.count(line) == 1 else f"{line}: {name}" for name, line in found.items()
+    }
+
+
+def _subject(inputs: Inputs, name: str) -> str:
+    """The property that a split was chosen by; of a signal with its kind."""
+    subject, by = inputs.study.rules[name].subject, inputs.study.splits[name].card.get("signal")
+    return f"{by['kind']}: {subject}" if by else subject
+
+
+def _sees(inputs: Inputs, name: str) -> str:
+    """The test sets whose images a split's rule, or its signal, looked at."""
+    rule, by = inputs.study.rules[name], inputs.study.splits[name].card.get("signal") or {}
+    if isinstance(rule, Scored):
+        return " ".join(rule.tests)
+    return " ".join(one.removeprefix(layout.test("")) for one in by.get("seen_tests", ()))
+
+
+def _shared(inputs: Inputs, condition: Condition, others: Iterable[str]) -> float:
+    """The share of the controls' rows that the split has too, a mean over draws."""
+    sources, parts = inputs.study.sources, []
+    for name in (one for other in others for one in inputs.study.conditions[other].splits):
+        own, other = sources.splits[condition.split], sources.splits[name]
+        both = len(split.intersection(own, other))
+        parts.append(both / max(len(other), 1))
+    return float(np.mean(parts))
+
+
+TABLES = (table.Table("properties", Row, rows),)

@@ -1,0 +1,1 @@
+../../clipcause/report/tables/relations.py

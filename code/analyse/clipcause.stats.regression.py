@@ -1,0 +1,1 @@
+../../clipcause/stats/regression.py

@@ -1,0 +1,1 @@
+../../clipcause/report/figures/properties.py

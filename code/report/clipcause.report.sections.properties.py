@@ -1,0 +1,1 @@
+../../clipcause/report/sections/properties.py

@@ -1,0 +1,1 @@
+../../clipcause/report/tables/makeup.py

@@ -1,0 +1,1 @@
+../../clipcause/report/which_property.py
