@@ -70,8 +70,8 @@ ALONE = World()
 def launch(train: Train, launcher: str, module: str, *words: str) -> None:
     """Become the launcher of ``train.processes`` processes of a stage, unless this is one of them.
 
-    ``launcher`` is that of the section `engine`: none is this machine's (``torchrun``). Returns where
-    there is nothing to launch; else this process is replaced.
+    ``launcher`` is that of the section `engine`: none is this machine's (``torchrun``). Returns
+    where there is nothing to launch; else this process is replaced.
     """
     if started() or (train.processes == 1 and launcher == NONE):
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clipcause.runtime import entry
+from clipcause.train import torchrun
 
 ROOT = Path(__file__).parents[2]
 STAGE = """
@@ -43,7 +44,7 @@ def test_processes_end_as_one_does(tmp_path, word, number, repro, status, line):
     variables = {"PYTHONPATH": f"{ROOT}:{tmp_path}", entry.REPRO: repro, "OMP_NUM_THREADS": "1"}
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
     running = subprocess.Popen(
-        [sys.executable, "-m", "clipcause.train.torchrun", *given],
+        [sys.executable, "-m", torchrun.__name__, *given],
         cwd=tmp_path, env=os.environ | variables, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -60,7 +61,7 @@ def test_processes_end_as_one_does(tmp_path, word, number, repro, status, line):
 def test_interrupted_before_there_are_processes(tmp_path):
     """torch takes seconds to import, which is most of a start."""
     running = subprocess.Popen(
-        [sys.executable, "-X", "importtime", "-m", "clipcause.train.torchrun", "-m", "some", "wait"],
+        [sys.executable, "-X", "importtime", "-m", torchrun.__name__, "-m", "some", "wait"],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
