@@ -37,7 +37,7 @@ DOORS = {
     "captions": {"classes", "frequency", "relevance"},
     "data": {
         "dataset", "duplicates", "every_caption", "exports", "manifest", "overlap", "picture",
-        "place", "samples", "shards", "tar",
+        "place", "samples", "shards", "signatures", "tar",
     },
     "search": {"density", "device", "earlier", "gap", "neighbour", "pool", "scores", "vectors"},
     "stats": {"comparison", "decomposition", "logistic", "replication", "robustness", "statistics"},
