@@ -6,6 +6,7 @@ class. Kinds whose texts `transformers` reads are looked at where that extra is 
 
 import io
 import json
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def small(name: str) -> dict[str, Any]:
     found = config | {"embed_dim": DIM, "vision_cfg": vision, "text_cfg": text}
     if multimodal := config.get("multimodal_cfg"):
         found["multimodal_cfg"] = multimodal | {"width": 32, "heads": 2, "layers": 1}
-        found["vision_cfg"] |= {"attn_pooler_heads": 2}
+        found["vision_cfg"] = vision | {"attn_pooler_heads": 2}
     return found
 
 
@@ -75,11 +76,9 @@ def write(folder: Path, name: str) -> None:
     if text_models.TOKENIZER in text:
         _write_tokenizer(folder)
     if name in TOWERS:
-        from transformers import CONFIG_MAPPING
-
         kind, sizes = TOWERS[name]
         heads = {"num_attention_heads": 2, "encoder_attention_heads": 2, "num_heads": 2}
-        made = CONFIG_MAPPING[kind](
+        made = _extra("transformers").CONFIG_MAPPING[kind](
             **sizes | heads, num_hidden_layers=1, vocab_size=len(WORDS), decoder_layers=1,
             decoder_ffn_dim=8, decoder_attention_heads=2, pad_token_id=0,
         )  # fmt: skip
@@ -96,10 +95,13 @@ def write(folder: Path, name: str) -> None:
     (folder / checkpoint.OPEN_CLIP).write_text(json.dumps(settings))
 
 
-def _write_tokenizer(folder: Path) -> None:
-    import tokenizers
-    from transformers import PreTrainedTokenizerFast
+def _extra(name: str) -> Any:
+    """A module that may not be installed here."""
+    return import_module(name)
 
+
+def _write_tokenizer(folder: Path) -> None:
+    tokenizers = _extra("tokenizers")
     numbers = {word: number for number, word in enumerate(WORDS)}
     whole = tokenizers.Tokenizer(tokenizers.models.WordLevel(numbers, unk_token="[UNK]"))
     whole.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
@@ -107,7 +109,8 @@ def _write_tokenizer(folder: Path) -> None:
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     special = {f"{one}_token": f"[{one.upper()}]" for one in ("pad", "unk", "cls", "sep")}
-    PreTrainedTokenizerFast(tokenizer_object=whole, **special).save_pretrained(folder)
+    fast = _extra("transformers").PreTrainedTokenizerFast
+    fast(tokenizer_object=whole, **special).save_pretrained(folder)
 
 
 @pytest.fixture
