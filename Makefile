@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # faiss for the GPU where the machine has one; both packages provide the module `faiss`
 FAISS := $(if $(shell command -v nvidia-smi 2>/dev/null),gpu,cpu)
-# what torch installs and no CPU needs: 1.2 of 6.3 GB
+# what torch installs and no CPU needs: 1.3 of 6.6 GB
 LEAVE_OUT := $(if $(filter cpu,$(FAISS)),--excludes without-gpu.txt)
 UV := uv==0.13.9
 BROWSER := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)

@@ -107,7 +107,7 @@ def settings(**changes):
 @pytest.mark.parametrize(
     ("launcher", "expected"),
     [
-        ("none", [sys.executable, "-m", "torch.distributed.run", "--standalone"]),
+        ("none", [sys.executable, "-m", "clipcause.train.torchrun", "--standalone"]),
         ("srun -N 2 torchrun --nnodes 2", ["srun", "-N", "2", "torchrun", "--nnodes", "2"]),
     ],
 )

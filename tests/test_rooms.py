@@ -38,7 +38,7 @@ DOORS = {
     "captions": {"classes", "frequency", "relevance"},
     "data": {
         "dataset", "duplicates", "every_caption", "exports", "manifest", "overlap", "picture",
-        "place", "samples", "shards", "tar",
+        "place", "samples", "shards", "signatures", "tar",
     },
     "search": {
         "centres", "density", "device", "diversity", "earlier", "gap", "neighbour", "pool",

@@ -105,6 +105,11 @@ def test_an_entry_is_a_path(path):
         weights.check({"weights": {"mine": path}}, "params")
 
 
+def test_the_name_of_what_is_not_used_is_no_entry():
+    with pytest.raises(ValueError, match=r"weights\.none: the name is taken"):
+        weights.check({"weights": {"none": "/models/mine.pt"}}, "params")
+
+
 def test_dvc_sees_that_weights_were_replaced(tmp_path):
     """From the file to the run, and no other run."""
     clones.copy(tmp_path / "clone")

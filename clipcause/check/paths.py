@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clipcause.config import layout
+from clipcause.config import paths as named_paths
 from clipcause.config import places as outside
 from clipcause.config import weights as others
 from clipcause.data.place import is_url
@@ -55,12 +56,12 @@ def named(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, package in content["fetch"].items():
         yield f"fetch.{name}.archive", package.get("archive", NONE)
     yield "frequency.wordnet", content["frequency"].get("wordnet", str(layout.RAW_WORDNET))
-    for name, path in outside.of(content).items():
+    for name, path in named_paths.of(outside.SECTION, content).items():
         yield f"{outside.SECTION}.{name}", path
     for name, entry in content["datasets"].items():
         for key in KEYS:
             yield f"datasets.{name}.{key}", str(entry.get(key, NONE))
-    for name, path in others.of(content).items():
+    for name, path in named_paths.of(others.SECTION, content).items():
         yield f"{others.SECTION}.{name}", path
     for name, entry in content["runs"].items():
         yield f"runs.{name}.path", entry.get("path", NONE)

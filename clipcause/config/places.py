@@ -8,7 +8,7 @@ file is read where its lines lie, and prepared again when they change; so it is 
 from collections.abc import Mapping
 from typing import Any
 
-from clipcause.config import layout, look_up, read, unknown
+from clipcause.config import layout, look_up, paths, read, unknown
 
 SECTION = "places"
 SLOTS = {"raw": "place", "embeddings": "embeddings"}  # of a data set, and what each stands for
@@ -17,11 +17,6 @@ SLOTS = {"raw": "place", "embeddings": "embeddings"}  # of a data set, and what 
 def load(name: str) -> str:
     """The folder or URL that the study calls ``name``."""
     return look_up(SECTION, name, read())
-
-
-def of(content: Mapping[str, Any]) -> dict[str, str]:
-    """The section; a study that has none names no places."""
-    return content.get(SECTION) or {}
 
 
 def named(slot: Any) -> str | None:
@@ -38,7 +33,7 @@ def resolved(values: Any, content: Mapping[str, Any], where: str) -> Any:
     """
     if not isinstance(values, Mapping):
         return values  # which its model refuses
-    found, items = dict(values), of(content)
+    found, items = dict(values), paths.of(SECTION, content)
     for slot, stands_for in SLOTS.items():
         if (name := named(values.get(slot))) is None:
             continue
@@ -54,14 +49,5 @@ def resolved(values: Any, content: Mapping[str, Any], where: str) -> Any:
 
 def check(content: Mapping[str, Any], where: str) -> None:
     """Raise ``ValueError`` where the section is no mapping of names to folders and URLs."""
-    items = content[SECTION]
-    if not isinstance(items, dict):
-        raise ValueError(f"{where}: {SECTION}: expected a mapping of named items")  # noqa: TRY004
-    for name, path in items.items():
-        if not isinstance(path, str) or path in ("", layout.NONE):
-            raise ValueError(
-                f"{where}: {SECTION}.{name}: {path!r} is neither a folder nor a URL, in quotes "
-                "where YAML takes it for something else"
-            )
-        if name == layout.NONE:
-            raise ValueError(f"{where}: {SECTION}.{name}: the name is taken; choose another")
+    fault = "neither a folder nor a URL, in quotes where YAML takes it for something else"
+    paths.checked(SECTION, content, where, fault)

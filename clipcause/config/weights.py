@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.config import FILE, layout, read, unknown
+from clipcause.config import layout, look_up, paths, read, unknown
 
 SECTION = "weights"
 PREFIX = f"{SECTION}/"
@@ -22,24 +22,14 @@ def named(text_from: str) -> str | None:
     return text_from.removeprefix(PREFIX) if text_from.startswith(PREFIX) else None
 
 
-def of(content: Mapping[str, Any]) -> dict[str, str]:
-    """The section: name to path."""
-    return content.get(SECTION) or {}
-
-
 def load(name: str) -> str:
     """The path that the study calls ``name``; raises ``ValueError`` for a name that it lacks."""
-    return _of_name(name, read(), f"{FILE}: {SECTION}")
+    return look_up(SECTION, name, read())
 
 
 def check(content: Mapping[str, Any], where: str) -> None:
     """Raise ``ValueError`` where the section is no mapping of names to paths."""
-    items = content[SECTION]
-    if not isinstance(items, dict):
-        raise ValueError(f"{where}: {SECTION}: expected a mapping of named items")  # noqa: TRY004
-    for name, path in items.items():
-        if not isinstance(path, str) or path in ("", layout.NONE):
-            raise ValueError(f"{where}: {SECTION}.{name}: {path!r} is no path of a file or folder")
+    for name, path in paths.checked(SECTION, content, where, "no path of a file or folder").items():
         if ADDRESS in path:
             raise ValueError(f"{where}: {SECTION}.{name}: {path} is no file here; fetch it first")
 
@@ -47,8 +37,9 @@ def check(content: Mapping[str, Any], where: str) -> None:
 def check_run(name: str, values: Mapping[str, Any], content: Mapping[str, Any], where: str) -> None:
     """Raise ``ValueError`` where a run that others trained names an entry that there is not, or a
     path of its own: DVC would not see that what lies there changed."""
-    if (entry := named(values["text_from"])) is not None:
-        _of_name(entry, content, f"{where}.text_from: {SECTION}")
+    entry, items = named(values["text_from"]), paths.of(SECTION, content)
+    if entry is not None and entry not in items:
+        raise unknown("entry", entry, items, f"{where}.text_from: {SECTION}")
     for key in ("path", "pretrained"):
         given = str(values.get(key, layout.NONE))
         if given != layout.NONE and (key == "path" or "/" in given or Path(given).exists()):
@@ -57,10 +48,3 @@ def check_run(name: str, values: Mapping[str, Any], content: Mapping[str, Any], 
                 f"{{{name}: {given}}}`, and in the run `text_from: {PREFIX}{name}` in place of "
                 f"{key} and text_from"
             )
-
-
-def _of_name(name: str, content: Mapping[str, Any], where: str) -> str:
-    items = of(content)
-    if name not in items:
-        raise unknown("entry", name, items, where)
-    return items[name]

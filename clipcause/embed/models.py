@@ -149,14 +149,15 @@ def pretrained(name: str, weights: str, like: str = NONE) -> Clip:
     tags.check(name, weights, like)
     config, preprocess = _published(name, weights, like)
     text_models.check(config, name)
-    model = _built(config, preprocess, name)
-    path = _fetched(name, weights)
-    weight_files.into(model, path, name)
+    # before the weights, which are larger by far
     try:
         with _quiet():
             tokenizer = open_clip.get_tokenizer(name)
     except (OSError, ValueError) as error:
         raise ValueError(f"{name}: its tokenizer: {_line(error)}; {NETWORK}") from None
+    model = _built(config, preprocess, name)
+    path = _fetched(name, weights)
+    weight_files.into(model, path, name)
     files = text_models.files(model, tokenizer)
     return Clip(model.eval(), tokenizer, config, _preprocess(model), files, path)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import open_clip
 
-HEAD = 512  # bytes of a file that say what it is
+from clipcause.data import signatures
+
 CODE = re.compile(r"GLOBAL (\S+)")
 KEYS = re.compile(r"(Missing|Unexpected) key\(s\) in state_dict: (.*?)\. *$", re.MULTILINE)
 SHAPE = re.compile(
@@ -46,14 +47,8 @@ def _content(path: Path) -> str | None:
         return "not found"
     size = path.stat().st_size
     with path.open("rb") as stream:
-        head = stream.read(HEAD)
+        head = stream.read(signatures.FIRST)
     is_safe = path.suffix == ".safetensors"
-    if size == 0:
-        return f"it is empty; {AGAIN}"
-    if head.lstrip(b"\xef\xbb\xbf\r\n\t ").startswith(b"<"):
-        return f"it is a web page, not weights: they are gone, or one must sign in; {AGAIN}"
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer, not the weights; `git lfs pull` fetches them"
     if head.startswith(b"PK"):
         if is_safe:
             return "it is a file of torch.save, not safetensors; give it the name x.pt"
@@ -64,6 +59,8 @@ def _content(path: Path) -> str | None:
         if not is_safe:
             return "it is safetensors under another name; give it the name x.safetensors"
         return _safetensors(path, size, struct.unpack("<Q", head[:8])[0])
+    if what := signatures.called(head):
+        return f"it is {what}"
     if is_safe:
         return f"it is not safetensors; {AGAIN}"
     return None

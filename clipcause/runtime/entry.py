@@ -11,6 +11,7 @@ import errno
 import inspect
 import os
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -23,6 +24,9 @@ from typing import NoReturn
 from clipcause.runtime import cache_folder, notices, unchanged
 
 EXPECTED = (ValueError, OSError)
+# what a disk does to a data base, of which DVC keeps some
+OF_DISKS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+FREE = "free some space and run again: what is finished is kept, nothing is half-written"
 HELP = (["-h"], ["--help"])
 KEPT = (  # in the shard cache, by atomic writers
     "finished shards and saved training steps are kept, nothing is half-written, and the same "
@@ -140,8 +144,23 @@ def one_line(label: str, kept: str = "") -> Generator[None]:
     except EXPECTED as error:
         if os.environ.get("CLIPCAUSE_TRACEBACK"):
             raise
-        print(f"{label}: error: {error}{advice(error)}", file=sys.stderr)
-        raise SystemExit(1) from None
+        _failed(label, f"{error}{advice(error)}")
+    except sqlite3.OperationalError as error:
+        # an extended code has the kind in its last byte
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if kind not in OF_DISKS or os.environ.get("CLIPCAUSE_TRACEBACK"):
+            raise
+        todo = FREE if kind == sqlite3.SQLITE_FULL else "look at that disk and run again"
+        _failed(
+            label,
+            f"a data base of DVC's, in .dvc/tmp or in its site_cache_dir (/var/tmp/dvc, unless "
+            f"`dvc config core.site_cache_dir` says otherwise): {error}; {todo}",
+        )
+
+
+def _failed(label: str, text: str) -> NoReturn:
+    print(f"{label}: error: {text}", file=sys.stderr)
+    raise SystemExit(1) from None
 
 
 @contextmanager
@@ -191,7 +210,7 @@ def advice(error: BaseException) -> str:
     """What to do about an error of the machine, whose own message says only what happened."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return "; free some space and run again: what is finished is kept, nothing is half-written"
+        return f"; {FREE}"
     if number == errno.EMFILE:
         return "; raise the limit of open files (ulimit -n) and run again"
     return cache_folder.advice(error) if isinstance(error, OSError) else ""

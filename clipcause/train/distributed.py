@@ -28,6 +28,7 @@ from torch import distributed
 
 from clipcause.config.engine import NONE
 from clipcause.config.train import Train
+from clipcause.train import torchrun
 
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
@@ -69,12 +70,12 @@ ALONE = World()
 def launch(train: Train, launcher: str, module: str, *words: str) -> None:
     """Become the launcher of ``train.processes`` processes of a stage, unless this is one of them.
 
-    ``launcher`` is that of the section `engine`: none is this machine's torchrun. Returns where
-    there is nothing to launch; else this process is replaced.
+    ``launcher`` is that of the section `engine`: none is this machine's (``torchrun``). Returns
+    where there is nothing to launch; else this process is replaced.
     """
     if started() or (train.processes == 1 and launcher == NONE):
         return
-    here = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    here = [sys.executable, "-m", torchrun.__name__, "--standalone"]
     command = [*here, f"--nproc-per-node={train.processes}"]
     if launcher != NONE:
         command = shlex.split(launcher)

@@ -131,3 +131,16 @@ def test_every_model_whose_texts_need_an_extra_says_which(monkeypatch):
     assert not needing & {"PE-Core-B-16", "MobileCLIP2-B", "coca_ViT-B-32", "ViT-B-32"}
     with pytest.raises(ValueError, match=r"^p: ViT-B-16-SigLIP: its texts are read by"):
         names.check_published("ViT-B-16-SigLIP", "webli", "p")
+
+
+def test_a_tokenizer_that_cannot_be_had_is_told_before_weights_are_fetched(monkeypatch):
+    def gone(name):
+        raise OSError(f"no {name}\non the hub")
+
+    monkeypatch.setattr(text_models, "find_spec", lambda _: True)
+    monkeypatch.setattr(open_clip, "get_tokenizer", gone)
+    for step in ("_built", "_fetched"):
+        monkeypatch.delattr(models, step)
+    message = "ViT-B-16-SigLIP: its tokenizer: no ViT-B-16-SigLIP on the hub; is there a network"
+    with pytest.raises(ValueError, match=message):
+        models.pretrained("ViT-B-16-SigLIP", "webli")

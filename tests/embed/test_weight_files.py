@@ -52,9 +52,10 @@ def told(model, path: Path) -> str:
     [
         ("a.pt", b"", "it is empty"),
         ("a.safetensors", b"", "it is empty"),
-        ("a.pt", b"\n<!DOCTYPE html><html>sign in</html>", "it is a web page"),
-        ("a.safetensors", b"<html>not found</html>", "it is a web page"),
-        ("a.bin", POINTER, "it is a Git LFS pointer"),
+        ("a.pt", b"\n<!DOCTYPE html><html>sign in</html>", "it is an HTML page, as a server sends"),
+        ("a.safetensors", b"<html>not found</html>", "it is an HTML page, as a server sends"),
+        ("a.bin", POINTER, "it is a pointer of Git LFS; `git lfs pull`"),
+        ("a.bin", b'{"error": "Not found"}', "it is JSON, as a server answers"),
         ("a.pt", b"no weights at all", "it is neither safetensors nor a file of torch.save"),
         ("a.safetensors", b"no weights at all", "it is not safetensors"),
         ("a.pt", saved({"epoch": 3}), r"missing .*, 1 that it lacks \(epoch\)"),

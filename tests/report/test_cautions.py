@@ -45,6 +45,7 @@ def test_a_hull_split_that_lost_more_than_half_is_told_with_its_share(inputs, ke
     if share:
         expected = f"Hull pruning for “hull-sketch” removed {share} of its base (59 of 100 rows)"
         assert told[0].startswith(expected)
+        assert "says a secondary text, 6\u00a0%" in told[0]
 
 
 def test_they_are_said_by_the_stage_and_on_the_page(inputs, capsys):

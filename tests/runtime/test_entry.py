@@ -4,8 +4,10 @@ import errno
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,6 +58,29 @@ def test_an_expected_failure_is_one_line_and_exit_1(call, capsys, error, line):
     err = capsys.readouterr().err
     assert line in err
     assert err.count("\n") == 1
+
+
+def test_a_full_disk_under_dvcs_data_bases_is_one_line_too(call, capsys):
+    def fill():
+        with closing(sqlite3.connect(":memory:")) as base:
+            base.execute("pragma max_page_count = 2")
+            base.execute("create table some (content)")
+            base.execute("insert into some values (zeroblob(100000))")
+
+    with pytest.raises(SystemExit) as stop:
+        call(fill)
+    assert stop.value.code == 1
+    err = capsys.readouterr().err
+    assert err.startswith("some: error: a data base of DVC's")
+    assert "database or disk is full; free some space" in err
+    assert err.count("\n") == 1
+
+    def ask():
+        with closing(sqlite3.connect(":memory:")) as base:
+            base.execute("select a from nowhere")
+
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        call(ask)
 
 
 def test_a_defect_keeps_its_traceback(call):
@@ -145,6 +170,7 @@ def test_every_stage_that_has_items_looks_for_them(monkeypatch):
 
 
 STAGES = """
+from contextlib import closing
 from pathlib import Path
 from clipcause.runtime import entry
 entry.check_words(Path(__file__).parent)

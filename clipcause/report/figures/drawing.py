@@ -63,14 +63,13 @@ def inline(panel: Panel) -> str:
     """A panel for the page: an SVG that scales with its column and says what it shows."""
     text = fixed(svg(panel.spec))
     opened = re.search(r"<svg[^>]*>", text)
-    box = re.search(r'viewBox="([^"]*)"', text)
-    if opened is None or box is None:
-        raise RuntimeError("the drawing has no viewBox")
+    if opened is None:
+        raise RuntimeError("this is no drawing")
     if "url(#" in text:
         raise RuntimeError("the drawing refers to an id, which would not be its own on the page")
-    widest = round(LARGEST * float(box[1].split()[2]))
+    widest = round(LARGEST * width(text))
     start = (
-        f'<svg viewBox="{box[1]}" style="max-width:{widest}px" role="img" '
+        f'<svg viewBox="{_box(text)}" style="max-width:{widest}px" role="img" '
         f'aria-label="{escape(panel.label)}">'
     )
     return start + text[opened.end() :].strip()
@@ -95,10 +94,14 @@ def fitting(spec: Spec) -> str:
 
 def width(drawing: str) -> float:
     """Of a drawing, in pixels."""
-    box = re.search(r'viewBox="\S+ \S+ (\S+) ', drawing)
-    if box is None:
+    return float(_box(drawing).split()[2])
+
+
+def _box(drawing: str) -> str:
+    found = re.search(r'viewBox="([^"]*)"', drawing)
+    if found is None:
         raise RuntimeError("the drawing has no viewBox")
-    return float(box[1])
+    return found[1]
 
 
 def texts(drawing: str) -> list[Text | None]:

@@ -1,0 +1,1 @@
+../../clipcause/train/torchrun.py
