@@ -1,10 +1,8 @@
 """evaluate: one run's model on every test set.
 
-In: `models/<run>`, the test sets (manifests and shards), the class list; for class frequency the
-run's split, the manifests of pool and reference, and `frequency/<list>`. Out: `predictions/<run>`
-and `features/<run>`, files per test set, and `metrics/evaluate/<run>.json`.
-
-`evaluate.again` has further prompts and lists of classes, which `check` copies to `data/asked`.
+In: `models/<run>`, the test sets (manifests and shards), the class list and those of `data/asked`;
+for class frequency the run's split, the manifests of pool and reference, and `frequency/<list>`.
+Out: `predictions/<run>` and `features/<run>`, files per test set, `metrics/evaluate/<run>.json`.
 
 How a test set is asked: `clipcause.evaluate.examination`. Only a CLIP run has learnt what captions
 say: another run has no entry for a test set of the task `retrieval`.

@@ -18,9 +18,8 @@ from clipcause.config import unknown
 from clipcause.prune import split
 from clipcause.prune.inputs import Inputs
 from clipcause.prune.rule import DIGITS, Decision, Keep, Sourceless
-from clipcause.prune.rules.far import far
-from clipcause.prune.rules.near import near
 from clipcause.prune.sampling import target_size
+from clipcause.prune.selection import extreme
 from clipcause.prune.sentences import percent
 
 SECTION = "signals"
@@ -67,9 +66,9 @@ class BySignal(Sourceless):
                     f"keep {self.keep} are {size:,} rows by value, and {rows:,} of the base's "
                     f"{len(given.base):,} rows have a value in the signal {self.signal!r}"
                 )
-            kept_N = (far if self.stays == "highest" else near)(
-                valued_N, np.where(missing_N, np.float32(0), np.nan_to_num(value_N)), size
-            )
+            # only rows with a value are ranked, and the order takes no NaN
+            value_N = np.nan_to_num(value_N)
+            kept_N = extreme(valued_N, value_N, size, highest=self.stays == "highest")
         numbers: dict[str, Any] = {"missing": missing}
         if kept_N.any():
             ends = {"least": value_N[kept_N].min(), "most": value_N[kept_N].max()}
