@@ -98,7 +98,8 @@ class WebDataset(InPlace):
         limits = Limits(**settings.model_dump(include=set(Limits.model_fields)))
         workers = engine.current().without_gpu()
         by_place = positions(where, self.cls, self.subset, self.classnames)
-        read = Texts(self.label, by_place, self.lines, self.caption, tuple(self.columns))
+        kept_columns = tuple(self.columns)
+        read = Texts(self.label, by_place, self.lines, self.caption, kept_columns, words(by_place))
         found = parts(where, self.shards, read, limits, workers, name, self.part)
         return where, found if self.each == 1.0 else of_each(found, self.each)
 
@@ -139,6 +140,12 @@ def positions(where: str, said: str, subset: str = NONE, classnames: str = NONE)
             )
         found[ids[name]] = number
     return tuple(found)
+
+
+def words(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of classes of the study's list."""
+    known = classes.read(layout.classes(study.name("classes"))) if ids else {}
+    return tuple(known[key].name for key in ids)
 
 
 def _lines(file: str) -> list[str]:
