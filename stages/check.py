@@ -10,7 +10,7 @@ split, model and file that the DAG's slots `none` point at are made here too.
 
 from pathlib import Path
 
-from clipcause.check import leftovers, parameters
+from clipcause.check import leftovers, parameters, paths
 from clipcause.config import FILE, layout
 from clipcause.prune import split
 from clipcause.runtime import atomic
@@ -24,6 +24,7 @@ EMPTY = Path("data/none")  # the raw source of data that is read in place and no
 def main() -> str:
     """Check the parameters, and make what the slots `none` point at."""
     content = parameters.check(FILE)
+    paths.check_pinned(content, FILE)
     for folder in leftovers.find(content):
         notice("check", f"{folder} is not in {FILE}; remove it, or it counts as data")
     split.write(layout.split(layout.NONE), [])

@@ -123,6 +123,13 @@ def _handler(hub: Hub, which: str) -> type[BaseHTTPRequestHandler]:
         do_HEAD = do_GET
 
         def _api(self, repo: Repo, rest: list[str], start: int) -> None:
+            if rest == ["auth-check"]:
+                token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+                if repo.gated and token != repo.gated:
+                    self._refuse(403 if token else 401, "GatedRepo", "Access is restricted")
+                else:
+                    self._answer(200, b"{}", {})
+                return
             if rest and rest[0] == "tree":
                 if repo.fail_lists:
                     self._refuse(repo.fail_lists.pop(0), "", "failed")

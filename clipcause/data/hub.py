@@ -76,6 +76,12 @@ def is_pinned(place: str) -> bool:
     return found is not None and COMMIT.fullmatch(found[2]) is not None
 
 
+def repo(url: str) -> str:
+    """``OWNER/NAME`` of a URL, whatever revision it names."""
+    owner, _, rest = url.removeprefix(PREFIX).partition("/")
+    return f"{owner}/{re.split('[@/]', rest, maxsplit=1)[0]}"
+
+
 def address(url: str) -> Address:
     """The parts of a URL. Raises ``ValueError`` where it names no commit."""
     found = ADDRESS.fullmatch(url.removeprefix(PREFIX))
@@ -184,6 +190,18 @@ def newest(repo: str) -> str:
         return str(info.sha)
 
     return _answer(repo, where, ask)
+
+
+def check_access(url: str) -> None:
+    """Raise ``OSError`` where the files of a data set are not given to this user."""
+    from huggingface_hub import HfApi
+
+    name = repo(url)
+
+    def ask(token: str | bool) -> None:
+        HfApi(endpoint(), token=token).auth_check(name, repo_type="dataset")
+
+    _answer(name, url, ask)
 
 
 def _tree(where: Address, url: str, *, again: bool = False) -> dict[str, File]:

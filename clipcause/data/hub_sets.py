@@ -6,6 +6,8 @@ written. `python -m clipcause hub check STUDY` compares it with the hub.
 
 from dataclasses import dataclass
 
+from clipcause.data import hub
+
 UNKNOWN = "not found"
 
 
@@ -61,7 +63,7 @@ SETS = {
     ),
     "clip-benchmark/wds_imagenet_sketch": Known(
         "ImageNet-Sketch; jpg",
-        UNKNOWN + " on the hub; its authors' repository: MIT",
+        "none found on the hub (its authors' repository: MIT)",
         gated=False,
         samples=50_889,
         bytes=0,
@@ -69,7 +71,7 @@ SETS = {
     ),
     "clip-benchmark/wds_imagenet-r": Known(
         "ImageNet-R; jpg",
-        UNKNOWN,
+        "none found",
         gated=False,
         samples=30_000,
         bytes=0,
@@ -77,7 +79,7 @@ SETS = {
     ),
     "clip-benchmark/wds_imagenet-a": Known(
         "ImageNet-A; jpg",
-        UNKNOWN + " on the hub; its authors' repository: MIT",
+        "none found on the hub (its authors' repository: MIT)",
         gated=False,
         samples=7_500,
         bytes=696_000_000,
@@ -85,7 +87,7 @@ SETS = {
     ),
     "clip-benchmark/wds_imagenetv2": Known(
         "ImageNet-V2, matched frequency; webp",
-        UNKNOWN + " on the hub; its authors' repository: MIT",
+        "none found on the hub (its authors' repository: MIT)",
         gated=False,
         samples=10_000,
         bytes=0,
@@ -94,7 +96,7 @@ SETS = {
     "clip-benchmark/wds_objectnet": Known(
         "ObjectNet, the 113 classes of ImageNet; with the red line around each picture, as its "
         "terms ask; jpg or webp: not found",
-        UNKNOWN + " on the hub; the set's own: no training on it, and the red line stays",
+        "none found on the hub (the set's terms: no training on it, the red line stays)",
         gated=False,
         samples=18_574,
         bytes=0,
@@ -103,17 +105,23 @@ SETS = {
 }
 
 
-def rows(repos: list[str]) -> list[str]:
-    """A line for each data set: licence, gating, size; what is not known is said."""
-    return [_row(repo) for repo in repos]
+def is_private(url: str) -> bool:
+    """Whether a path or URL is of a data set whose pictures are not to be shown on."""
+    return hub.is_hub(url) and hub.repo(url) in SETS
 
 
-def _row(repo: str) -> str:
+def row(repo: str) -> str:
+    """A line on a data set: licence, gating, size; what is not known is said."""
     known = SETS.get(repo)
     if known is None:
         return f"{repo}: licence and terms are not known here: look at its page before you fetch it"
     gate = "gated, with a token" if known.gated else "not gated"
-    size = f"{known.bytes / 1e9:,.0f} GB" if known.bytes >= 1e9 else "size not found"
-    if 0 < known.bytes < 1e9:
-        size = f"{known.bytes / 1e6:,.0f} MB"
-    return f"{repo}: {known.licence}; {gate}; {known.samples:,} pictures, {size}"
+    return (
+        f"{repo}: licence {known.licence}; {gate}; {known.samples:,} pictures, {_size(known.bytes)}"
+    )
+
+
+def _size(number: int) -> str:
+    if not number:
+        return f"size {UNKNOWN}"
+    return f"{number / 1e9:,.0f} GB" if number >= 1e9 else f"{number / 1e6:,.0f} MB"

@@ -251,8 +251,7 @@ def parts(
     Raises ``ValueError`` or ``FileNotFoundError`` at once where a tar that is named, the place or
     its driver is missing.
     """
-    items = tars(source, shards)
-    items = items[: max(1, math.ceil(share * len(items)))]
+    items = tars(source, shards, share)
     task = Audit(source, limits, read)
     made_by = (versions.used("pillow"), source, read._asdict(), limits.model_dump())
 
@@ -279,9 +278,10 @@ def _named(parts: Iterable[Part], source: str, read: Texts) -> Iterator[Part]:
         yield part
 
 
-def tars(source: str, shards: str | list[str]) -> list[Tar]:
+def tars(source: str, shards: str | list[str], share: float = 1.0) -> list[Tar]:
     """The tars below ``source``: those named, in the order given, braces expanded; what a pattern
-    with * finds is in natural order (2 before 10). ``none`` is all that are called as tars are."""
+    with * finds is in natural order (2 before 10). ``none`` is all that are called as tars are. Of
+    a ``share`` of them the first ones, at least one."""
     listed = place.listing(source)
     patterns = [shards] if isinstance(shards, str) else shards
     names = [name for pattern in patterns for name in braceexpand.braceexpand(pattern)]
@@ -307,7 +307,8 @@ def tars(source: str, shards: str | list[str]) -> list[Tar]:
         )
     stats = {name: listed.get(_stats_name(name)) for name in chosen}
     compared = any(facts is not None for facts in stats.values())
-    return [Tar(name, listed.get(name), stats[name], compared) for name in chosen]
+    found = [Tar(name, listed.get(name), stats[name], compared) for name in chosen]
+    return found[: max(1, math.ceil(share * len(found)))]
 
 
 def _there(listed: Collection[str]) -> str:
