@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 COMMIT = "46f3d69f840e59d77d52e8decfe5baec97e94c7f"
-PAGE = 3  # files that one answer lists, so that a listing has several
+PAGE = 1000  # files that one answer lists, as the hub does
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Repo:
     fail: list[int | str] = field(default_factory=list)
     fail_lists: list[int] = field(default_factory=list)
     told: dict[str, bytes] = field(default_factory=dict)  # what is listed in place of files
+    page: int = PAGE
 
     def entry(self, name: str) -> dict[str, object]:
         """What the hub lists of a file: tars are in LFS, with a pointer's id of their own."""
@@ -138,10 +139,10 @@ def _handler(hub: Hub, which: str) -> type[BaseHTTPRequestHandler]:
                     self._refuse(404, "RevisionNotFound", "Invalid rev id")
                     return
                 names = sorted(repo.files)
-                page = [repo.entry(name) for name in names[start : start + PAGE]]
+                page = [repo.entry(name) for name in names[start : start + repo.page]]
                 headers = {}
-                if start + PAGE < len(names):
-                    next_page = f"{hub.url}{self.path.split('?')[0]}?cursor={start + PAGE}"
+                if start + repo.page < len(names):
+                    next_page = f"{hub.url}{self.path.split('?')[0]}?cursor={start + repo.page}"
                     headers["Link"] = f'<{next_page}>; rel="next"'
                 self._answer(200, json.dumps(page).encode(), headers)
                 return

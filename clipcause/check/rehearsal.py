@@ -1,9 +1,10 @@
 """A rehearsal of a study: the same stages on a part of its data, as a study of its own.
 
-``studies/NAME-rehearsal-0_01/`` is made of ``studies/NAME/params.yaml`` whenever it is asked for,
-and git ignores it. How much is taken stands in its parameters, which DVC compares as it does in any
-study, and its lock, outputs and report are its own: neither study's results can stand for the
-other's. What both read alike, the parts of tars, comes from the shard cache.
+``studies/NAME-rehearsal-0_01/`` is made of ``studies/NAME/params.yaml`` whenever it is asked for.
+DVC stages nothing of it for git (which may not ignore it, for DVC reads no ``dvc.yaml`` that is
+ignored): keep it or remove it. How much is taken stands in its parameters, which DVC compares as it
+does in any study, and its lock, outputs and report are its own: neither study's results can stand
+for the other's. What both read alike, the parts of tars, comes from the shard cache.
 
 Of pool and reference the first tars are taken, of a test set as large a part of every class (its
 tars are read whole). Training sees that share of the samples, at least one batch; numbers of rows
@@ -40,6 +41,10 @@ def write(study: str, said: str, root: Path) -> str:
         target.mkdir(parents=True, exist_ok=True)
         with atomic.file(target / FILE) as temporary:
             temporary.write_text(text)
+    config = target / ".dvc/config"
+    if not config.exists():
+        config.parent.mkdir()
+        config.write_text(studies.CONFIG.replace("autostage = true", "autostage = false"))
     studies.renew(target)
     return name
 

@@ -121,6 +121,19 @@ def row(repo: str) -> str:
     )
 
 
+def table() -> str:
+    """All of them in Markdown, for the runbook."""
+    lines = [
+        "| data set | what is read | licence | gated | pictures | bytes | where that was read |"
+    ]
+    lines.append("|---|---|---|---|---:|---:|---|")
+    for name, one in SETS.items():
+        cells = [f"`{name}`", one.what, one.licence, "yes" if one.gated else "no"]
+        cells += [f"{one.samples:,}", _size(one.bytes).removeprefix("size "), one.read]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _size(number: int) -> str:
     if not number:
         return f"size {UNKNOWN}"

@@ -27,7 +27,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Hub]:
         "_info.json": b"{}",
     }
     repos = {
-        "pixparse/cc3m-wds": Repo(files),
+        "pixparse/cc3m-wds": Repo(files, page=3),
         "timm/imagenet-1k-wds": Repo({"imagenet1k-train-0000.tar": FIRST}, gated=TOKEN),
     }
     monkeypatch.setattr(hub, "_trees", {})
