@@ -104,6 +104,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, server: Hub) -> Repository:
         **{hub.FOLDER: str(root / "kept"), shard_cache.ENVIRONMENT: str(root / "shards")},
     )
     clone.run("git", "init", "-q")
+    clone.run("git", "commit", "-q", "--allow-empty", "-m", "first")  # DVCLive needs one
     merges = root / "merges.gz"
     tokens.write(merges, tokens.learn(["red ball", "green wall"] * 2, 10))
     clip = models.create(learning_study.PARAMS["train"]["model"], merges, image_size=32, seed=0)

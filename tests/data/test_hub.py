@@ -1,13 +1,16 @@
 """Files of data sets on the hub, by the real client, against a server of this machine."""
 
+import io
 import os
 import re
 from collections.abc import Generator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from clipcause.data import hub, listing, place
+from clipcause.data import cells, hub, listing, place
 from tests import hub_server
 from tests.hub_server import COMMIT, Hub, Repo
 
@@ -75,6 +78,20 @@ def test_what_was_fetched_is_read_without_the_hub(
     before = len(server.asked)
     assert read(f"{CC3M}/cc3m-train-0000.tar") == FIRST
     assert len(server.asked) == before
+
+
+def test_parquet_is_read_as_the_hub_stores_pictures(server: Hub) -> None:
+    """`image: {bytes, path}` in row groups, in `data/train-00000-of-00001.parquet`."""
+    pictures = [{"bytes": bytes([n]) * 50, "path": f"{n}.jpg"} for n in range(6)]
+    stream = io.BytesIO()
+    pq.write_table(pa.table({"image": pictures, "label": range(6)}), stream, row_group_size=2)
+    name = "data/train-00000-of-00001.parquet"
+    server.repos["pixparse/cc3m-wds"].files[name] = stream.getvalue()
+    url = f"{CC3M}/{name}"
+    assert list(place.listing(f"{CC3M}/data")) == ["train-00000-of-00001.parquet"]
+    known = cells.footer(url, place.facts(url).bytes)
+    with cells.opened(url, known) as file:
+        assert file.read_row_group(1).to_pydict() == {"image": pictures[2:4], "label": [2, 3]}
 
 
 @pytest.mark.parametrize("branch", ["", "@main", f"@{COMMIT[:7]}", "@refs/pr/1"])
@@ -202,6 +219,20 @@ def test_content_that_is_not_the_commits_is_an_error_that_names_the_file(
     hub.listing(CC3M, again=True)
     with pytest.raises(ValueError, match=r"README\.md: changed under its commit"):
         read(f"{CC3M}/README.md")
+
+
+def test_a_listing_that_changed_under_its_commit_stops_the_stage(
+    server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(f"places: {{pool: '{CC3M}'}}\n")
+    assert "4 files: 4 new" in listing.write("pool")
+    assert "as they were" in listing.write("pool")
+    before = (tmp_path / "data/places/pool").read_text()
+    server.repos["pixparse/cc3m-wds"].told = {"cc3m-train-0001.tar": FIRST}
+    with pytest.raises(ValueError, match=r"cc3m-train-0001\.tar: changed under its commit"):
+        listing.write("pool")
+    assert (tmp_path / "data/places/pool").read_text() == before
 
 
 def test_a_part_of_another_content_is_begun_anew(server: Hub, tmp_path: Path) -> None:

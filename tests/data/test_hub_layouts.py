@@ -77,10 +77,10 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def prepared(where: str, **options: object) -> dataset.Manifest:
+def prepared(where: str, settings: Prepare = SETTINGS, **options: object) -> dataset.Manifest:
     given = {"source": "webdataset", "raw": "data/none", "place": where, "shards": "test/*.tar"}
     source = WebDataset.model_validate({**given, "cls": "index", **options})
-    source.write(SETTINGS, "tests/one")
+    source.write(settings, "tests/one")
     return dataset.read(Path("data/tests/one"), shards=False)
 
 
@@ -191,6 +191,37 @@ def test_a_shares_rows_do_not_stand_in_for_all(study: Path) -> None:
     every = prepared(where, subset="imagenet-r")
     assert (len(few), len(every)) == (2, 4)
     assert few.sha256 != every.sha256
+
+
+def test_what_a_foreign_tar_has_is_data_alone(study: Path) -> None:
+    """A path out of the folder, a pickle, a link, more bytes or pixels than are allowed: a line of
+    the ledger each, and no file."""
+    picture, large = web_tars.images(2)
+    members = [
+        ("a.cls", b"0"), ("a.jpg", picture),
+        ("../b.cls", b"0"), ("../b.jpg", picture),
+        ("/c.cls", b"0"), ("/c.jpg", picture),
+        ("d.cls", b"0"), ("d.pyd", b"not read"), ("d.jpg", picture),
+        ("e.cls", b"0"), ("e.jpg", picture + b"\0" * len(large)),
+        ("f.cls", b"0"), ("f.pkl", b"not read"),
+    ]  # fmt: skip
+    where = web_tars.put(str(study / "set/in"), {"test/0.tar": web_tars.members_tar(members)})
+    before = sorted(path for path in study.rglob("*") if path.is_file())
+    strict = {"most_bytes": len(picture) + 1, "max_drop_fraction": 1.0}
+    made = prepared(where, SETTINGS.model_copy(update=strict), subset="imagenet-r")
+    assert column(made, "key") == ["a", "d"]
+    ledger = dataset.read_drops(made.folder).to_pylist()
+    assert {one["key"]: one["reason"] for one in ledger} == {
+        "../b": "unsafe name",
+        "/c": "unsafe name",
+        "e": "too large",
+        "f": "no image",
+    }
+    new = {path for path in study.rglob("*") if path.is_file()} - set(before)
+    assert {path.relative_to(study).parts[0] for path in new} <= {"data", "shards"}
+    small = SETTINGS.model_copy(update={"most_pixels": 100, "max_drop_fraction": 1.0})
+    with pytest.raises(ValueError, match="no usable sample"):
+        prepared(where, small, subset="imagenet-r")
 
 
 def test_json_of_the_pool_has_its_url(study: Path) -> None:
