@@ -94,7 +94,6 @@ KNOWN: list[Run | Not] = [
     Not(r"dvc metrics diff .*", "needs the experiment before it; tutorial.md's is run"),
     Not(r"dvc repro --single-item \S+", "needs the data of the large studies"),
     Not(r"dvc config cache\.\w+ \S+", "makes a cache a group's; test_cache_folder.py has its file"),
-    Not(r"export HF_TOKEN=.*", "is the user's own"),
     Not(r"git (init|checkout --ours .*)", "is git's own"),
     Not(r"python -m stages\.evaluate no-such", "fails; tests/runtime/test_entry.py looks how"),
     Not(r"dvc config core\.no_scm true", "for a folder without git; test_repro.py does it there"),

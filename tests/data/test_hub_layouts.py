@@ -184,6 +184,13 @@ def test_a_rehearsal_takes_a_share_of_every_class(study: Path) -> None:
     assert images == [web_tars.images(n + 1)[-1] for n in (0, 1, 2, 5, 6, 7)]
 
 
+def test_a_tar_of_which_nothing_is_taken_is_no_shard(study: Path) -> None:
+    where = published(study / "set", "imagenet-r", [0, 0, 0, 0])
+    made = prepared(where, subset="imagenet-r", each=0.5)
+    assert [shard.name for shard in made.shards] == ["test/0.tar"]
+    assert len(made) == 2
+
+
 def test_a_shares_rows_do_not_stand_in_for_all(study: Path) -> None:
     """Tars come from the shard cache; a data set of a share is another one than that of all."""
     where = published(study / "set", "imagenet-r", [0, 0, 1, 1])

@@ -191,8 +191,9 @@ def of_each(parts: Iterable[Part], share: float) -> Iterator[Part]:
             if most[label]:
                 most[label] -= 1
                 used.append(at)
-        rows = part.rows.take(used)
-        places = None if part.places is None else part.places.take(used)
+        chosen = pa.array(used, pa.int64())
+        rows = part.rows.take(chosen)
+        places = None if part.places is None else part.places.take(chosen)
         keys, seen = part.rows["key"].to_pylist(), set(used)
         left = [
             Drop(part.shard.name, keys[at], NOT_SAMPLED, f"{share} of every class")
