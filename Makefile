@@ -19,10 +19,10 @@ TABLE := Experiment$$|.*accuracy\.full-0\.val$$|.*drop\.hull-(?P<own>\w+)\.(?P=o
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
-repro: $(VENV)/.main ## run whatever of the default study is not up to date, or of STUDY=x; JOBS=2 stages at once
+repro: $(VENV)/.main ## run whatever of the default study is not up to date, or of STUDY=x; JOBS=2 stages at once; SCALE=0.01: a rehearsal
 	@$(if $(PRESET),echo "PRESET is STUDY now: make repro STUDY=$(PRESET)" >&2; false)
-	python -m clipcause repro --jobs "$(or $(JOBS),1)" $(if $(STUDY),--study "$(STUDY)")
-	@cd $(if $(STUDY),studies/$(STUDY),.) && python -m clipcause replicate --short && cat report/answer.md && echo "The page: $$PWD/report/index.html"
+	python -m clipcause repro --jobs "$(or $(JOBS),1)" $(if $(STUDY),--study "$(STUDY)") $(if $(SCALE),--scale "$(SCALE)")
+	@cd $(if $(STUDY),studies/$(STUDY)$(if $(SCALE),-rehearsal-$(subst .,_,$(SCALE))),.) && python -m clipcause replicate --short && cat report/answer.md && echo "The page: $$PWD/report/index.html"
 
 study: $(VENV)/.main ## a study of your own: NAME=mine, FROM=own or another, DATA=the folder of your pictures
 	@python -m clipcause study $(NAME) $(if $(FROM),--from $(FROM)) $(if $(DATA),--data "$(DATA)") --stand "$(PWD)"

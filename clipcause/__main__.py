@@ -21,6 +21,10 @@ COMMANDS = {
         "clipcause.check.command:reproduce",
         "run what of a study is not up to date, several stages at once",
     ),
+    "hub": (
+        "clipcause.check.hub_command:main",
+        "a study's data sets of the Hugging Face hub: terms, sizes, commits",
+    ),
     "study": ("clipcause.check.studies:main", "a new study's folder, or what all of them share"),
     "code": ("clipcause.runtime.code:main", "write the links by which DVC watches stages' code"),
     "compare": (

@@ -12,7 +12,7 @@ class lists that `evaluate.again` names, so that no other list re-runs a stage.
 import shutil
 from pathlib import Path
 
-from clipcause.check import leftovers, parameters
+from clipcause.check import leftovers, parameters, paths
 from clipcause.config import FILE, layout, section
 from clipcause.config.evaluate import Evaluate
 from clipcause.prune import split
@@ -27,6 +27,7 @@ EMPTY = Path("data/none")  # the raw source of data that is read in place and no
 def main() -> str:
     """Check the parameters, and make what the slots `none` point at."""
     content = parameters.check(FILE)
+    paths.check_pinned(content, FILE)
     for folder in leftovers.find(content):
         notice("check", f"{folder} is not in {FILE}; remove it, or it counts as data")
     split.write(layout.split(layout.NONE), [])

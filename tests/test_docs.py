@@ -10,6 +10,7 @@ import yaml
 from benchmarks import costs
 from clipcause.check import graph
 from clipcause.config import read
+from clipcause.data import hub_sets
 from clipcause.search import tasks
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +24,14 @@ def here(monkeypatch):
 
 def test_the_tables_are_those_of_the_studies():
     assert costs.filled(TEXT) == TEXT, "run `python -m benchmarks.costs --write`"
+
+
+def test_what_is_known_of_the_hubs_data_sets():
+    assert hub_sets.table() in TEXT
+    for name in ("cc3m", "cc12m"):
+        pool = costs.POOLS[name]
+        known = hub_sets.SETS[f"pixparse/{name}-wds"]
+        assert (pool.pairs, pool.stored) == (known.samples, known.bytes)
 
 
 def test_operations_are_those_that_the_field_counts():
@@ -64,6 +73,24 @@ def test_what_the_text_says_of_the_tables():
     assert kept / 31 == pytest.approx(16 * 166_963 * 413e6 / tasks.JOINED)
     assert f"{lines['evaluate, 31 runs'].written / 1e9:.0f} GB of decoded test images" in TEXT
     assert f"reading {full.read / (days * 86_400) / 1e9:.2f} GB/s" in TEXT
+
+
+def test_what_the_text_says_of_the_hubs_studies():
+    lines = {
+        name: {
+            line.stage: line
+            for line in costs.costs(name, read(Path(f"studies/{name}/params.yaml")))
+        }
+        for name in ("cc3m", "cc12m")
+    }
+    full = lines["cc3m"]["train full"]
+    rates = [peak * costs.ASSUMED.model / (full.gpu / 29e6) for _, peak in costs.ASSUMED.peaks]
+    assert [round(rate, -2) for rate in rates] == [2800, 8900]
+    assert f"with 16 cores that is the limit, at {full.cores / 16 / 3600:.1f} hours a run" in TEXT
+    whole = lines["cc3m"]["train, all 24 runs"].cores / 16 / 3600
+    assert f"and {whole:.0f} for all 24" in TEXT
+    one = lines["cc12m"]["train full"].cores / 16 / 3600
+    assert f"decoding takes {one:.0f} hours a run" in TEXT
 
 
 def test_what_the_runbook_names_exists():

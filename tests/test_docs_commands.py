@@ -65,11 +65,17 @@ KNOWN: list[Run | Not] = [
         "tests/test_findings.py: filled",
     ),
     Run(r"dvc repro", "tests/test_pipeline.py: repro"),
-    Run(r"CLIPCAUSE_LISTED=1 make repro", "tests/test_growing.py: environment[LISTED]"),
+    Run(
+        r"CLIPCAUSE_LISTED=1 make repro( STUDY=cc3m)?", "tests/test_growing.py: environment[LISTED]"
+    ),
     Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
     Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
     Run(r"dvc metrics diff", "tests/check/test_studies.py: metrics"),
     Run(r"make repro STUDY=[\w-]+( JOBS=\d)?", "tests/check/test_studies.py: studies"),
+    Run(r"make repro STUDY=\w+ SCALE=[\d.]+", 'tests/check/test_rehearsal.py: "--scale", "0.01"'),
+    Run(r"python -m clipcause hub pin cc3m", 'tests/check/test_rehearsal.py: "hub", "pin", "cc3m"'),
+    Run(r"python -m clipcause hub check cc3m", 'tests/check/test_rehearsal.py: "check", "cc3m"'),
+    Run(r"python -m clipcause hub terms cc3m", "tests/check/test_rehearsal.py: terms"),
     Run(r"make study NAME=mine .*", "tests/check/test_studies.py: NAME=a"),
     Run(r"dvc pull -r published --allow-missing", 'tests/test_published.py: "pull"'),
     Run(r"dvc remote add -d mine \S+", 'tests/test_pipeline.py: "remote", "add", "-d", "mine"'),

@@ -7,6 +7,7 @@ cat:                       # class id
   shared: [tom]            # names that other classes have too
   test_set: objectnet      # a class of one test set alone; its names may be other classes'
   covers: [n02123045]      # the classes of the list that it consists of
+  subsets: [imagenet-r]    # test sets of some of the classes, this one too, in this order
   synset: cat.n.01         # WordNet's synset, as NLTK or ImageNet (n02121620) names it
   definition: a small pet  # what it is, in words of your own instead of WordNet's
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from clipcause.config import Strict, nearest, parse, yaml12
+from clipcause.config import Strict, nearest, parse, unknown, yaml12
 
 SYNSET = re.compile(r"n\d{8}|\S+\.n\.\d+")
 
@@ -37,6 +38,7 @@ class ClassNames(Strict):
     shared: list[str] = Field(default_factory=list)
     test_set: str | None = None
     covers: list[str] = Field(default_factory=list)
+    subsets: list[str] = Field(default_factory=list)
     synset: str | None = None
     definition: str | None = None
 
@@ -75,6 +77,19 @@ def read(path: Path) -> dict[str, ClassNames]:
 def own(classes: Mapping[str, ClassNames]) -> dict[str, ClassNames]:
     """The classes that are not of one test set alone, in the order of the list."""
     return {key: entry for key, entry in classes.items() if entry.test_set is None}
+
+
+def subset(classes: Mapping[str, ClassNames], name: str, where: str) -> list[str]:
+    """The ids of a test set's classes in the order of the list, as positions in it count them:
+    those that name it among their subsets, or are classes of it alone.
+
+    Raises ``ValueError`` where no class does, with the nearest name that one has.
+    """
+    found = [key for key, one in classes.items() if name in one.subsets or one.test_set == name]
+    if not found:
+        known = {name for one in classes.values() for name in [*one.subsets, one.test_set] if name}
+        raise unknown("subset of the classes", name, known, where)
+    return found
 
 
 def _check_names(path: Path, classes: dict[str, ClassNames]) -> None:

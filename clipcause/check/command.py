@@ -6,13 +6,14 @@
 import argparse
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcause.check import graph, parameters, paths, studies
+from clipcause.check import graph, parameters, paths, rehearsal, studies
 from clipcause.check.paths import HERE, MISSING, Place
-from clipcause.config import FILE, layout
-from clipcause.data import listing
+from clipcause.config import FILE, layout, places, read
+from clipcause.data import hub, hub_sets, listing
 from clipcause.runtime import repro
 
 LIST = "list"  # the stage
@@ -57,6 +58,12 @@ def where(named: str) -> Path:
     return studies.folder(named, studies.repository())
 
 
+def unlisted(content: Mapping[str, Any]) -> list[str]:
+    """The terms of the data sets of the hub of which nothing was looked at yet, a line each."""
+    new = (one for name, one in places.of(content).items() if not layout.place(name).exists())
+    return [hub_sets.row(hub.repo(one)) for one in new if hub.is_hub(one)]
+
+
 def is_worth_saying(record: logging.LogRecord) -> bool:
     """Not that `data/none` is empty, which stands for data that are elsewhere and is made so."""
     said = record.getMessage()
@@ -77,15 +84,27 @@ def reproduce(*words: str) -> str:
     parser.add_argument("targets", nargs="*", metavar="STAGE", help="with what they need; all")
     parser.add_argument("--jobs", default="1", help="how many stages run at a time; 1")
     parser.add_argument("--study", default="", help="by name or file; the one of this folder")
+    parser.add_argument("--scale", default="", help="a rehearsal on that share of the data")
     arguments = parser.parse_args(words)
     jobs = arguments.jobs
     if not (jobs.isascii() and jobs.isdigit() and int(jobs) > 0):
         raise ValueError(
             f"--jobs {jobs}: how many stages run at a time is a whole number from 1 on"
         )
+    study = arguments.study
+    if arguments.scale:
+        root, study = studies.repository(), study or studies.DEFAULT
+        whole_study = studies.folder(study, root) / FILE
+        paths.check_pinned(read(whole_study), whole_study)
+        study = rehearsal.write(study, arguments.scale, root)
+        print(f"rehearsal: {studies.FOLDER / study}", flush=True)
     # all else is for `check` to say: where nothing is to be done, that is all there is to read
-    gone = [str(place) for place in checked(arguments.study) if place.state == MISSING]
+    named = checked(study)
+    paths.check_pinned(read(FILE), FILE)
+    gone = [str(place) for place in named if place.state == MISSING]
     if gone:
         print("\n  ".join([f"check: {FILE} is valid; of what it names", *gone]), flush=True)
+    if terms := unlisted(read(FILE)):
+        print("\n  ".join(["terms of what is fetched from the hub", *terms]), flush=True)
     logging.getLogger("dvc.output").addFilter(is_worth_saying)
     return repro.run(arguments.targets, int(jobs), is_listed)

@@ -128,6 +128,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
         check_classes(content, path)
     names.check(content, path)
     paths.check_inside(content, path, repository())
+    paths.check_pictures(content, path)
     return content
 
 

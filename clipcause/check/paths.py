@@ -15,12 +15,21 @@ from clipcause.config import layout
 from clipcause.config import paths as named_paths
 from clipcause.config import places as outside
 from clipcause.config import weights as others
+from clipcause.config.report import Report
+from clipcause.data import hub, hub_sets
 from clipcause.data.place import is_url
 
 NONE = "none"
 HERE, MISSING, UNSEEN = "here", "missing", "not looked at"
+UNPINNED = "not at a commit"  # a data set of the hub, which is read at none other
 KEYS = ("raw", "place", "embeddings")  # of a data set, that name a path or a URL
 LOCAL = ("file", "local")
+# of the report, that count pictures, and what they are where they are not stated
+PICTURES = {
+    name: 0 if field.is_required() else field.default
+    for name, field in Report.model_fields.items()
+    if name in ("removed", "neighbours", "duplicates", "kept", "examples", "copies")
+}
 
 
 @dataclass(frozen=True)
@@ -88,9 +97,35 @@ def check_inside(content: Mapping[str, Any], path: Path, root: Path) -> None:
             )
 
 
+def check_pinned(content: Mapping[str, Any], path: Path) -> None:
+    """Raise ``ValueError`` where a data set of the hub is named by another thing than a commit:
+    nothing of it would be read, after all that comes before it."""
+    loose = [(key, one) for key, one in named(content) if state(one) == UNPINNED]
+    if loose:
+        shown = ", ".join(f"{one} ({key})" for key, one in loose)
+        raise ValueError(
+            f"{path}: {UNPINNED}: {shown}; `python -m clipcause hub pin STUDY` writes today's "
+            "commits there, and git keeps them"
+        )
+
+
+def check_pictures(content: Mapping[str, Any], path: Path) -> None:
+    """Raise ``ValueError`` where a report would show pictures that are not to be shown on."""
+    report = content["report"]
+    shown = [key for key in PICTURES if report.get(key, PICTURES[key])]
+    sets = [one for _, one in named(content) if hub_sets.is_private(one)]
+    if shown and sets:
+        raise ValueError(
+            f"{path}: report.{shown[0]}: {report.get(shown[0], PICTURES[shown[0]])} pictures, and "
+            f"those of {sets[0]} are in no page; 0, as of {', '.join(PICTURES)}"
+        )
+
+
 def state(path: str) -> str:
     """Whether something is at ``path``; for URLs of other schemes than file: nobody has asked."""
     scheme, _, rest = path.partition("://")
+    if hub.is_hub(path) and not hub.is_pinned(path):
+        return UNPINNED
     if is_url(path) and scheme not in LOCAL:
         return UNSEEN
     return HERE if Path(rest if is_url(path) else path).exists() else MISSING

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clipcause.data import place
+from clipcause.data import hub, place
 
 MAGIC = b"PAR1"
 ENDING = 8  # bytes: the footer's length and the magic
@@ -90,6 +90,10 @@ def opened(path: str, known: Footer) -> Generator[pq.ParquetFile]:
             source, metadata=known.metadata, buffer_size=buffer, page_checksum_verification=True
         )
 
+    if hub.is_hub(path):
+        with hub.opened(path) as stream, parquet(stream, BUFFER) as file:
+            yield file
+        return
     if not place.is_url(path):
         with parquet(path, BUFFER) as file:
             yield file

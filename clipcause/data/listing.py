@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clipcause.config import layout, places
-from clipcause.data import place, tree
+from clipcause.data import hub, place, tree
 from clipcause.data.place import Facts
 from clipcause.runtime import atomic
 
@@ -44,6 +44,7 @@ def write(name: str) -> str:
         return f"{where} is not looked at ({LISTED}); what was listed stands"
     text = _text(where, target)
     before = target.read_text() if target.exists() else ""
+    _check_commit(where, before, text)
     if text != before:  # a file that stays as it is need not be hashed again
         with atomic.file(target) as temporary:
             temporary.write_text(text)
@@ -83,7 +84,7 @@ def files(where: str) -> dict[str, Facts]:
     and for a stamp what is wrong with it.
     """
     if place.is_url(where):
-        found = place.listing(where)
+        found = place.listing(where, again=True)
         return {name or where.rsplit("/", 1)[-1]: facts for name, facts in found.items()}
     root = Path(where)
     if root.is_file():
@@ -92,6 +93,20 @@ def files(where: str) -> dict[str, Facts]:
         raise FileNotFoundError("no such file or folder")
     listed = {str(one.name): _facts(root, one) for one in tree.files(root)}
     return dict(sorted(listed.items()))
+
+
+def _check_commit(where: str, before: str, now: str) -> None:
+    """Raise ``ValueError`` where a commit of the hub has another thing than it had: a commit is
+    what it is, so that one of the two listings is not what it says."""
+    lines = before.splitlines()
+    if not hub.is_hub(where) or before == now or lines[:1] != now.splitlines()[:1]:
+        return
+    old, new = _entries(before), _entries(now)
+    (name, *_) = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    raise ValueError(
+        f"{place.join(where, name)}: changed under its commit: the hub said {old.get(name)} of "
+        f"bytes and hash before, and now {new.get(name)}; take a newer commit for {where}"
+    )
 
 
 def _facts(root: Path, one: tree.Found) -> Facts:

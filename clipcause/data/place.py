@@ -1,6 +1,7 @@
 """Where data lies that is read in place: a folder of this machine, or a URL that fsspec opens.
 
-The driver of an object store is a package of its own; ``check`` names it before any work.
+The driver of an object store is a package of its own; ``check`` names it before any work. Files of
+data sets on the Hugging Face hub are fetched whole and kept (``clipcause.data.hub``).
 """
 
 import os
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import fsspec
 from fsspec.utils import merge_offset_ranges
 
-from clipcause.data import signatures, tree
+from clipcause.data import hub, signatures, tree
 from clipcause.data.gunzip import Gunzip
 from clipcause.data.stream import Reader
 
@@ -55,6 +56,9 @@ def check(place: str) -> None:
     """Raise ``ValueError`` where the URL's file system is unknown or its package is missing."""
     if not is_url(place):
         return
+    if hub.is_hub(place):
+        hub.address(place)
+        return
     kind = place.partition("://")[0]
     try:
         fsspec.get_filesystem_class(kind)
@@ -73,6 +77,8 @@ def facts(path: str) -> Facts:
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: not found") from None
         return Facts(status.st_size, str(status.st_mtime_ns))
+    if hub.is_hub(path):
+        return Facts(*hub.file(path))
     check(path)
     system, inner = fsspec.url_to_fs(path)
     try:
@@ -81,10 +87,11 @@ def facts(path: str) -> Facts:
         raise FileNotFoundError(f"{path}: not found") from None
 
 
-def listing(place: str) -> dict[str, Facts]:
+def listing(place: str, *, again: bool = False) -> dict[str, Facts]:
     """All files below a folder or URL: relative name (with slashes) and facts, sorted by name.
 
     Links of this machine are followed, to folders too; one to a folder that it is in is passed by.
+    What a commit of the hub has is remembered, and looked at ``again`` where that is wanted.
     """
     check(place)
     if not is_url(place):
@@ -93,6 +100,9 @@ def listing(place: str) -> dict[str, Facts]:
             raise FileNotFoundError(f"{place}: no such folder")
         names = [one.name.as_posix() for one in tree.files(root) if one.why != tree.CIRCLE]
         return {name: facts(str(root / name)) for name in sorted(names)}
+    if hub.is_hub(place):
+        found = hub.listing(place, again=again)
+        return {name: Facts(*said) for name, said in found.items()}
     system, inner = fsspec.url_to_fs(place)
     system.invalidate_cache()  # drivers keep listings as long as the process lives
     root = inner.rstrip("/")
@@ -144,6 +154,9 @@ def pieces(path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
     if not is_url(path):
         with Path(path).open("rb") as stream:
             return [os.pread(stream.fileno(), end - start, start) for start, end in spans]
+    if hub.is_hub(path):
+        with hub.opened(path) as stream:
+            return [os.pread(stream.fileno(), end - start, start) for start, end in spans]
     check(path)
     system, inner = fsspec.url_to_fs(path)
     firsts: list[int | None] = [start for start, _ in spans]
@@ -163,6 +176,10 @@ def pieces(path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
 def _opened(path: str) -> Generator[BinaryIO]:
     if not is_url(path):
         with Path(path).open("rb", buffering=BUFFER) as stream:
+            yield stream
+        return
+    if hub.is_hub(path):
+        with hub.opened(path, BUFFER) as stream:
             yield stream
         return
     check(path)

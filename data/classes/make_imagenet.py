@@ -10,6 +10,10 @@ A name that several classes have stands under `names` of at most one of them, un
 others: of the class that WordNet and open_clip both call so first, else of the one that open_clip
 calls so, else of none.
 
+Which 200 of the classes ImageNet-A and ImageNet-R have is in `imagenet_subsets.csv`, taken from
+LAION's CLIP_benchmark (clip_benchmark/datasets/builder.py at 48de38c, 2025-06-17). Where a class is
+said by its position in such a set, it is that among these, in this order.
+
 ObjectNet's 113 overlapping classes are in `objectnet.csv` (folder, label, wnids), which was taken
 from the mappings of its distribution (`folder_to_objectnet_label.json`,
 `objectnet_to_imagenet_1k.json`): its glosses are WordNet's lemmas, one synset each. They get the
@@ -64,13 +68,13 @@ def imagenet() -> dict[str, dict[str, Any]]:
         entries[wnid] = {"name": prompts[wnid], "names": own} | (
             {"shared": shared} if shared else {}
         )
+    for row in _rows("imagenet_subsets.csv"):
+        entries[row["wnid"]].setdefault("subsets", []).append(row["subset"])
     return entries
 
 
 def objectnet() -> dict[str, dict[str, Any]]:
     """ObjectNet's overlapping classes in the order of their folders."""
-    with (FOLDER / "objectnet.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
     return {
         f"objectnet-{row['folder']}": {
             "name": row["label"].lower(),
@@ -78,8 +82,13 @@ def objectnet() -> dict[str, dict[str, Any]]:
             "test_set": "objectnet",
             "covers": row["wnids"].split(),
         }
-        for row in rows
+        for row in _rows("objectnet.csv")
     }
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with (FOLDER / name).open(newline="") as stream:
+        return list(csv.DictReader(stream))
 
 
 def _rank(word: str, prompt: str, lemmas: list[str]) -> int:

@@ -63,7 +63,8 @@ class Texts(NamedTuple):
     ids by position, where ``cls`` is a position; empty where it is a class id. ``lines`` says what
     the lines of a ``txt`` are. ``caption`` names the member or the key of the JSON that has the
     caption; ``none`` is ``txt``, or `caption` or `captions` of the JSON. ``columns`` are the keys
-    of the JSON whose values are kept.
+    of the JSON whose values are kept. ``names`` are the words for ``classes``, in their order: the
+    captions of pictures that have a class alone.
     """
 
     label: str = NONE
@@ -71,6 +72,7 @@ class Texts(NamedTuple):
     lines: Lines = "join"
     caption: str = NONE
     columns: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -179,7 +181,7 @@ class Reading:
         except values.NotTextError as error:
             return Fault(UNREADABLE_CLASS, str(error))
         try:
-            said = self._captions(run, facts) or values.captions(_words(label))
+            said = self._captions(run, facts) or values.captions(self._words(label))
         except values.NotTextError as error:
             return Fault(UNREADABLE_CAPTION, str(error))
         if said is None:
@@ -228,6 +230,12 @@ class Reading:
                 return found
         found = (values.captions(facts.get(key)) for key in keys)
         return next((one for one in found if one), None)
+
+    def _words(self, label: str | None) -> str | None:
+        """The caption of a picture that has a class alone."""
+        if label in self._read.classes and self._read.names:
+            return self._read.names[self._read.classes.index(label)]
+        return label and label.replace("_", " ")
 
     @property
     def _stated(self) -> tuple[str, tuple[str, ...]]:
@@ -322,11 +330,6 @@ def _content(member: Member) -> bytes:
     if member.content is None:
         raise values.NotTextError(f"{member.size:,} bytes are more than {LONGEST_TEXT:,}")
     return member.content
-
-
-def _words(label: str | None) -> str | None:
-    """The caption of a picture that has a class alone."""
-    return label and label.replace("_", " ")
 
 
 def _pool_uid(stated: Any) -> str | None:

@@ -7,10 +7,12 @@ the URLs in the metadata are hashed and never fetched.
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import braceexpand
@@ -20,7 +22,7 @@ from pydantic import Field, model_validator
 
 from clipcause.captions import classes
 from clipcause.config import engine, layout, nearest, study, versions
-from clipcause.config.datasets import NONE, Limits, Prepare
+from clipcause.config.datasets import NONE, Limits, Prepare, Share
 from clipcause.config.engine import Engine
 from clipcause.data import kept, member_index, place, signatures, tar
 from clipcause.data.dataset import Drop
@@ -48,6 +50,7 @@ MORE = "data after the end of the tar"
 COUNTS = "counts differ from the statistics"
 NO_STATS = "no statistics"
 UNREADABLE_STATS = "unreadable statistics"
+NOT_SAMPLED = "left out of a rehearsal"
 
 
 class WebDataset(InPlace):
@@ -66,15 +69,26 @@ class WebDataset(InPlace):
     # what a cls is: id, a class's id; index, its position in the class list; or the name of a file
     # below place (classnames.txt) with a class a line, id or name, of which it is the position
     cls: str = "id"
+    # where a cls is an index: the test set whose classes alone it counts (imagenet-r), which the
+    # class list names; none: all of the list
+    subset: str = NONE
+    # the file below place whose lines must be the names of these classes, in this order
+    classnames: str = NONE
     # what the lines of a txt are: one caption, all but the first left out, or a caption each
     lines: Lines = "join"
     # keys of the JSON whose values the manifest keeps, for rules
     columns: list[str] = Field(default_factory=list)
+    # of a rehearsal: the share of the tars that is read, from the first on, and the share of every
+    # class's samples that is used, from the first on; at least one of each
+    part: Share = 1.0
+    each: Share = 1.0
 
     @model_validator(mode="after")
     def _somewhere(self) -> "WebDataset":
         if self.place == NONE:
             raise ValueError("place is missing: the folder or URL of the tars")
+        if self.cls != "index" and (self.subset != NONE or self.classnames != NONE):
+            raise ValueError("subset and classnames say what a position is: cls: index")
         return self
 
     def parts(self, where: str, settings: Prepare, name: str) -> tuple[str, Iterator[Part]]:
@@ -83,16 +97,18 @@ class WebDataset(InPlace):
         # of all of `prepare`, what decides a tar's part
         limits = Limits(**settings.model_dump(include=set(Limits.model_fields)))
         workers = engine.current().without_gpu()
-        classes = positions(where, self.cls)
-        read = Texts(self.label, classes, self.lines, self.caption, tuple(self.columns))
-        return where, parts(where, self.shards, read, limits, workers, name)
+        by_place = positions(where, self.cls, self.subset, self.classnames)
+        kept_columns = tuple(self.columns)
+        read = Texts(self.label, by_place, self.lines, self.caption, kept_columns, words(by_place))
+        found = parts(where, self.shards, read, limits, workers, name, self.part)
+        return where, found if self.each == 1.0 else of_each(found, self.each)
 
 
-def positions(where: str, said: str) -> tuple[str, ...]:
+def positions(where: str, said: str, subset: str = NONE, classnames: str = NONE) -> tuple[str, ...]:
     """The class ids of the study's list by their positions, as ``cls`` says; empty for ids.
 
     Raises ``FileNotFoundError`` for a file that is not there, and ``ValueError`` for a line of it
-    that is no class, or the same one as another.
+    that is no class, or the same one as another, and for ``classnames`` of other classes.
     """
     if said == "id":
         return ()
@@ -100,14 +116,15 @@ def positions(where: str, said: str) -> tuple[str, ...]:
     known = classes.read(path)
     own = tuple(classes.own(known))
     if said == "index":
+        if subset != NONE:
+            own = tuple(classes.subset(known, subset, f"{path}: subset"))
+        if classnames != NONE:
+            # never by name: missile is the name of two classes of ImageNet
+            file = place.join(where, classnames)
+            _check_names(file, _lines(file), [known[key].name for key in own], path)
         return own
     file = place.join(where, said)
-    place.facts(file)  # says in one way that it is not there
-    with place.opened(file) as stream:
-        lines = stream.read(LARGEST_STATS).decode("utf-8-sig").split("\n")
-    names = [line.strip() for line in lines]
-    while names and not names[-1]:
-        names.pop()
+    names = _lines(file)
     owners = Counter(known[key].name for key in own)
     ids = {known[key].name: key for key in own} | {key: key for key in own}
     found: dict[str, int] = {}
@@ -123,6 +140,69 @@ def positions(where: str, said: str) -> tuple[str, ...]:
             )
         found[ids[name]] = number
     return tuple(found)
+
+
+def words(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of classes of the study's list."""
+    known = classes.read(layout.classes(study.name("classes"))) if ids else {}
+    return tuple(known[key].name for key in ids)
+
+
+def _lines(file: str) -> list[str]:
+    """The lines of a file of classes, without empty ones at its end."""
+    place.facts(file)  # says in one way that it is not there
+    with place.opened(file) as stream:
+        lines = stream.read(LARGEST_STATS).decode("utf-8-sig").split("\n")
+    names = [line.strip() for line in lines]
+    while names and not names[-1]:
+        names.pop()
+    return names
+
+
+def _check_names(file: str, said: list[str], expected: list[str], path: Path) -> None:
+    """Raise ``ValueError`` where the names that a set has by position are others than ours."""
+    if len(said) != len(expected):
+        raise ValueError(
+            f"{file}: {len(said):,} classes, and {path} has {len(expected):,} of them; another "
+            "subset?"
+        )
+    pairs = zip(said, expected, strict=True)
+    unlike = [(at, one, ours) for at, (one, ours) in enumerate(pairs) if one != ours]
+    if unlike:
+        shown = "; ".join(f"{at} is {one!r}, not {ours!r}" for at, one, ours in unlike[:3])
+        raise ValueError(
+            f"{file}: {len(unlike):,} of {len(said):,} names are others than those of {path}: "
+            f"{shown}; their order decides which class a cls is"
+        )
+
+
+def of_each(parts: Iterable[Part], share: float) -> Iterator[Part]:
+    """The parts with a share of every class's rows, from the first on and at least one; the others
+    are remarks. Memory holds them all: a test set is small."""
+    held = list(parts)
+    labels = [part.rows["label"].to_pylist() for part in held]
+    most = {
+        label: math.ceil(share * count)
+        for label, count in Counter(one for shard in labels for one in shard).items()
+    }
+    for part, shard in zip(held, labels, strict=True):
+        used = []
+        for at, label in enumerate(shard):
+            if most[label]:
+                most[label] -= 1
+                used.append(at)
+        chosen = pa.array(used, pa.int64())
+        rows = part.rows.take(chosen)
+        places = None if part.places is None else part.places.take(chosen)
+        keys, seen = part.rows["key"].to_pylist(), set(used)
+        left = [
+            Drop(part.shard.name, keys[at], NOT_SAMPLED, f"{share} of every class")
+            for at in range(len(shard))
+            if at not in seen
+        ]
+        entry = part.shard._replace(samples=len(used), rows=rows_digest(rows))
+        remarks = [*part.remarks, *left]
+        yield replace(part, shard=entry, rows=rows, places=places, remarks=remarks)
 
 
 @dataclass(frozen=True)
@@ -158,14 +238,21 @@ class Audit:
 
 
 def parts(
-    source: str, shards: str | list[str], read: Texts, limits: Limits, where: Engine, name: str
+    source: str,
+    shards: str | list[str],
+    read: Texts,
+    limits: Limits,
+    where: Engine,
+    name: str,
+    share: float = 1.0,
 ) -> Iterator[Part]:
-    """The parts of a pool's shards in their order, from the shard cache where they are in it.
+    """The parts of a pool's shards in their order, from the shard cache where they are in it; of
+    the first tars alone where a ``share`` of them is read.
 
     Raises ``ValueError`` or ``FileNotFoundError`` at once where a tar that is named, the place or
     its driver is missing.
     """
-    items = tars(source, shards)
+    items = tars(source, shards, share)
     task = Audit(source, limits, read)
     made_by = (versions.used("pillow"), source, read._asdict(), limits.model_dump())
 
@@ -192,9 +279,10 @@ def _named(parts: Iterable[Part], source: str, read: Texts) -> Iterator[Part]:
         yield part
 
 
-def tars(source: str, shards: str | list[str]) -> list[Tar]:
+def tars(source: str, shards: str | list[str], share: float = 1.0) -> list[Tar]:
     """The tars below ``source``: those named, in the order given, braces expanded; what a pattern
-    with * finds is in natural order (2 before 10). ``none`` is all that are called as tars are."""
+    with * finds is in natural order (2 before 10). ``none`` is all that are called as tars are. Of
+    a ``share`` of them the first ones, at least one."""
     listed = place.listing(source)
     patterns = [shards] if isinstance(shards, str) else shards
     names = [name for pattern in patterns for name in braceexpand.braceexpand(pattern)]
@@ -220,7 +308,8 @@ def tars(source: str, shards: str | list[str]) -> list[Tar]:
         )
     stats = {name: listed.get(_stats_name(name)) for name in chosen}
     compared = any(facts is not None for facts in stats.values())
-    return [Tar(name, listed.get(name), stats[name], compared) for name in chosen]
+    found = [Tar(name, listed.get(name), stats[name], compared) for name in chosen]
+    return found[: max(1, math.ceil(share * len(found)))]
 
 
 def _there(listed: Collection[str]) -> str:
