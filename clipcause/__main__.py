@@ -27,6 +27,10 @@ COMMANDS = {
     ),
     "study": ("clipcause.check.studies:main", "a new study's folder, or what all of them share"),
     "code": ("clipcause.runtime.code:main", "write the links by which DVC watches stages' code"),
+    "tasks": (
+        "clipcause.check.tasks:main",
+        "a study's test sets beside DataComp's 38 tasks, and what a guess has",
+    ),
     "compare": (
         "clipcause.report.compare:command",
         "two runs, conditions or splits, tested",

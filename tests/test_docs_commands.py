@@ -52,6 +52,7 @@ KNOWN: list[Run | Not] = [
     Run(r"python -m clipcause (overlap|project)( .*)?", 'tests/test_overlap.py: "overlap"'),
     Run(r"python -m clipcause subset \S+ \S+( \S+)?", "tests/prune/test_given.py: subset"),
     Run(r"python -m clipcause synonyms FILE LIST", "tests/test_classes.py: synonyms"),
+    Run(r"python -m clipcause tasks --run .*", 'tests/check/test_tasks.py: "--run"'),
     Run(r"python -m clipcause compare .*", 'tests/report/test_comparisons.py: "compare"'),
     Run(
         r"python -m clipcause replicate( HEAD| \S+)?",

@@ -60,7 +60,7 @@ def where(named: str) -> Path:
 
 def unlisted(content: Mapping[str, Any]) -> list[str]:
     """The terms of the data sets of the hub of which nothing was looked at yet, a line each."""
-    new = (one for name, one in places.of(content).items() if not layout.place(name).exists())
+    new = (one for name, one in content[places.SECTION].items() if not layout.place(name).exists())
     return [hub_sets.row(hub.repo(one)) for one in new if hub.is_hub(one)]
 
 

@@ -8,6 +8,7 @@ from clipcause.check import item_names, names, paths
 from clipcause.check.studies import PARENT, repository
 from clipcause.config import (
     Strict,
+    benchmark,
     exports,
     layout,
     nearest,
@@ -120,6 +121,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
             item(values, model, where)
     weights.check(content, str(path))
     check_tests(content, str(path), union.CAPTIONED)
+    benchmark.check(content, str(path))
     check_loaders(content, path)
     signals.check_names(content, path)
     rules.load_all(path)

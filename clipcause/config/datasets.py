@@ -7,7 +7,7 @@ A test set is a data set too: its images are those of the data set ``tests/NAME`
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from clipcause.config import FILE, Strict, layout, look_up, nearest, parse, places, read
 
@@ -53,15 +53,27 @@ class Test(Strict):
 
     ``classify``: which class an image shows; each has one. ``retrieval``: which caption belongs to
     an image, and which image to a caption; classes, if there are any, are not asked for.
+
+    ``metric``: what `python -m clipcause tasks` judges by, top-1 where nothing says otherwise.
+    ``benchmark``: which task of it the test set is (`clipcause.config.benchmark`), where the place
+    of its data set does not tell.
     """
 
     task: Literal["classify", "retrieval"] = "classify"  # as `clipcause.config.study.TASKS`
+    metric: Literal["top1", "mean_per_class"] | None = None
+    benchmark: str | None = None
 
     renamed: ClassVar[dict[str, str]] = dict.fromkeys(
         ("source", "raw", "place", "embeddings"),
         "a test set is a data set now: say in datasets, under tests/NAME, where it comes from, and "
         "leave its task here",
     )
+
+    @model_validator(mode="after")
+    def _of_classes(self) -> "Test":
+        if self.task == "retrieval" and self.metric is not None:
+            raise ValueError(f"metric is {self.metric}, and task retrieval asks for no class")
+        return self
 
 
 def entry(name: str) -> Dataset:
