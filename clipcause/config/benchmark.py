@@ -95,19 +95,19 @@ def of(test: str, content: Mapping[str, Any], where: str) -> str | None:
 
     Raises ``ValueError`` with the nearest name for a task that there is not.
     """
-    tasks, entry = load().tasks, content["tests"][test] or {}
+    entry = content["tests"][test] or {}
     if (named := entry.get("benchmark")) is not None:
-        if named not in (*tasks, layout.NONE):
-            raise unknown("task", named, tasks, f"{where}: tests.{test}.benchmark")
+        if named != layout.NONE and named not in load().tasks:
+            raise unknown("task", named, load().tasks, f"{where}: tests.{test}.benchmark")
         return None if named == layout.NONE else named
     name = layout.test(test)
-    data = places.resolved(
-        content["datasets"].get(name) or {}, content, f"{where}: datasets.{name}"
-    )
-    found = HUB.match(str(data.get("place", layout.NONE)))
-    for key, task in tasks.items():
-        if found and found[1] in task.hub and task.kind == entry.get("task", "classify"):
-            return key
+    data = content["datasets"].get(name) or {}
+    data = places.resolved(data, content, f"{where}: datasets.{name}")
+    # most studies have no test set of the hub, and need no table
+    if found := HUB.match(str(data.get("place"))):
+        for key, task in load().tasks.items():
+            if found[1] in task.hub and task.kind == entry.get("task", "classify"):
+                return key
     return None
 
 
