@@ -1,4 +1,4 @@
-"""docs/imbalance.md and docs/similarity.md: their tables are those of the studies' results."""
+"""README, docs/imbalance.md, docs/similarity.md: their tables are those of the studies' results."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import findings, similarity_findings
+from benchmarks import curation_findings, findings, similarity_findings
 
 ROOT = Path(__file__).parents[1]
+FINDINGS = [findings, similarity_findings, curation_findings]
 
 
 @pytest.fixture(autouse=True)
@@ -16,14 +17,14 @@ def here(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-@pytest.mark.parametrize("made", [findings, similarity_findings])
+@pytest.mark.parametrize("made", FINDINGS)
 def test_the_tables_are_those_of_the_results(made):
     text = (ROOT / made.DOCUMENT).read_text()
     name = made.__name__
     assert made.filled(text) == text, f"run `python -m {name} --write`"
 
 
-@pytest.mark.parametrize("made", [findings, similarity_findings])
+@pytest.mark.parametrize("made", FINDINGS)
 def test_the_results_are_of_the_study_as_it_is(made):
     study = yaml.safe_load((made.RESULTS / "params.yaml").read_text())
     measured = {path.stem for path in (made.RESULTS / "metrics/evaluate").glob("*.json")}
