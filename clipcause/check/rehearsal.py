@@ -28,12 +28,12 @@ def write(study: str, said: str, root: Path) -> str:
     """Make the rehearsal of a study at a scale, or bring it up to the study's; its name."""
     scale = _scale(said)
     name = f"{study}-rehearsal-{said.replace('.', '_')}"
-    yaml = YAML()  # keeps comments and layout
-    yaml.width, yaml.preserve_quotes = 4096, True
-    content = yaml.load((studies.folder(study, root) / FILE).read_text())
+    whole = YAML()  # keeps comments and layout
+    whole.width, whole.preserve_quotes = 4096, True
+    content = whole.load((studies.folder(study, root) / FILE).read_text())
     shrink(content, scale, f"{studies.FOLDER / study / FILE}")
     stream = io.StringIO()
-    yaml.dump(content, stream)
+    whole.dump(content, stream)
     head = f"# A rehearsal of {study}, made from its parameters each time: change those.\n"
     target = root / studies.FOLDER / name
     text = head + studies.with_parent(stream.getvalue(), study)
@@ -43,7 +43,7 @@ def write(study: str, said: str, root: Path) -> str:
             temporary.write_text(text)
     config = target / ".dvc/config"
     if not config.exists():
-        config.parent.mkdir()
+        config.parent.mkdir(exist_ok=True)
         config.write_text(studies.CONFIG.replace("autostage = true", "autostage = false"))
     studies.renew(target)
     return name
