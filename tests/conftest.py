@@ -17,6 +17,7 @@ FIRST = (
     *("test_distributed", "test_imbalance", "test_engine_ray", "test_benchmarks", "test_browser"),
     *("test_learning_dino", "test_dvc_plots", "test_kill", "test_report", "test_streams"),
     *("test_unchanged", "test_studies", "test_train_own", "test_small", "test_page"),
+    "test_rehearsal",
 )
 
 

@@ -7,14 +7,16 @@ does in any study, and its lock, outputs and report are its own: neither study's
 for the other's. What both read alike, the parts of tars, comes from the shard cache.
 
 Of pool and reference the first tars are taken, of a test set as large a part of every class (its
-tars are read whole). Training sees that share of the samples, at least one batch; numbers of rows
-and clusters are that share too.
+tars are read whole). Training sees that share of the samples, at least one batch, in no more
+streams than there are tars; numbers of rows and clusters are that share too.
 """
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
+import braceexpand
 from ruamel.yaml import YAML
 
 from clipcause.check import studies
@@ -28,12 +30,12 @@ def write(study: str, said: str, root: Path) -> str:
     """Make the rehearsal of a study at a scale, or bring it up to the study's; its name."""
     scale = _scale(said)
     name = f"{study}-rehearsal-{said.replace('.', '_')}"
-    yaml = YAML()  # keeps comments and layout
-    yaml.width, yaml.preserve_quotes = 4096, True
-    content = yaml.load((studies.folder(study, root) / FILE).read_text())
+    whole = YAML()  # keeps comments and layout
+    whole.width, whole.preserve_quotes = 4096, True
+    content = whole.load((studies.folder(study, root) / FILE).read_text())
     shrink(content, scale, f"{studies.FOLDER / study / FILE}")
     stream = io.StringIO()
-    yaml.dump(content, stream)
+    whole.dump(content, stream)
     head = f"# A rehearsal of {study}, made from its parameters each time: change those.\n"
     target = root / studies.FOLDER / name
     text = head + studies.with_parent(stream.getvalue(), study)
@@ -43,7 +45,7 @@ def write(study: str, said: str, root: Path) -> str:
             temporary.write_text(text)
     config = target / ".dvc/config"
     if not config.exists():
-        config.parent.mkdir()
+        config.parent.mkdir(exist_ok=True)
         config.write_text(studies.CONFIG.replace("autostage = true", "autostage = false"))
     studies.renew(target)
     return name
@@ -62,6 +64,7 @@ def shrink(content: Any, scale: float, where: str) -> None:
             )
         key = "each" if layout.is_test(name) else "part"
         entry[key] = entry.get(key, 1.0) * scale
+    _share_streams(content)
     for settings in content["train"].values():
         if isinstance(settings, dict) and "samples_seen" in settings:
             least = settings["batch_size"]
@@ -71,6 +74,27 @@ def shrink(content: Any, scale: float, where: str) -> None:
     for split in content["splits"].values():
         if isinstance(keep := split.get("keep"), int):  # rows; a float is a share
             split["keep"] = max(1, round(keep * scale))
+
+
+def _share_streams(content: Any) -> None:
+    """As many streams as there are tars to share out, and loaders that share out the streams."""
+    train, engine = content["train"], content.get("engine", {})
+    trained = [layout.POOL, *([content["reference"]] if train.get("add_reference") else [])]
+    tars = sum(_tars(content["datasets"][name]) for name in trained)
+    streams = train.get("streams", 1)
+    fewer = max(n for n in range(1, streams + 1) if streams % n == 0 and n <= max(1, tars))
+    if fewer < streams:
+        train["streams"] = fewer
+        if "loaders" in engine:
+            engine["loaders"] = math.gcd(engine["loaders"], fewer)
+
+
+def _tars(entry: Any) -> int:
+    """How many tars a data set takes, at least: what a pattern finds is not known here."""
+    given = entry.get("shards", "*")
+    patterns = [given] if isinstance(given, str) else given
+    names = [name for pattern in patterns for name in braceexpand.braceexpand(pattern)]
+    return max(1, math.ceil(entry["part"] * len(names)))
 
 
 def _scale(said: str) -> float:

@@ -252,6 +252,13 @@ def test_a_rehearsal_differs_in_shares_alone() -> None:
     }
 
 
+def test_streams_are_no_more_than_tars() -> None:
+    """One tar of 576 and two of 1,024: 16 streams and as many loaders become two."""
+    part = json.loads(json.dumps(read(ROOT / "studies/cc3m" / FILE)))
+    rehearsal.shrink(part, 0.001, "here")
+    assert (part["train"]["streams"], part["engine"]["loaders"]) == (2, 2)
+
+
 @pytest.mark.parametrize("name", ["cc3m", "cc12m"])
 def test_the_report_has_no_picture(name: str) -> None:
     content = read(ROOT / "studies" / name / FILE)
