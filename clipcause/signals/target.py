@@ -34,7 +34,7 @@ class Targeted(Signal):
             raise unknown("data set", self.target, known, f"{where}.target")
         if self.target == layout.POOL and self.by_nearest:
             raise ValueError(
-                f"{where}.target: every row of the {layout.POOL} is its own nearest image there, so "
+                f"{where}.target: every row of {layout.POOL} is its own nearest image there, so "
                 "that all would have the same value; name another data set"
             )
 
