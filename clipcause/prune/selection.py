@@ -44,10 +44,12 @@ def smallest(base_N: Bool[np.ndarray, " N"], keys: Keys, size: int) -> Bool[np.n
 
 
 def ascending(values_M: Real[np.ndarray, " M"]) -> UInt[np.ndarray, " M"]:
-    """Keys as wide as the numbers and in their order; -0 and 0 have the same key.
+    """Keys in the order of the numbers and as wide, 16 bits at least; -0 and 0 have the same key.
 
     Raises ``ValueError`` for NaN, which has no place in an order.
     """
+    if values_M.dtype.itemsize == 1:  # less than one pass decides
+        values_M = values_M.astype(f"{values_M.dtype.kind}{DIGIT // 8}")
     kind, bits = values_M.dtype.kind, values_M.dtype.itemsize * 8
     unsigned = np.dtype(f"u{bits // 8}").type
     if kind == "u":

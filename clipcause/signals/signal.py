@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 from pydantic import Field
 
-from clipcause.config import Strict
+from clipcause.config import Strict, layout, texts
 from clipcause.signals.given import Given
 
 DECIMALS = 6  # of values around one: float32 has seven digits, and float64's sums differ far beyond
@@ -60,6 +60,18 @@ class Signal(Strict, ABC):
     def check(self, content: Mapping[str, Any], where: str) -> None:
         """Raise ``ValueError`` where the entry, which is at ``where``, names something that the
         parameters ``content`` do not have."""
+
+
+class Captioned(Signal):
+    """A signal that compares pictures with captions."""
+
+    def check(self, content: Mapping[str, Any], where: str) -> None:
+        """The pool's captions are embedded."""
+        if layout.POOL not in content[texts.SECTION]:
+            raise ValueError(
+                f"{where}: it compares pictures with captions; write `{texts.SECTION}: "
+                f"{{{layout.POOL}: {{}}}}`, so that the captions are embedded too"
+            )
 
 
 def rounded(value_R: Float[np.ndarray, " R"]) -> Float32[np.ndarray, " R"]:

@@ -28,10 +28,20 @@ class Targeted(Signal):
     )
 
     def check(self, content: Mapping[str, Any], where: str) -> None:
-        """The data set exists."""
+        """The data set exists, and is not the pool where every row would be its own nearest."""
         known = [*content["datasets"], TESTS]
         if self.target not in known:
             raise unknown("data set", self.target, known, f"{where}.target")
+        if self.target == layout.POOL and self.by_nearest:
+            raise ValueError(
+                f"{where}.target: every row of {layout.POOL} is its own nearest image there, so "
+                "that all would have the same value; name another data set"
+            )
+
+    @property
+    def by_nearest(self) -> bool:
+        """Whether a row's nearest image of the target alone decides."""
+        return True
 
     def vectors(self, given: Given) -> tuple[Float16[np.ndarray, "T D"], dict[str, Any]]:
         """The vectors of the target, in the order of its data sets, and ``seen_tests`` for the

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from clipcause.prune import selection
-from clipcause.prune.selection import ascending, smallest
+from clipcause.prune.selection import ascending, extreme, smallest
 
 EDGES = {
     8: [0, 1, 255],
@@ -80,6 +80,16 @@ def test_keys_are_in_the_order_of_the_numbers(values):
     wide = numbers.astype(np.float64)
     np.testing.assert_array_equal(keys[:, None] < keys, wide[:, None] < wide)
     np.testing.assert_array_equal(keys[:, None] == keys, wide[:, None] == wide)
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "u2", "f2", "i4", "u4", "f4", "i8", "u8", "f8"])
+def test_numbers_of_every_width_are_ranked(kind):
+    values = np.array([100, 3, 127, 3, 0, 3], kind)
+    if kind[0] != "u":
+        values[4] = -5
+    base = np.ones(6, bool)
+    assert np.flatnonzero(extreme(base, values, 3, highest=False)).tolist() == [1, 3, 4]
+    assert np.flatnonzero(extreme(base, values, 3, highest=True)).tolist() == [0, 2, 5]
 
 
 def test_nan_has_no_place():

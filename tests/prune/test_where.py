@@ -262,6 +262,7 @@ def test_what_cannot_be_is_told(pool):
         ({"keep": 1}, "say both"),
         ({"least": 1, "stays": "lowest"}, "say both"),
         ({"least": 2, "most": 1}, "least is 2, which is more than most, 1"),
+        ({"most": float("nan")}, "finite number"),
     ],
 )
 def test_limits_that_say_nothing(item, message):

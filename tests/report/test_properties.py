@@ -15,6 +15,7 @@ from clipcause.embed import embeddings
 from clipcause.evaluate import predictions
 from clipcause.prune import rules, split
 from clipcause.report import figures, which_property
+from clipcause.report.outline import Sized
 from clipcause.report.sections import properties as section
 from clipcause.report.tables import comparisons, makeup, properties, relations
 from clipcause.runtime import atomic
@@ -171,6 +172,27 @@ def test_a_signal_is_told_by_its_kind_and_says_whether_it_has_seen_the_tests(tmp
         if (row.split, row.on) == ("norm-50", properties.AVERAGE)
     )  # fmt: skip
     assert (row.property_, row.sees) == ("norm-sim: norm, highest", "val")
+
+
+def test_what_is_made_of_splits_that_have_seen_the_tests_has_seen_them():
+    norm = {"rule": "signal", "signal": "norm", "stays": "highest", "keep": 0.5}
+    both = {"rule": "intersection", "base": "dedup", "of": "norm", "with": "near"}
+    draw = {"rule": "random", "keep": 5, "seed": 0}
+    entries = {
+        "norm": {"base": "dedup", **SLOTS, **norm},
+        "near": {"base": "dedup", **SLOTS, "rule": "near", "tests": ["val", "r"], "keep": 0.5},
+        "both": both,
+        "of-both": {"base": "both", **SLOTS, **draw},
+        # its size alone
+        "random-both": {"base": "dedup", **SLOTS, "rule": "random", "of": "both", "seed": 0},
+    }
+    known = {name: rules.parse(one, f"splits.{name}") for name, one in entries.items()}
+    cards = {"norm": {"signal": {"seen_tests": ["tests/sketch", "tests/val"]}}}
+    splits = {name: Sized(9, card=cards.get(name, {})) for name in known}
+    for name in ("both", "of-both"):
+        found = dict.fromkeys(properties.sees(name, known, splits))
+        assert [*found] == ["sketch", "val", "r"]
+    assert not [*properties.sees("random-both", known, splits)]
 
 
 def test_two_conditions_of_one_property_and_share_have_their_names(tmp_path, monkeypatch):

@@ -67,6 +67,8 @@ def test_bad_input(tmp_path, monkeypatch):
         signal().score(small)
     with pytest.raises(ValueError, match="unknown data set 'refrence'; did you mean 'reference'"):
         signal(target="refrence").check({"datasets": {"pool": {}, "reference": {}}}, "signals.c")
+    with pytest.raises(ValueError, match=r"signals\.c\.target: .* its own nearest image"):
+        signal(target="pool").check({"datasets": {"pool": {}, "reference": {}}}, "signals.c")
     with pytest.raises(ValueError, match="target: tests, but the section tests has none"):
         signal(target="tests").score(small)
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)

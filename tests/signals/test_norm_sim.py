@@ -109,6 +109,14 @@ def test_a_target_that_is_not_there_and_a_wrong_p():
         )
 
 
+def test_the_pool_is_no_target_where_every_row_is_its_own_nearest():
+    content = {"datasets": {"pool": {}}}
+    NormSim(kind="norm-sim", base="dedup", target="pool", p=2).check(content, "signals.near")
+    nearest = NormSim(kind="norm-sim", base="dedup", target="pool", p="infinity")
+    with pytest.raises(ValueError, match=r"signals\.near\.target: .* its own nearest image"):
+        nearest.check(content, "signals.near")
+
+
 def test_rows_that_are_no_unit_vectors():
     x, target = unit(8, 4, 1), unit(3, 4, 2)
     x[5] = np.nan

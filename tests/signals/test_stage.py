@@ -150,7 +150,9 @@ def test_the_best_within_classes(own):
     learning_study.write_dataset(own, "pool", made)
     pool = dataset.read(layout.dataset("pool"), shards=False)
     value_N = np.round(np.random.default_rng(0).random(40), 1).astype(np.float32)
-    card = {"pool": pool.sha256, "kind": "k", "encoder": "e", "parameters": {}}
+    value_N[8] = np.nan  # a square, of which there are enough
+    facts = {"kind": "k", "encoder": "e", "parameters": {}, "seen_tests": ["tests/val"]}
+    card = {"pool": pool.sha256, **facts}
     artifact.write(layout.signal("clip"), value_N, {}, card)
     best = {**SPLITS["best"], "rule": "quota", "of": "draw", "by": "label"}
     del best["keep"]
@@ -162,10 +164,15 @@ def test_the_best_within_classes(own):
     expected = []
     for label in labels:
         mine = [row for row in range(40) if labels[row % 4] == label]
-        mine.sort(key=lambda row: (-value_N[row], row))
+        mine.sort(key=lambda row: (row == 8, -value_N[row], row))
         expected += mine[: sum(labels[row % 4] == label for row in drawn)]
-    assert split.read(layout.split("best")).rows.tolist() == sorted(expected)
+    best = split.read(layout.split("best"))
+    assert 8 not in best.rows
+    assert best.rows.tolist() == sorted(expected)
+    assert (best.card["missing"], best.card["signal"]) == (1, facts)
+    assert metrics.read(layout.metrics("prune", "best"))["missing"] == 1
     rule = rules.load("best")
+    assert rule.subject == "clip, highest, within classes of draw"
     assert rule.sentence() == (
         "as many rows as draw, with its class counts by label, those with the highest values of "
         "the signal “clip”"
@@ -215,6 +222,8 @@ def test_rows_without_a_value_are_counted_and_go_or_stay(own):
     assert len(split.read(layout.split("best"))) == 10
     learning_study.change(own, splits={"best": {**SPLITS["best"], "keep": 39}})
     with pytest.raises(ValueError, match=r"splits\.best: keep 39 are 39 rows by value, and 38 of"):
+        prune.main("best")
+    with pytest.raises(ValueError, match=r"2 have none, and missing is drop; .* own base is all"):
         prune.main("best")
 
 
@@ -270,6 +279,7 @@ def test_a_score_of_captions_needs_captions(own):
     [
         ({"keep": 0.5, "threshold": 1.0}, "keep, or a threshold, and not both"),
         ({}, "keep, or a threshold, and not both"),
+        ({"threshold": float("nan")}, "finite number"),
     ],
 )
 def test_a_rule_cuts_in_one_way(item, problem):

@@ -22,7 +22,7 @@ from clipcause.prune.by_class import ByClass, decision, digests
 from clipcause.prune.inputs import Inputs
 from clipcause.prune.members import Members
 from clipcause.prune.rule import NO_SLOT, Decision, Seed, Unused
-from clipcause.prune.rules.signal import SECTION
+from clipcause.prune.rules.signal import SECTION, stated
 from clipcause.runtime.splitmix64 import finalised, outputs
 
 
@@ -67,14 +67,16 @@ class Quota(ByClass):
             raise unknown("signal", self.signal, known, f"{where}.signal")
 
     def decide(self, given: Inputs) -> Decision:
-        """The card has the difference that is left, by class, and the rows that both splits have.
+        """The card has the difference that is left, by class, and the rows that both splits have;
+        with a signal what that is, and how many rows have no value in it.
 
         Raises ``ValueError`` where the difference is above the tolerance.
         """
         other = given.split(self.of)
         other_N = other.mask(len(given.pool))
         found, wanted = given.members(self.by), given.members(self.by, other)
-        kept_N = quota(given.base_N, found, other_N, wanted, self._order(given))
+        key_R, counts, facts = self._order(given)
+        kept_N = quota(given.base_N, found, other_N, wanted, key_R)
         kept = dict(zip(found.classes, found.within(kept_N).tolist(), strict=True))
         aimed = dict(zip(wanted.classes, wanted.counts.tolist(), strict=True))
         more = {
@@ -91,13 +93,15 @@ class Quota(ByClass):
                 f"tolerance, which is {self.tolerance:g}"
             )
         shared = int(np.count_nonzero(kept_N & other_N))
-        numbers = {"difference": difference, "shared_rows": shared}
-        return decision(kept_N, found, numbers, {"difference_by_class": more})
+        numbers = {"difference": difference, "shared_rows": shared, **counts}
+        return decision(kept_N, found, numbers, {"difference_by_class": more, **facts})
 
     @property
     def subject(self) -> str:
-        """Whose classes it has, and nothing else of it."""
-        return f"class content of {self.of}"
+        """Whose classes it has, and nothing else of it; or the signal that chose within them."""
+        if self.signal is None:
+            return f"class content of {self.of}"
+        return f"{self.signal}, {self.stays}, within classes of {self.of}"
 
     def sentence(self) -> str:
         """Whose size and counts."""
@@ -106,16 +110,21 @@ class Quota(ByClass):
             return f"{counts}, seed {self.seed}"
         return f"{counts}, those with the {self.stays} values of the signal “{self.signal}”"
 
-    def _order(self, given: Inputs) -> UInt64[np.ndarray, " R"]:
+    def _order(
+        self, given: Inputs
+    ) -> tuple[UInt64[np.ndarray, " R"], dict[str, Any], dict[str, Any]]:
+        """A key for every row of the base, and what the card has of a signal."""
         row_R = np.flatnonzero(given.base_N)
         if self.signal is None:
-            return outputs(self.seed or 0, row_R)
-        value_R = given.signal(self.signal).all()[row_R]
+            return outputs(self.seed or 0, row_R), {}, {}
+        signal = given.signal(self.signal)
+        value_R = signal.all()[row_R]
+        counts = {"missing": int(np.count_nonzero(np.isnan(value_R)))}
         # rows without a value come last, whichever end stays; equal ones by row
         value_R = -value_R if self.stays == "highest" else value_R
         rank_R = np.empty(len(row_R), np.uint64)
         rank_R[np.argsort(value_R, kind="stable")] = np.arange(len(row_R), dtype=np.uint64)
-        return rank_R
+        return rank_R, counts, stated(signal)
 
 
 def quota(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
-from pydantic import model_validator
+from pydantic import FiniteFloat, model_validator
 
 from clipcause.config import unknown
 from clipcause.prune import split
@@ -21,6 +21,7 @@ from clipcause.prune.rule import DIGITS, Decision, Keep, Sourceless
 from clipcause.prune.sampling import target_size
 from clipcause.prune.selection import extreme
 from clipcause.prune.sentences import percent
+from clipcause.signals.artifact import Values
 
 SECTION = "signals"
 
@@ -34,7 +35,7 @@ class BySignal(Sourceless):
     signal: str
     stays: Literal["highest", "lowest"]
     keep: Keep | None = None
-    threshold: float | None = None
+    threshold: FiniteFloat | None = None
     missing: Literal["drop", "keep"] = "drop"
 
     @model_validator(mode="after")
@@ -64,7 +65,9 @@ class BySignal(Sourceless):
             if not 0 <= size <= rows:
                 raise ValueError(
                     f"keep {self.keep} are {size:,} rows by value, and {rows:,} of the base's "
-                    f"{len(given.base):,} rows have a value in the signal {self.signal!r}"
+                    f"{len(given.base):,} rows have a value in the signal {self.signal!r}, "
+                    f"{missing:,} have none, and missing is {self.missing}; the signal's own base "
+                    f"is {found.card['parameters'].get('base')}"
                 )
             # only rows with a value are ranked, and the order takes no NaN
             value_N = np.nan_to_num(value_N)
@@ -75,10 +78,7 @@ class BySignal(Sourceless):
             numbers |= {key: round(float(value), DIGITS) for key, value in ends.items()}
         if self.missing == "keep":
             kept_N = kept_N | missing_N
-        facts = {key: found.card[key] for key in ("kind", "encoder", "parameters")}
-        if "seen_tests" in found.card:
-            facts["seen_tests"] = found.card["seen_tests"]
-        return Decision(split.from_mask(kept_N), numbers, {"signal": facts})
+        return Decision(split.from_mask(kept_N), numbers, stated(found))
 
     @property
     def subject(self) -> str:
@@ -94,6 +94,13 @@ class BySignal(Sourceless):
         if isinstance(self.keep, int):
             return f"{self.keep:,} rows with {of}"
         return f"{percent(self.keep or 0)} of the base with {of}"
+
+
+def stated(found: Values) -> dict[str, Any]:
+    """What a split's card has of the signal that it was cut by: what it is of, and test sets that
+    it has seen."""
+    known = ("kind", "encoder", "parameters", "seen_tests")
+    return {"signal": {key: found.card[key] for key in known if key in found.card}}
 
 
 def beyond(

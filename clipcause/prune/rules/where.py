@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Real
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from clipcause.config import layout
 from clipcause.prune import columns, split
@@ -35,8 +35,8 @@ class Where(Sourceless):
 
     rule: Literal["where"]
     column: str
-    least: float | int | None = None
-    most: float | int | None = None
+    least: FiniteFloat | int | None = None
+    most: FiniteFloat | int | None = None
     among: list[str | int | float | bool] = Field(default_factory=list)
     keep: Keep | None = None
     stays: Literal["highest", "lowest"] | None = None

@@ -112,8 +112,9 @@ def beside(
 
 
 def on_average(inputs: Inputs, condition: Condition, others: Sequence[str]) -> Comparison | None:
-    """The same averaged over the test sets, each of which counts as much; None without others."""
-    if not others:
+    """The same averaged over the test sets, each of which counts as much; None without others, and
+    without test sets of classes."""
+    if not others or not inputs.study.tests:
         return None
     pairs = []
     for test in inputs.study.tests:

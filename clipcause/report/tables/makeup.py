@@ -63,7 +63,7 @@ def rows(inputs: Inputs) -> list[Row]:
     conditions = [one for one in study.conditions.values() if one.split != NONE]
     names = dict.fromkeys(name for one in conditions for name in one.splits)
     splits = {name: study.sources.splits[name] for name in names}
-    if not splits:
+    if not splits or not study.tests:  # a study of retrieval alone has no accuracy
         return []
     mentions, words = _mentions(splits), _word_means(study.sources, splits)
     near, spread = _row_similarity(study.sources, splits), _diversity(inputs, splits)

@@ -6,7 +6,7 @@ averages are a family of their own, over which p values are corrected; those of 
 of the family of all comparisons.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -15,8 +15,11 @@ import numpy as np
 from clipcause.config import layout
 from clipcause.prune import split
 from clipcause.prune.by_similarity import Scored
+from clipcause.prune.rule import Rule
+from clipcause.prune.set_operation import Combined
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
+from clipcause.report.outline import Sized
 from clipcause.report.tables import accuracy, comparisons, table
 from clipcause.report.tables.comparisons import SURE, UNSURE, Compared
 
@@ -33,7 +36,7 @@ class Row:
     split: table.Split
     line: Annotated[str, "property and share kept, as a line of the figure is called"]
     kept: Annotated[float, "share of its base that the split keeps"]
-    sees: Annotated[str, "test sets whose images the rule itself looked at"]
+    sees: Annotated[str, "test sets whose images the rule, or one that it builds on, looked at"]
     control: Annotated[str, "what it is compared with"]
     alike: Annotated[str, "what controls have in common with the split: size, or classes too"]
     shared: Annotated[float, "share of a control's rows that are the split's, mean over draws"]
@@ -56,8 +59,8 @@ def averaged(inputs: Inputs) -> list[Compared]:
     for one in inputs.study.conditions.values():
         for others in _controls(one):
             beside = accuracy.on_average(inputs, one, others)
-            assert beside is not None  # there are others
-            found.append((one.name, " ".join(others), AVERAGE, beside))
+            if beside is not None:
+                found.append((one.name, " ".join(others), AVERAGE, beside))
     return comparisons.corrected(found)
 
 
@@ -82,6 +85,20 @@ def rows(inputs: Inputs) -> list[Row]:
     return made
 
 
+def sees(name: str, rules: Mapping[str, Rule], splits: Mapping[str, Sized]) -> Iterator[str]:
+    """The test sets whose images the rule of a split looked at, its signal, or the rules of the
+    splits whose rows it takes: its base, and what a set operation is of. One may come again."""
+    if (rule := rules.get(name)) is None:  # all or dedup
+        return
+    if isinstance(rule, Scored):
+        yield from rule.tests
+    by = splits[name].card.get("signal") or {}
+    yield from (one.removeprefix(layout.test("")) for one in by.get("seen_tests", ()))
+    sources = (rule.base, rule.of, rule.with_) if isinstance(rule, Combined) else (rule.base,)
+    for source in sources:
+        yield from sees(source, rules, splits)
+
+
 def _row(inputs: Inputs, one: Compared, line: str) -> Row:
     study, condition = inputs.study, inputs.study.conditions[one.name]
     kept = len(study.splits[condition.split])
@@ -93,7 +110,7 @@ def _row(inputs: Inputs, one: Compared, line: str) -> Row:
         one.name,
         line,
         table.rounded(kept / max(len(study.base_of(condition.split)), 1)),
-        _sees(inputs, condition.split),
+        " ".join(dict.fromkeys(sees(condition.split, study.rules, study.splits))),
         one.other,
         ALIKE if is_alike else RANDOM,
         table.rounded(_shared(inputs, condition, others)),
@@ -128,14 +145,6 @@ def _subject(inputs: Inputs, name: str) -> str:
     """The property that a split was chosen by; of a signal with its kind."""
     subject, by = inputs.study.rules[name].subject, inputs.study.splits[name].card.get("signal")
     return f"{by['kind']}: {subject}" if by else subject
-
-
-def _sees(inputs: Inputs, name: str) -> str:
-    """The test sets whose images a split's rule, or its signal, looked at."""
-    rule, by = inputs.study.rules[name], inputs.study.splits[name].card.get("signal") or {}
-    if isinstance(rule, Scored):
-        return " ".join(rule.tests)
-    return " ".join(one.removeprefix(layout.test("")) for one in by.get("seen_tests", ()))
 
 
 def _shared(inputs: Inputs, condition: Condition, others: Iterable[str]) -> float:

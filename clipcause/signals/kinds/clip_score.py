@@ -7,20 +7,19 @@ the mean of their similarities.
 Shapes: R rows, K captions of them, D dimensions.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from clipcause.config import layout, texts
 from clipcause.signals.given import Given
-from clipcause.signals.signal import Scored, Signal, rounded
+from clipcause.signals.signal import Captioned, Scored, rounded
 
 AT_ONCE = 8192  # rows: their vectors are held, in float64
 
 
-class ClipScore(Signal):
+class ClipScore(Captioned):
     """The cosine of picture and caption."""
 
     kind: Literal["clip-score"]
@@ -34,14 +33,6 @@ class ClipScore(Signal):
     def sentence(self) -> str:
         """The two towers."""
         return "the similarity of picture and caption by the encoder's two towers"
-
-    def check(self, content: Mapping[str, Any], where: str) -> None:
-        """The pool's captions are embedded."""
-        if layout.POOL not in content[texts.SECTION]:
-            raise ValueError(
-                f"{where}: it compares pictures with captions; write `{texts.SECTION}: "
-                f"{{{layout.POOL}: {{}}}}`, so that the captions are embedded too"
-            )
 
 
 def pair_similarity(

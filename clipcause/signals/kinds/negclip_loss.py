@@ -11,18 +11,16 @@ sums over fewer pairs are smaller there; here it is filled up with pairs of the 
 are only compared with. Of a row with several captions the first counts.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from clipcause.config import layout, texts
 from clipcause.signals.given import Given
-from clipcause.signals.signal import Scored, Signal, rounded
+from clipcause.signals.signal import Captioned, Scored, rounded
 
 
-class NegClipLoss(Signal):
+class NegClipLoss(Captioned):
     """The mean over ``batches`` passes, in each of which every row is in one batch."""
 
     kind: Literal["negclip-loss"]
@@ -59,11 +57,3 @@ class NegClipLoss(Signal):
             "the similarity of picture and first caption, less that of each to the others of "
             f"{self.batches:,} random batches of {self.batch_size:,} (negCLIPLoss)"
         )
-
-    def check(self, content: Mapping[str, Any], where: str) -> None:
-        """The pool's captions are embedded."""
-        if layout.POOL not in content[texts.SECTION]:
-            raise ValueError(
-                f"{where}: it compares pictures with captions; write `{texts.SECTION}: "
-                f"{{{layout.POOL}: {{}}}}`, so that the captions are embedded too"
-            )

@@ -20,6 +20,11 @@ class NormSim(Targeted):
     kind: Literal["norm-sim"]
     p: Literal[2, "infinity"]
 
+    @property
+    def by_nearest(self) -> bool:
+        """Of the largest similarity alone; a sum over the pool tells rows apart."""
+        return self.p == "infinity"
+
     def score(self, given: Given) -> Scored:
         """Blocks of rows past the target."""
         from clipcause.signals import norms  # torch, which a check of the parameters has no use for
