@@ -5,6 +5,7 @@ parameters re-runs that stage and no other.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
@@ -53,6 +54,9 @@ def read(path: Path = FILE) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping of sections")  # noqa: TRY004 - a user's error
     return content
+
+
+LITERAL = re.compile(r"'([^']*)'|([\d.]+)")  # in pydantic's list of what is valid
 
 
 def parse(values: Any, model: type[Model], where: str) -> Model:
@@ -111,10 +115,9 @@ def _explain(problem: Any, model: type[BaseModel], where: str) -> str:
             return f"{key}: {now}"
         return f"{key}: unknown parameter; {nearest(location[-1], fields)}"
     if problem["type"] == "literal_error":
-        given = str(problem["input"])
-        valid = [word.strip(" '") for word in problem["ctx"]["expected"].split(",")]
-        valid = [part for word in valid for part in word.replace("' or '", "|").split("|")]
-        return f"{key}: {given!r} is not valid; {nearest(given, valid)}"
+        found = LITERAL.findall(problem["ctx"]["expected"])
+        valid = [word or number for word, number in found]
+        return f"{key}: {problem['input']!r} is not valid; {nearest(str(problem['input']), valid)}"
     if problem["type"] == "model_type":
         return f"{key}: expected a mapping, but it is {problem['input']!r}"
     if problem["type"] == "value_error":  # of a validator of ours, which says what was given

@@ -58,7 +58,7 @@ def ascending(values_M: Real[np.ndarray, " M"]) -> UInt[np.ndarray, " M"]:
     if kind == "i":
         return values_M.view(unsigned) ^ sign
     if np.isnan(values_M).any():
-        raise ValueError("a similarity is not a number; run the similarity stage again")
+        raise ValueError("a value is not a number, and has no place in an order; make it again")
     bits_M = (values_M + values_M.dtype.type(0)).view(unsigned)  # -0 + 0 is 0
     # IEEE 754: negative numbers descend as integers, and their sign bit is set
     negative_M = (bits_M.view(f"i{bits // 8}") >> (bits - 1)).view(unsigned)

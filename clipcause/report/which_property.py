@@ -120,7 +120,7 @@ def explained(results: Results) -> list[str]:
     above = [
         f"{name} ({_share(part.share)})"
         for name, part in sorted(one.parts.items(), key=lambda item: -item[1].share.value)
-        if part.share.low > one.chance
+        if part.is_beyond_chance
     ]
     noise = (
         f" Of the variance between splits {percent(known.noise)} is noise between runs."
@@ -130,8 +130,8 @@ def explained(results: Results) -> list[str]:
     said = [
         f"Over {one.units} splits of {known.model}, {len(one.parts)} properties together go with "
         f"{_share(one.explained)} of the variance of accuracy ({percent(max(one.adjusted, 0.0))} "
-        f"when adjusted for their number).{noise} A property that explains nothing gets "
-        f"{percent(one.chance)} on average; above that by the whole interval: "
+        f"when adjusted for their number).{noise} Where accuracies are shuffled among "
+        "the splits, a share is as large one time in twenty or less often for: "
         f"{listed(above) or 'none'}."
     ]
     pairs = [f"{a} and {b} (r = {fixed(r, 2)})" for a, b, r in one.together]

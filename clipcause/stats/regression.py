@@ -4,7 +4,10 @@ The value is regressed on all properties, each in its standard deviations. A pro
 the variance is what it adds to R², averaged over all orders in which properties can come in
 (Lindeman, Merenda and Gold 1980; Grömping, Journal of Statistical Software 2006; the Shapley value
 of R²): shares are at least zero and add up to R². Whatever explains nothing still gets one part in
-(units - 1) on average: that is what a share must be held against. Of properties that go together
+(units - 1) on average. What a share must be held against is what it is where the values are
+shuffled among the units (Davison and Hinkley 1997, section 4.3): the bootstrap of few units makes
+shares larger, those of nothing too, so that its lower end says little of whether there is any. Of
+properties that go together
 each gets a part of what they explain together, whichever it comes from: shares describe, they name
 no cause.
 
@@ -13,7 +16,7 @@ and Hinkley 1997, section 6.2.4): noise of a unit's value is in them. Those of s
 intervals whose errors allow for unequal noise (HC3; Long and Ervin, The American Statistician
 2000).
 
-Shapes: U units, K properties, R resamples, B sets of correlations.
+Shapes: U units, K properties, L columns, those and the value, R resamples, B sets of correlations.
 """
 
 import math
@@ -42,6 +45,12 @@ class Part:
     share: Interval  # of the variance of the value
     slope: Interval | None  # change of the value per standard deviation; None where it has none
     inflation: float | None  # variance inflation factor; None: the others determine it
+    chance: float  # what the share is below with ``LEVEL`` where values are shuffled among units
+
+    @property
+    def is_beyond_chance(self) -> bool:
+        """Whether shuffled values would give such a share one time in twenty at the most."""
+        return self.share.value > self.chance
 
     @property
     def is_tied(self) -> bool:
@@ -59,11 +68,6 @@ class Regression:
     parts: dict[str, Part]  # by property
     correlation: dict[str, dict[str, float]]  # of all pairs of properties, and with the value ("")
     constant: list[str]  # properties that are the same in all units, which are left out
-
-    @property
-    def chance(self) -> float:
-        """The share that a property gets on average which has nothing to do with the value."""
-        return 1 / (self.units - 1)
 
     @property
     def together(self) -> list[tuple[str, str, float]]:
@@ -95,7 +99,8 @@ def regress(
         return Undefined(f"accuracy is the same after all {units} splits")
     design_UK = np.stack([*varying.values()], axis=1)
     both_UL = np.column_stack([design_UK, value_U])
-    draws_RU = np.random.default_rng(seed).integers(0, units, (resamples, units))
+    random = np.random.default_rng(seed)
+    draws_RU = random.integers(0, units, (resamples, units))
     # the sample itself comes first
     drawn = np.concatenate([np.arange(units)[None], draws_RU])
     share_BK = shares(np.stack([correlations(both_UL[one]) for one in drawn]))
@@ -105,6 +110,7 @@ def regress(
     explained = Interval(float(whole_B[0]), float(low), float(high))
     left = (units - 1) / (units - len(varying) - 1)
     known_LL = correlations(both_UL)
+    chance_K = np.quantile(shuffled(both_UL, random, resamples), LEVEL, axis=0)
     slopes = _slopes(design_UK, value_U)
     inflation = inflations(known_LL[:-1, :-1])
     parts = {
@@ -112,6 +118,7 @@ def regress(
             Interval(float(share_BK[0, k]), float(ends_2K[0, k]), float(ends_2K[1, k])),
             slopes[k],
             inflation[k],
+            float(chance_K[k]),
         )
         for k, name in enumerate(varying)
     }
@@ -132,6 +139,17 @@ def correlations(both_UL: Float64[np.ndarray, "U L"]) -> Float64[np.ndarray, "L 
     is_flat_L = length_L <= NO_SPREAD * np.abs(both_UL).max(axis=0) * math.sqrt(len(both_UL))
     unit_UL = np.where(is_flat_L, 0.0, centred_UL / np.where(is_flat_L, 1.0, length_L))
     return unit_UL.T @ unit_UL
+
+
+def shuffled(
+    both_UL: Float64[np.ndarray, "U L"], random: np.random.Generator, resamples: int
+) -> Float64[np.ndarray, "R K"]:
+    """The shares where the values, the last column, are shuffled among the units."""
+    value_RU = random.permuted(np.repeat(both_UL[None, :, -1], resamples, axis=0), axis=1)
+    design_UK = both_UL[:, :-1]
+    return shares(
+        np.stack([correlations(np.column_stack([design_UK, value_U])) for value_U in value_RU])
+    )
 
 
 def shares(correlation_BLL: Float64[np.ndarray, "B L L"]) -> Float64[np.ndarray, "B K"]:

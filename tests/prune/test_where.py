@@ -291,3 +291,10 @@ def test_a_language_without_its_extra_is_one_line(pool, monkeypatch):
     made("chosen")  # the pool's own column of that name
     with pytest.raises(ValueError, match=r"^the column 'language' needs .* '\.\[language\]'`$"):
         columns.DERIVED["language"].make(pa.array(["a"]))
+
+
+def test_a_limit_is_one_of_the_columns_own_precision():
+    """What was stored as 0.3 in 32 bits is 0.3000000119, and is at most 0.3 all the same."""
+    values_M = pa.array([0.3, 0.2, 0.30001], pa.float32())
+    assert chosen(values_M, None, 0.3, [])[0].tolist() == [True, True, False]
+    assert chosen(values_M, 0.3, None, [])[0].tolist() == [True, False, True]

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from clipcause.stats import regression
 from clipcause.stats.logistic import Undefined
-from clipcause.stats.regression import Regression, correlations, inflations, regress, shares
+from clipcause.stats.regression import (
+    Regression,
+    correlations,
+    inflations,
+    regress,
+    shares,
+    shuffled,
+)
 
 DRAWS = {"resamples": 200, "seed": 0}
 
@@ -26,8 +33,8 @@ def drawn(seed, units=24, count=3, together=0.6):
     return {f"p{k}": own_UK[:, k] for k in range(count)}, value_U
 
 
-def fitted(properties, value_U):
-    found = regress(properties, value_U, **DRAWS)
+def fitted(properties, value_U, **changes):
+    found = regress(properties, value_U, **DRAWS | changes)
     assert isinstance(found, Regression)
     return found
 
@@ -101,7 +108,20 @@ def test_a_property_that_explains_nothing_gets_one_part_of_the_units_less_one():
         for order in permutations(range(6))
     ]
     assert shares(np.stack(every)).mean(axis=0) == pytest.approx([1 / 5, 1 / 5])
-    assert fitted(*drawn(1)).chance == 1 / 23
+
+
+def test_a_share_is_held_against_shuffled_values():
+    """Of one property it is a squared correlation, and 19 of 20 of those are below t's."""
+    properties, value_U = drawn(0, count=1, units=24)
+    (part,) = fitted(properties, value_U, resamples=4000).parts.values()
+    edge = 2.0739**2  # of t with 22 degrees of freedom, two-sided
+    assert part.chance == pytest.approx(edge / (edge + 22), abs=0.02)
+    shares_RK = shuffled(
+        np.column_stack([properties["p0"], value_U]), np.random.default_rng(1), 2000
+    )
+    assert shares_RK.mean() == pytest.approx(1 / 23, abs=0.005)
+    copy = fitted(properties | {"p0": value_U + 0.0}, value_U)
+    assert copy.parts["p0"].is_beyond_chance
 
 
 def test_slopes_have_the_errors_of_leaving_units_out():

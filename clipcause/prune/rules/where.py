@@ -166,6 +166,9 @@ def chosen(
         stays = pa.array(np.ones(len(values_M), bool))
     for limit, compare in ((least, "greater_equal"), (most, "less_equal")):
         if limit is not None:
+            if pa.types.is_floating(values_M.type):
+                # in the column's own precision, lest a value that reads as the limit go
+                limit = pa.scalar(float(limit), values_M.type)
             stays = pc.call_function("and", [stays, pc.call_function(compare, [values_M, limit])])
     missing_M = _missing(values_M)
     kept = pc.call_function("coalesce", [stays, pa.scalar(value=False)])

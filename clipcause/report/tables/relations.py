@@ -48,7 +48,7 @@ class Row:
     share: Annotated[float, "of the variance of accuracy between splits, averaged over all orders"]
     low: table.Low
     high: table.High
-    chance: Annotated[float, "the share that a property gets which explains nothing, on average"]
+    chance: Annotated[float, "what its share is below 19 times in 20 with shuffled accuracies"]
     slope: Annotated[float | None, "points of accuracy for one standard deviation, others held"]
     slope_low: Annotated[float | None, "lower end of its 95 % interval"]
     slope_high: Annotated[float | None, "upper end of that interval"]
@@ -101,7 +101,7 @@ def rows(inputs: Inputs) -> list[Row]:
                 name,
                 *(
                     table.rounded(end, table.SHARES)
-                    for end in (one.share.value, one.share.low, one.share.high, found.chance)
+                    for end in (one.share.value, one.share.low, one.share.high, one.chance)
                 ),
                 *slope,
                 table.rounded(of[""]),

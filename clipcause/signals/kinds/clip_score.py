@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float64, Int64
 
 from clipcause.signals.given import Given
-from clipcause.signals.signal import Captioned, Scored, rounded
+from clipcause.signals.signal import DECIMALS, Captioned, Scored, rounded
 
 AT_ONCE = 8192  # rows: their vectors are held, in float64
 
@@ -27,7 +27,10 @@ class ClipScore(Captioned):
     def score(self, given: Given) -> Scored:
         """By blocks of rows, of which memory holds one."""
         value_R = np.concatenate(list(_blocks(given)))
-        stated = {"mean": float(value_R.mean()), "captions": len(given.texts.row_T)}
+        stated = {
+            "mean": round(float(value_R.mean()), DECIMALS),
+            "captions": len(given.texts.row_T),
+        }
         return Scored(rounded(value_R), stated)
 
     def sentence(self) -> str:
