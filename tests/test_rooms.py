@@ -29,7 +29,17 @@ ARROWS = {
     "train": {"captions", "data", "embed", "evaluate", "prune"},
     "evaluate": {"captions", "data", "embed", "prune", "stats", "train"},
     "check": {"data", "embed", "prune", "signals"},
-    "report": {"captions", "data", "embed", "evaluate", "icons", "prune", "search", "stats"},
+    "report": {
+        "captions",
+        "data",
+        "embed",
+        "evaluate",
+        "icons",
+        "prune",
+        "search",
+        "signals",
+        "stats",
+    },
 }
 FREE = {"config", "runtime"}
 

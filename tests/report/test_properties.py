@@ -18,8 +18,8 @@ from clipcause.report import figures, which_property
 from clipcause.report.outline import Sized
 from clipcause.report.sections import properties as section
 from clipcause.report.tables import comparisons, makeup, properties, relations
-from clipcause.runtime import atomic
 from clipcause.search import diversity, gap, scores
+from clipcause.signals import artifact
 from clipcause.stats import regression
 from clipcause.stats.comparison import Interval, holm
 from clipcause.stats.logistic import Undefined
@@ -76,10 +76,15 @@ def write():
     frequency.write(layout.frequency("shapes"), counts, [(row_M[::2], class_M[::2])], {})
     add({"classes": "shapes"} | CLUSTERED)
     base = split.read(layout.split("dedup"))
-    folder = Path("signals/clusters")
-    folder.mkdir(parents=True)
-    np.save(folder / "cluster.npy", (base.rows % 7 == 0).astype(np.int32))
-    atomic.write_json(folder / "card.json", {"base": "dedup"})
+    clustered((base.rows % 7 == 0).astype(np.int32))
+
+
+def clustered(cluster_R):
+    """A signal that puts the rows of `dedup` into clusters, as its stage writes it."""
+    pool = manifest.read(layout.dataset("pool"))
+    card = {"pool": pool.sha256, "kind": "clusters", "parameters": {"base": "dedup"}}
+    value_N = np.zeros(len(pool), np.float32)
+    artifact.write(layout.signal("clusters"), value_N, {"cluster": cluster_R}, card)
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +253,7 @@ def test_what_a_split_is_made_up_of_is_counted_from_its_rows(study):
 def test_clusters_of_another_base_are_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write()
-    np.save("signals/clusters/cluster.npy", np.zeros(5, np.int32))
+    clustered(np.zeros(5, np.int32))
     with pytest.raises(ValueError, match=r"clusters of 5 rows, its base has 117; .*signal@clus"):
         makeup.rows(inputs())
 
@@ -311,7 +316,7 @@ def test_what_cannot_be_told_apart_is_said(study):
     said = which_property.explained(replace(content, relations=facts))
     assert said[0].startswith("Over 21 splits of CLIP, 2 properties together go with 60.0\u00a0%")
     assert "25.0\u00a0% is noise between runs" in said[0]
-    assert "5.0\u00a0% on average" in said[0]
+    assert "one time in twenty or less often for: a (" in said[0]
     assert said[1].startswith("These splits cannot tell apart a and b (r = −0.90)")
     assert said[2] == (
         "The others together determine a and b to more than 90.0\u00a0%: their slopes cannot be "

@@ -6,7 +6,6 @@ of rows is read in one pass over captions, one over mentions and one over embedd
 Shapes: N pool rows, M rows of a shard, R rows of a signal's base, K test sets.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -26,8 +25,9 @@ from clipcause.report.study import Sources, needed
 from clipcause.report.tables import accuracy, table
 from clipcause.search import diversity
 from clipcause.search.diversity import Diversity
+from clipcause.signals import artifact
 
-CLUSTERS = "cluster.npy"  # of a signal that puts rows into clusters: that of every row of its base
+CLUSTER = "cluster"  # array of a signal that puts rows into clusters: that of every row of its base
 DIGITS = 6
 
 
@@ -67,7 +67,7 @@ def rows(inputs: Inputs) -> list[Row]:
         return []
     mentions, words = _mentions(splits), _word_means(study.sources, splits)
     near, spread = _row_similarity(study.sources, splits), _diversity(inputs, splits)
-    clusters = _clusters(splits)
+    clusters = _clusters(splits, study.pool.sha256)
     for one in conditions:
         accuracy_SK = accuracy.run_means(inputs, one)
         of_run = np.array(one.draws or one.splits * len(one.runs))
@@ -133,18 +133,19 @@ def _diversity(inputs: Inputs, splits: Mapping[str, Split]) -> dict[str, Diversi
     return diversity.measure(store, splits, threshold=inputs.parameters.copy_threshold)
 
 
-def _clusters(splits: Mapping[str, Split]) -> dict[str, float]:
+def _clusters(splits: Mapping[str, Split], pool: str) -> dict[str, float]:
     """Effective numbers of clusters by the first signal that has some; rows outside of its base are
     in none. Empty where no signal has any."""
     for name in read(FILE).get("signals") or {}:
         folder = layout.signal(name)
-        if not (folder / CLUSTERS).exists():
+        if not (folder / f"{CLUSTER}.npy").exists():
             continue
-        cluster_R: Int32[np.ndarray, " R"] = np.load(folder / CLUSTERS)
-        base = split.read(layout.split(json.loads((folder / "card.json").read_bytes())["base"]))
+        found = artifact.read(folder, pool=pool)
+        cluster_R: Int32[np.ndarray, " R"] = found.array(CLUSTER)
+        base = split.read_for(layout.split(found.card["parameters"]["base"]), pool)
         if len(base) != len(cluster_R):
             raise ValueError(
-                f"{folder / CLUSTERS}: clusters of {len(cluster_R)} rows, its base has "
+                f"{folder}: clusters of {len(cluster_R)} rows, its base has "
                 f"{len(base)}; `dvc repro signal@{name}` makes it again"
             )
         return {
