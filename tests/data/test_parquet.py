@@ -82,9 +82,10 @@ def prepared(
     classes=(),
     most=0.0,
     workers=1,
+    further=(),
     **columns,
 ) -> Manifest:
-    read, engine = Read(NAMES | columns, classes), Engine(workers=workers)
+    read, engine = Read(NAMES | columns, classes, further), Engine(workers=workers)
     parts = source.parts(str(where), shards, read, Limits(), engine, "pool")
     in_place.write(Path(folder), str(where), parts, max_drop_fraction=most)
     return manifest.read(Path(folder))
@@ -213,6 +214,31 @@ def test_fields_of_structs_by_dots_and_classes_as_captions(tmp_path):
     pool = prepared("data/other", tmp_path / "hub", **names, most=0.5)
     assert (pool.captions, pool.labels) == (["cat", "dog"], ["cat", "dog"])
     assert ledger("data/other") == [("a.parquet#0", "000000002", "no caption", "row 2: ")]
+
+
+def test_columns_that_the_manifest_keeps(tmp_path):
+    """Of the rows that are usable alone; each file decides its types, all together by all."""
+    scores = [0.31, None, 0.5, float("nan"), 1.0, 2.0]
+    pictures = structs([PICTURES[0], None, PICTURES[1], b"no picture", PICTURES[2], PICTURES[3]])
+    meta = [{"lang": one} for one in ("en", "de", None, "fr", "en", "it")]
+    hub(tmp_path / "hub/0.parquet", image=pictures, similarity=scores, meta=meta)
+    hub(tmp_path / "hub/1.parquet", similarity=[1, 2, 3, 4, 5, 6], meta=meta)
+    wanted = ("similarity", "meta.lang", "text")
+    found = prepared("data/pool", tmp_path / "hub", most=0.5, further=wanted)
+    assert len(found) == 10
+    assert found.kept("similarity").to_pylist() == [0.31, 0.5, 1.0, 2.0, 1, 2, 3, 4, 5, 6]
+    assert found.kept("meta.lang").to_pylist() == [
+        *("en", None, "en", "it"), *("en", "de", None, "fr", "en", "it")
+    ]  # fmt: skip
+    assert found.kept("text").to_pylist() == found.captions
+
+
+def test_a_column_to_keep_that_is_not_there_is_told_before_any_work(tmp_path):
+    hub(tmp_path / "hub/0.parquet", similarity=[0.5] * 6)
+    with pytest.raises(ValueError, match=r"0\.parquet: no 'similarty'; did you mean 'similarity'"):
+        prepared("data/pool", tmp_path / "hub", further=("similarty",))
+    with pytest.raises(ValueError, match=r"0\.parquet: no 'json\.captain'; did you mean"):
+        prepared("data/pool", tmp_path / "hub", further=("json.captain",))
 
 
 def test_a_number_is_a_position_in_a_list_of_classes(tmp_path):

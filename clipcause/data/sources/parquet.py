@@ -18,14 +18,15 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import braceexpand
 import pyarrow as pa
 from fsspec.utils import glob_translate
+from pydantic import Field
 
 from clipcause.config import engine, nearest, versions
 from clipcause.config.datasets import NONE, Limits, Prepare
 from clipcause.config.engine import Engine
-from clipcause.data import cells, dataset, member_index, place, signatures, values
+from clipcause.data import cells, dataset, kept, member_index, place, signatures, values
 from clipcause.data.cells import Footer, NotParquetError
 from clipcause.data.dataset import Drop
-from clipcause.data.in_place import PART, Part, rows_digest
+from clipcause.data.in_place import PART, Part, rows_digest, with_columns
 from clipcause.data.member_index import Place
 from clipcause.data.place import Facts
 from clipcause.data.shards import Shard
@@ -71,6 +72,8 @@ class Parquet(InPlace):
     key: str = NONE  # none: the row's number in its file
     url: str = NONE
     uid: str = NONE  # the identity that the pool itself publishes
+    # of the files' columns, those that the manifest keeps, for rules; dots for a field of a struct
+    columns: list[str] = Field(default_factory=list)
 
     def parts(self, where: str, settings: Prepare, name: str) -> tuple[str, Iterator[Part]]:
         """Runs of row groups in the order of the files, by workers that show their progress."""
@@ -80,15 +83,17 @@ class Parquet(InPlace):
         if where.endswith(".parquet"):  # one file
             base, shards = where.rpartition("/")[0] or ".", PurePosixPath(where).name
         names = {role: getattr(self, role) for role in ("image", *ROLES)}
-        read = Read(names, positions(base, self.cls))
+        read = Read(names, positions(base, self.cls), tuple(self.columns))
         return base, parts(base, shards, read, limits, engine.current().without_gpu(), name)
 
 
 class Read(NamedTuple):
-    """What is read: the column of each role, and the class ids by position where a label is one."""
+    """What is read: the column of each role, the class ids by position where a label is one, and
+    the columns that the manifest keeps."""
 
     names: Mapping[str, str]
     classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -208,6 +213,7 @@ def check(path: str, known: Footer, read: Read) -> Picture:
         raise ValueError(f"{path}: image is none, but a picture's column is needed")
     texts = pa.schema([one.with_name(role) for role, one in there.items() if role in ROLES])
     columns.check_types(path, texts, {role: role for role in texts.names})
+    kept.check(path, read.columns, _names(schema))
     name, kind = wanted["image"], there["image"].type
     if cells.holds_bytes(kind):
         return Picture(name, None)
@@ -243,6 +249,8 @@ def read_groups(task: Audit, item: Groups) -> Part:
     if cells.footer(path, place.facts(path).bytes).sha256 != item.footer:
         raise ValueError(f"{path}: changed while it was read; run again when it is complete")
     rows = pa.concat_tables([PART.empty_table(), *reading.rows]).combine_chunks()
+    if task.read.columns and reading.kept:
+        rows = with_columns(rows, pa.concat_arrays(reading.kept))
     shard = _shard(item, picture, rows)
     places = member_index.table(reading.places)
     return Part(shard, rows, reading.drops, reading.remarks, reading.lost, places)
@@ -269,14 +277,16 @@ def class_names(schema: pa.Schema, read: Read) -> dict[str, tuple[str, ...]]:
 class Reading:
     """The rows of a shard, while its row groups are read.
 
-    ``rows`` (tables of ``PART``) with their ``places``, ``drops`` and ``remarks`` are in the order
-    of the file; ``lost`` counts the rows of damaged row groups that could not be read.
+    ``rows`` (tables of ``PART``) with their ``places`` and ``kept`` columns, ``drops`` and
+    ``remarks`` are in the order of the file; ``lost`` counts the rows of damaged row groups that
+    could not be read.
     """
 
     def __init__(
         self, file: str, task: Audit, picture: Picture, named: Mapping[str, Sequence[str]]
     ) -> None:
         self.rows: list[pa.Table] = []
+        self.kept: list[pa.Array] = []
         self.places: list[Place] = []
         self.drops: list[Drop] = []
         self.remarks: list[Drop] = []
@@ -285,7 +295,9 @@ class Reading:
         self._names = {role: task.read.names.get(role, NONE) for role in ROLES}
         self._classes = {"label": task.read.classes} if task.read.classes else named
         texts = [name for name in self._names.values() if name != NONE]
-        self.columns = [one for one in (*picture, *texts) if one is not None]
+        self._kept = task.read.columns
+        wanted = (*picture, *texts, *self._kept)
+        self.columns = [*dict.fromkeys(one for one in wanted if one is not None)]
         self._group, self._passed = -1, 0
 
     def add(self, group: int, start: int, batch: pa.RecordBatch) -> None:
@@ -313,7 +325,8 @@ class Reading:
                 continue
             seen.append((at, dataset.uid(content), looked))
             self.places.append(Place(first + at, len(content), looked.extension))
-        kept = found.take(pa.array([at for at, _, _ in seen], pa.int64()))
+        usable = pa.array([at for at, _, _ in seen], pa.int64())
+        rows = found.take(usable)
         known = {
             "uid": [uid for _, uid, _ in seen],
             "width": [look.width for _, _, look in seen],
@@ -322,8 +335,12 @@ class Reading:
         }
         for name, column in known.items():
             index, kind = PART.get_field_index(name), PART.field(name)
-            kept = kept.set_column(index, kind, pa.array(column, kind.type))
-        self.rows.append(kept)
+            rows = rows.set_column(index, kind, pa.array(column, kind.type))
+        self.rows.append(rows)
+        if self._kept:
+            further = pa.table({name: cells.column(batch, name) for name in self._kept})
+            held = kept.of_table(self._file, self._kept, further)
+            self.kept.append(held.take(usable))
 
     def damaged(self, group: int, known: Footer, error: Exception) -> None:
         """A row group could not be read on: what was not read of it is lost."""
