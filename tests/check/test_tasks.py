@@ -8,6 +8,7 @@ import yaml
 
 from clipcause.__main__ import main as commands
 from clipcause.check import parameters, tasks
+from clipcause.check.paths import PICTURES
 from clipcause.config import benchmark, yaml12
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,7 @@ def study(tmp_path, monkeypatch):
         "pairs": {**tar, "raw": "data/none", "place": "/data/pairs"},
         "mine": {"source": "folder", "raw": "/data/mine"},
     }
+    content["report"] |= dict.fromkeys(PICTURES, 0)  # none of the hub's are in a page
     content["places"] = {"v2": f"{HUB}wds_imagenetv2@{'0' * 40}"}
     content["datasets"] |= {f"tests/{name}": one for name, one in sets.items()}
     content["tests"] |= {

@@ -512,6 +512,7 @@ def test_every_rule_has_words():
         "where": {"column": "similarity", "least": 0.3},
         "given": {"file": "medium.npy"},
         "distinct_captions": {},
+        "signal": {"signal": "clip", "stays": "highest", "keep": 3},
     }
     said = {}
     for rule in RULES.models:
