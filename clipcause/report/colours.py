@@ -1,13 +1,15 @@
 """The colours of splits, conditions and kinds of model.
 
 A split has the same colour everywhere; the random split of its size has it too, unless several
-splits share it. Tables have none: they are added here, as the last columns of a CSV.
+splits share it, and so have the draws that differ in nothing but their seed. Tables have none:
+they are added here, as the last columns of a CSV.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
-from clipcause.report.conditions import sole
+from clipcause.report.conditions import draws, sole
 from clipcause.report.factors import OBJECTIVES
 from clipcause.report.outline import SUPERVISED, Outline
 from clipcause.report.tables.frequency import BASE
@@ -36,16 +38,19 @@ SHAPES = ("circle", "square", "diamond", "triangle-up", "triangle-down")
 
 def colours(study: Outline) -> dict[str, str]:
     """The colour of every split and condition. As long as there are colours, a split or condition
-    shares its own with its random one alone.
+    shares its own with its random one and its other draws alone.
 
     Of several conditions of one split the first that differs in nothing but the split has its
     colour, or else the first; the others have colours that no split has.
     """
     of = sole(study.rules, study.controls)
+    first = {name: one[0] for name, one in draws(study.rules, study.rules).items()}
     own = [name for name in study.splits if name in study.rules and name not in of]
-    found = {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(own)}
+    families = list(dict.fromkeys(first.get(name, name) for name in own))
+    of_family = dict(zip(families, cycle(PALETTE), strict=False))
+    found = {name: of_family[first.get(name, name)] for name in own}
     found |= {name: found.get(other, GREY) for name, other in of.items()}
-    left, taken = iter(PALETTE[len(own) :]), set[str]()
+    left, taken = iter(PALETTE[len(families) :]), set[str]()
     of_condition: dict[str, str] = {}
     plain_first = sorted(study.conditions.values(), key=lambda one: not one.is_plain)
     for one in plain_first:

@@ -13,18 +13,21 @@ import numpy as np
 import pytest
 import yaml
 
+from clipcause.config import objectives
 from clipcause.prune import rules
-from clipcause.prune.rules.random import Random
 from clipcause.report import dvc_plots, figures, tables
 from clipcause.report.colours import FIRST, GREY, PALETTE, colours, marks
+from clipcause.report.conditions import group, on_splits
 from clipcause.report.figures import bias, drawing, frequency, lines
 from clipcause.report.figures.figure import distinct, only
+from clipcause.report.outline import Outline, Sized
 from clipcause.report.tables import table
 from tests import report_imbalance, report_study
 from tests.browser import browser
 
 ROOT = Path(__file__).parents[2]
 FIGURES = figures.load()
+STUDY_FOLDERS = (ROOT, *sorted(ROOT.glob("studies/*")))
 HULLS = [f"hull-of-a-name-that-is-rather-long-{number}" for number in range(14)]
 TALLEST = 2000  # pixels
 
@@ -93,11 +96,34 @@ def test_colours_can_be_told_apart():
     assert PALETTE[: len(FIRST)] == FIRST
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("studies/*/params.yaml")), ids=str)
-def test_no_study_has_more_splits_than_there_are_colours(path):
-    splits = yaml.safe_load(path.read_text())["splits"]
-    known = [rules.parse(entry, name) for name, entry in splits.items()]
-    assert sum(not isinstance(rule, Random) for rule in known) <= len(PALETTE)
+def outlined(folder):
+    """The outline of a study's parameters; splits have the sizes of its results where it has any,
+    or else as many rows as the one that they are controls of."""
+    stated = yaml.safe_load((folder / "params.yaml").read_text())
+    known = {name: rules.parse(entry, name) for name, entry in stated["splits"].items()}
+    runs = {name: objectives.parse(entry, name) for name, entry in stated["runs"].items()}
+    sizes = {}
+    for at, (name, rule) in enumerate(known.items()):
+        result = folder / "metrics/prune" / f"{name}.json"
+        like = sizes.get(rule.of, at)
+        sizes[name] = json.loads(result.read_text())["kept"] if result.exists() else like
+    on = on_splits(runs, known, stated["encoder"]["run"])
+    every = group(on, known, sizes, ())
+    named = {name: one for name, one in every.items() if one.answers}
+    nothing, splits = Sized(0), {name: Sized(rows) for name, rows in sizes.items()}
+    return Outline("", [], nothing, nothing, {}, {}, known, splits, on, named, {}, {})
+
+
+@pytest.mark.parametrize("folder", STUDY_FOLDERS, ids=lambda one: one.name)
+def test_no_study_has_more_conditions_than_there_are_colours(folder):
+    study = outlined(folder)
+    known = colours(study)
+    assert study.conditions
+    for one, other in combinations(study.conditions.values(), 2):
+        # those of one split that differ in how they learnt have their kind's shape in plots
+        if known[one.name] == known[other.name] != GREY and one.split != other.split:
+            sides = {*study.beside(one), one.name} & {*study.beside(other), other.name}
+            assert sides, f"{one.name} and {other.name} are both {known[one.name]}"
 
 
 def test_conditions_share_a_colour_with_their_random_ones_alone(content):
