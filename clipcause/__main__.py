@@ -5,8 +5,12 @@ that says what was done. A failure that a person can mend is one line on stderr 
 """
 
 import importlib
+import os
+import select
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
 from clipcause.config import nearest
 from clipcause.runtime import entry
@@ -69,16 +73,33 @@ def find(command: str) -> Callable[..., str]:
     return getattr(importlib.import_module(module), function)
 
 
+@contextmanager
+def _read() -> Generator[None]:
+    """End without a word, as SIGPIPE would, where nobody reads the output any more: `head` has all
+    that it wanted."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        poll = select.poll()
+        poll.register(sys.stdout, select.POLLOUT)
+        if not any(event & select.POLLERR for _, event in poll.poll(0)):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
 def main(words: Sequence[str]) -> None:
     """Run the command that the words begin with."""
     if not words or words[0] in HELP:
-        print("python -m clipcause COMMAND, which is one of")
-        for name, (_, does) in COMMANDS.items():
-            print(f"  {name:<10} {does}")
-        print("`python -m clipcause COMMAND --help` says more")
+        with _read():
+            print("python -m clipcause COMMAND, which is one of")
+            for name, (_, does) in COMMANDS.items():
+                print(f"  {name:<10} {does}")
+            print("`python -m clipcause COMMAND --help` says more")
         return
     command = words[0]
-    with entry.one_line(command if command in COMMANDS else "clipcause"):
+    with entry.one_line(command if command in COMMANDS else "clipcause"), _read():
         function = find(command)
         print(f"{command}: {entry.call(function, f'clipcause {command}', words[1:])}")
 

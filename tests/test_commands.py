@@ -1,11 +1,16 @@
 """`python -m clipcause COMMAND`: which there are, and how they are called."""
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from clipcause.__main__ import COMMANDS, find, main
+
+ROOT = Path(__file__).parents[1]
 
 
 def told(capsys, *words):
@@ -62,3 +67,14 @@ def test_a_list_of_commands_needs_none_of_their_libraries():
         "sys.exit(bool({'torch', 'numpy', 'pyarrow', 'dvc'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("words", [["check"], ["--help"]], ids=" ".join)
+def test_a_reader_that_goes_away_is_no_error(words):
+    """As `| head -1` does, before the first line is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "clipcause", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
