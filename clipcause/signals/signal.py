@@ -53,6 +53,15 @@ class Signal(Strict, ABC):
     def score(self, given: Given) -> Scored:
         """The values. Raises ``ValueError`` where they cannot be had."""
 
+    @property
+    def title(self) -> str:
+        """What the field calls it, for a table."""
+        return self.kind.replace("-", " ")
+
+    def chosen(self, stays: Literal["highest", "lowest"]) -> str:
+        """What rows have that are chosen by it, for a table."""
+        return f"{self.title}, {stays}"
+
     @abstractmethod
     def sentence(self) -> str:
         """What the value of a row is, for a reader of the report; without a full stop."""

@@ -158,14 +158,15 @@ def test_a_row_says_what_was_chosen_by_and_what_a_control_shares(study):
     assert found["near", "quota-near"].shared == pytest.approx(1 / 59, abs=1e-4)
 
 
-def test_a_signal_is_told_by_its_kind_and_says_whether_it_has_seen_the_tests(tmp_path, monkeypatch):
+def test_a_signal_has_its_usual_name_and_says_whether_it_has_seen_the_tests(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     entry = {"rule": "signal", "base": "dedup", "signal": "norm", "stays": "highest", "keep": 0.5}
     own = {
         "norm-50": entry | SLOTS,
         "random-norm": SPLITS["random-hull-sketch"] | {"of": "norm-50"},
     }
-    facts = {"kind": "norm-sim", "parameters": {}, "seen_tests": ["tests/val"]}
+    parameters = {"base": "dedup", "target": "tests/val", "p": 2}
+    facts = {"kind": "norm-sim", "parameters": parameters, "seen_tests": ["tests/val"]}
     write_study(
         splits={**SPLITS, **own},
         runs={**RUNS, **{f"{name}-0": RUNS["full-0"] | {"split": name} for name in own}},
@@ -176,7 +177,7 @@ def test_a_signal_is_told_by_its_kind_and_says_whether_it_has_seen_the_tests(tmp
         row for row in properties.rows(inputs())
         if (row.split, row.on) == ("norm-50", properties.AVERAGE)
     )  # fmt: skip
-    assert (row.property_, row.sees) == ("norm-sim: norm, highest", "val")
+    assert (row.property_, row.sees) == ("NormSim, p = 2, highest", "val")
 
 
 def test_what_is_made_of_splits_that_have_seen_the_tests_has_seen_them():
@@ -400,7 +401,7 @@ def test_without_controls_there_is_nothing_to_say(tmp_path, monkeypatch):
         ({"rule": "where", "column": "punsafe", "most": 0.5}, "punsafe"),
         (
             {"rule": "where", "column": "caption_words", "keep": 0.5, "stays": "highest"},
-            "caption_words, highest",
+            "caption words, highest",
         ),
         (
             {"rule": "signal", "signal": "clip", "keep": 0.5, "stays": "highest"},

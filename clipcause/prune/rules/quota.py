@@ -101,7 +101,11 @@ class Quota(ByClass):
         """Whose classes it has, and nothing else of it; or the signal that chose within them."""
         if self.signal is None:
             return f"class content of {self.of}"
-        return f"{self.signal}, {self.stays}, within classes of {self.of}"
+        return self.chosen_by(f"{self.signal}, {self.stays}")
+
+    def chosen_by(self, words: str) -> str:
+        """The property, where that of the signal's rows is told in other words."""
+        return f"{words}, within classes of {self.of}"
 
     def sentence(self) -> str:
         """Whose size and counts."""

@@ -83,7 +83,11 @@ class BySignal(Sourceless):
     @property
     def subject(self) -> str:
         """The signal, whose kind the card has, and which of its values stay."""
-        return f"{self.signal}, {self.stays}"
+        return self.chosen_by(f"{self.signal}, {self.stays}")
+
+    def chosen_by(self, words: str) -> str:
+        """The property, where that of the signal's rows is told in other words."""
+        return words
 
     def sentence(self) -> str:
         """How many, and by what."""

@@ -74,7 +74,8 @@ class Where(Sourceless):
     @property
     def subject(self) -> str:
         """The column, and which of its values stay."""
-        return self.column if self.stays is None else f"{self.column}, {self.stays}"
+        words = self.column.replace("_", " ")
+        return words if self.stays is None else f"{words}, {self.stays}"
 
     def sentence(self) -> str:
         """The column and its limits, or how many rows."""

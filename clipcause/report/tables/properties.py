@@ -16,12 +16,15 @@ from clipcause.config import layout
 from clipcause.prune import split
 from clipcause.prune.by_similarity import Scored
 from clipcause.prune.rule import Rule
+from clipcause.prune.rules.quota import Quota
+from clipcause.prune.rules.signal import BySignal
 from clipcause.prune.set_operation import Combined
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.outline import Sized
 from clipcause.report.tables import accuracy, comparisons, table
 from clipcause.report.tables.comparisons import SURE, UNSURE, Compared
+from clipcause.signals.kinds import SIGNALS
 
 AVERAGE = "average"  # over the test sets, in the column that names them
 RANDOM, ALIKE = "size", "size and class content"  # what a control has in common with its split
@@ -142,9 +145,15 @@ def _lines(inputs: Inputs, names: Iterable[str]) -> dict[str, str]:
 
 
 def _subject(inputs: Inputs, name: str) -> str:
-    """The property that a split was chosen by; of a signal with its kind."""
-    subject, by = inputs.study.rules[name].subject, inputs.study.splits[name].card.get("signal")
-    return f"{by['kind']}: {subject}" if by else subject
+    """The property that a split was chosen by; of a signal what the field calls it."""
+    rule, by = inputs.study.rules[name], inputs.study.splits[name].card.get("signal")
+    if by:
+        stated = {"kind": by["kind"], **by["parameters"]}
+        signal = SIGNALS.parse(stated, f"splits/{name}/card.json: signal")
+        assert isinstance(rule, BySignal | Quota), rule  # no other card has a signal
+        assert rule.stays, rule
+        return rule.chosen_by(signal.chosen(rule.stays))
+    return rule.subject
 
 
 def _shared(inputs: Inputs, condition: Condition, others: Iterable[str]) -> float:

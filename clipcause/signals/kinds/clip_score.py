@@ -33,6 +33,11 @@ class ClipScore(Captioned):
         }
         return Scored(rounded(value_R), stated)
 
+    @property
+    def title(self) -> str:
+        """DataComp's name."""
+        return "CLIP score"
+
     def sentence(self) -> str:
         """The two towers."""
         return "the similarity of picture and caption by the encoder's two towers"

@@ -43,6 +43,10 @@ class Clusters(Clustered, Targeted):
         arrays = {"centres": centre_KD, "cluster": cluster_R.astype(np.int32)}
         return Scored(kept_R.astype(np.float32), numbers, facts, arrays)
 
+    def chosen(self, stays: Literal["highest", "lowest"]) -> str:
+        """Whose clusters: there is no third value."""
+        return f"{'in' if stays == 'highest' else 'outside'} clusters of {self.named()}"
+
     def sentence(self) -> str:
         """Which rows have which value."""
         return (

@@ -48,6 +48,11 @@ class NearCopies(Clustered):
         arrays = {"centres": centre_KD, "cluster": cluster_R.astype(np.int32)}
         return Scored(value_R.astype(np.float32), numbers, facts, arrays)
 
+    @property
+    def title(self) -> str:
+        """What SemDeDup goes by, and its order, which decides what stays."""
+        return f"likeness to an earlier row, {SAID[self.order]}"
+
     def sentence(self) -> str:
         """What is compared, in which order."""
         return (

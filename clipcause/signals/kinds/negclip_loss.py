@@ -51,6 +51,11 @@ class NegClipLoss(Captioned):
         }
         return Scored(rounded(value_R), numbers)
 
+    @property
+    def title(self) -> str:
+        """Its authors' name."""
+        return "negCLIPLoss"
+
     def sentence(self) -> str:
         """What is subtracted from what."""
         return (

@@ -38,6 +38,11 @@ class NormSim(Targeted):
             numbers["negative"] = opposite
         return Scored(value_R, numbers, facts)
 
+    @property
+    def title(self) -> str:
+        """Its authors' name, and which norm."""
+        return f"NormSim, p = {'∞' if self.by_nearest else 2}"
+
     def sentence(self) -> str:
         """What is measured, and to what."""
         if self.p == 2:

@@ -1,0 +1,1 @@
+../../clipcause/config/deduplicate.py

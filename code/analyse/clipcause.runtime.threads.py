@@ -1,0 +1,1 @@
+../../clipcause/runtime/threads.py

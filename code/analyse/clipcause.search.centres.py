@@ -1,0 +1,1 @@
+../../clipcause/search/centres.py

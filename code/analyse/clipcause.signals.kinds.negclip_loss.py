@@ -1,0 +1,1 @@
+../../clipcause/signals/kinds/negclip_loss.py

@@ -1,0 +1,1 @@
+../../clipcause/signals/kinds/norm_sim.py

@@ -1,0 +1,1 @@
+../../clipcause/data/every_caption.py

@@ -1,0 +1,1 @@
+../../clipcause/embed/texts.py

@@ -1,0 +1,1 @@
+../../clipcause/search/vectors.py

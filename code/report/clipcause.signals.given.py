@@ -1,0 +1,1 @@
+../../clipcause/signals/given.py

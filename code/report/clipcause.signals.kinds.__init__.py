@@ -1,0 +1,1 @@
+../../clipcause/signals/kinds/__init__.py

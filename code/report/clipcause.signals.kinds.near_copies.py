@@ -1,0 +1,1 @@
+../../clipcause/signals/kinds/near_copies.py
