@@ -97,6 +97,8 @@ def test_the_encoder_may_be_of_no_split(study, run):
     [
         (("splts",), {}, r"unknown section 'splts'; did you mean 'splits'\?"),
         (("encoder",), None, "section 'encoder' is missing"),
+        (("encoder", "name"), "../x", r"encoder\.name '\.\./x': a name has letters"),
+        (("encoder", "name"), "no", r"encoder\.name 'no': YAML takes this name"),
         (("classes",), "icon", r"unknown class list 'icon'; did you mean 'icons'\?"),
         (("icons", "classes"), "data/classes/other.yaml", "but classes names data/classes/icons"),
         (("reference",), "pool", "reference is pool: then every threshold"),

@@ -94,8 +94,8 @@ def reproduce(*words: str) -> str:
     study = arguments.study
     if arguments.scale:
         root, study = studies.repository(), study or studies.DEFAULT
-        whole_study = studies.folder(study, root) / FILE
-        paths.check_pinned(read(whole_study), whole_study)
+        with studies.inside(study, root):  # what is to be shrunk is valid
+            paths.check_pinned(whole(FILE)[0], FILE)
         study = rehearsal.write(study, arguments.scale, root)
         print(f"rehearsal: {studies.FOLDER / study}", flush=True)
     # all else is for `check` to say: where nothing is to be done, that is all there is to read

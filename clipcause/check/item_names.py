@@ -15,7 +15,7 @@ from clipcause.config import layout
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 # what YAML 1.2 (DVC's and ours) or 1.1 (other tools') takes for no text, without quotes
 NO_TEXT = re.compile(
-    r"[0-9_]+|[0-9][0-9_]*e[0-9]+|0[xob][0-9a-f_]+|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+    r"[0-9_]+|[0-9][0-9_]*e-?[0-9]+|0[xob][0-9a-f_]+|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"|y|n|yes|no|on|off|true|false|null",
     re.IGNORECASE,
 )
@@ -31,16 +31,21 @@ def check(sections: Mapping[str, Any], path: Path) -> None:
     """
     for section, items in sections.items():
         for name in items if isinstance(items, Mapping) else ():
-            where = f"{path}: {section}.{name}"
-            if not isinstance(name, str) or NO_TEXT.fullmatch(name):
-                raise ValueError(
-                    f"{where}: YAML takes this name for a number, a date or a truth, not for text; "
-                    "choose another"
-                )
-            own = name.removeprefix(ALL_TESTS) if section in OF_DATA else name
-            if not NAME.fullmatch(own) or len(own) > LONGEST:
-                raise ValueError(
-                    f"{where}: a name has letters, digits, - and _ (no other first than a letter, "
-                    f"a digit or _), {LONGEST} at most: it is a word of commands, a folder and a "
-                    "key of DVC's, which take other characters for something else"
-                )
+            is_of_a_test = section in OF_DATA and isinstance(name, str)
+            own = name.removeprefix(ALL_TESTS) if is_of_a_test else name
+            check_name(own, f"{path}: {section}.{name}")
+
+
+def check_name(name: Any, where: str) -> None:
+    """Raise ``ValueError`` for a name that a shell, DVC or YAML takes for something else."""
+    if not isinstance(name, str) or NO_TEXT.fullmatch(name):
+        raise ValueError(
+            f"{where}: YAML takes this name for a number, a date or a truth, not for text; "
+            "choose another"
+        )
+    if not NAME.fullmatch(name) or len(name) > LONGEST:
+        raise ValueError(
+            f"{where}: a name has letters, digits, - and _ (no other first than a letter, "
+            f"a digit or _), {LONGEST} at most: it is a word of commands, a folder and a "
+            "key of DVC's, which take other characters for something else"
+        )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clipcause.check import item_names
 from clipcause.config import (
     layout,
     objectives,
@@ -135,6 +136,7 @@ def check_text(
 def check_encoder(content: Mapping[str, Any], path: Path) -> None:
     """The encoder is a run of which nothing is made of embeddings, which it makes itself."""
     entry, runs = content["encoder"], content["runs"]
+    item_names.check_name(entry["name"], f"{path}: encoder.name {entry['name']!r}")
     if entry["name"] == BY:
         raise ValueError(f"{path}: encoder.name: {BY!r} is taken; choose another")
     if entry["run"] not in runs:

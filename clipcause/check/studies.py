@@ -14,7 +14,8 @@ load and list all of them.
 import argparse
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +76,16 @@ def folder(name: str, root: Path = Path()) -> Path:
     if name not in names(root):
         raise unknown("study", name, names(root), str(FOLDER))
     return root if name == DEFAULT else root / FOLDER / name
+
+
+@contextmanager
+def inside(name: str, root: Path) -> Generator[None]:
+    """Work in the folder of a study; what is wrong there is said with its name."""
+    with chdir(folder(name, root)):
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"study {name}: {error}") from None
 
 
 def repository() -> Path:
@@ -220,6 +231,11 @@ def main(*words: str) -> str:
         return f"{', '.join(written) or 'nothing'} to change; all are up to date"
     if said.name is None:
         return " ".join(names(root))
+    # here, for it imports this module
+    from clipcause.check import parameters
+
+    with inside(said.source, root):  # a fault would be copied
+        parameters.check(FILE, here=False)
     data = Path(said.stand, said.data) if said.data else None
     target = create(said.name, said.source, data, root)
     return f"{target.relative_to(root)} is made from {said.source}; `make repro STUDY={said.name}`"

@@ -28,7 +28,7 @@ from clipcause.data import manifest
 from clipcause.evaluate import predictions
 from clipcause.prune import rules as prune_rules
 from clipcause.prune import split
-from clipcause.report import verdicts
+from clipcause.report import publish, verdicts
 from clipcause.report.conditions import Condition, group, on_splits
 from clipcause.report.decimals import points
 from clipcause.report.tables import comparisons
@@ -346,9 +346,10 @@ def _table(side: Side, run: str, test: str) -> pa.Table:
     try:
         content = side.place.files.read(path)
     except KeyError:
+        pull = f", {publish.PULL} what the repository keeps" if publish.is_served() else ""
         raise FileNotFoundError(
-            f"{where}: not found: {run} was not evaluated on {test}; `dvc repro evaluate@{run}` "
-            "does it, or `dvc checkout` brings what was made before"
+            f"{where}: not found: `dvc checkout` brings what was made here{pull}; where {run} was "
+            f"never evaluated on {test}, `dvc repro evaluate@{run}` does it"
         ) from None
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name

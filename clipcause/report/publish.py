@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 REMOTE = "published"
+PULL = f"`dvc pull -r {REMOTE} --allow-missing`"
 WHOLE = ("report/index.html",)
 FOLDERS = ("splits", "predictions")
 
@@ -41,3 +42,9 @@ def main(*words: str) -> str:
 def is_published(path: str) -> bool:
     """Whether an output of this path is small and says what a study found."""
     return path in WHOLE or Path(path).parts[0] in FOLDERS
+
+
+def is_served() -> bool:
+    """Whether the repository serves outputs of the study in the current folder."""
+    config = Path(".dvc/config")  # read as text: a study need not be valid to say what is missing
+    return config.exists() and f'remote "{REMOTE}"' in config.read_text()

@@ -21,7 +21,7 @@ def test_a_name_that_is_no_word_of_a_command_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "text", ["no", "on", "y", "1", "1e3", "null", "2020-01-01", "0x1f", "1_000", "Off"]
+    "text", ["no", "on", "y", "1", "1e3", "1e-5", "null", "2020-01-01", "0x1f", "1_000", "Off"]
 )
 @pytest.mark.parametrize("quote", ["", "'"])
 def test_a_word_that_yaml_takes_for_something_else_is_refused_with_quotes_too(text, quote):

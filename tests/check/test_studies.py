@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipcause.check import studies
+from clipcause.check import command, studies
 from tests.repository import Repository
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +98,20 @@ def test_an_unknown_parent_names_the_nearest(repository):
     with pytest.raises(ValueError, match="unknown study 'defualt'; did you mean 'default'"):
         studies.create("mine", "defualt")
     assert not Path("studies/mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [(studies.main, ["mine"]), (command.reproduce, ["--scale", "0.01"])],
+    ids=["study", "rehearsal"],
+)
+def test_of_a_study_with_a_fault_none_is_made(repository, main, words):
+    Path("params.yaml").write_text(PARAMS.replace("splits", "spilts"))
+    message = r"study default: params\.yaml: unknown section 'spilts'; did you mean 'splits'\?"
+    with pytest.raises(ValueError, match=message):
+        main(*words)
+    assert studies.names() == ["default"]
+    assert Path.cwd() == repository
 
 
 def test_a_study_is_not_written_over(repository):

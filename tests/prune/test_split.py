@@ -244,7 +244,9 @@ def test_diff_reads_revisions_through_dvc(house):
     shutil.rmtree("splits/full")
     shutil.move("splits/moved", "splits/full")  # where splits lay once
     here.dvc("add", "-q", "splits/hull-sketch/pool")
-    here.run("git", "add", "-A", "splits", ".dvc")
+    # of a graph that was not run since
+    Path("dvc.yaml").write_text("stages: {never: {cmd: x, outs: [splits/never/pool]}}")
+    here.run("git", "add", "-A", "splits", ".dvc", "dvc.yaml")
     here.run("git", "commit", "-q", "-m", "first")
     pool = split.read(Path("splits/full")).card["pool"]
     split.write(Path("splits/hull-sketch/pool"), np.array([0, 5]), card={"pool": pool})
@@ -255,6 +257,8 @@ def test_diff_reads_revisions_through_dvc(house):
     assert cli.load("hull-sketch").rows.tolist() == [0, 5]
     with pytest.raises(ValueError, match="unknown split 'hull-sketsh'; did you mean 'hull-sketch'"):
         cli.load("HEAD:hull-sketsh")
+    with pytest.raises(ValueError, match=r"HEAD:splits/never/pool: .* dvc\.lock records no such"):
+        cli.load("HEAD:never")
     with pytest.raises(ValueError, match="nowhere:splits/full/pool: "):
         cli.load("nowhere:full")
     for path in Path(".dvc/cache/files/md5").rglob("*"):

@@ -383,7 +383,20 @@ def test_a_split_of_several_conditions_is_not_guessed(here):
 
 def test_a_run_that_was_not_evaluated_is_named_with_its_stage(here):
     (layout.predictions("full-1") / "val.parquet").unlink()
-    with pytest.raises(FileNotFoundError, match=r"full-1 was not .* `dvc repro evaluate@full-1`"):
+    made = "where full-1 was never evaluated on val, `dvc repro evaluate@full-1` does it"
+    with pytest.raises(
+        FileNotFoundError, match=f"`dvc checkout` brings what was made here; {made}"
+    ):
+        compare.main(["full", "supervised"])
+
+
+def test_what_the_repository_keeps_is_said_where_predictions_are_missing(here):
+    (layout.predictions("full-1") / "val.parquet").unlink()
+    config = Path(".dvc/config")
+    config.parent.mkdir(exist_ok=True)
+    config.write_text((Path(__file__).parents[2] / config).read_text())
+    message = "`dvc pull -r published --allow-missing` what the repository keeps"
+    with pytest.raises(FileNotFoundError, match=message):
         compare.main(["full", "supervised"])
 
 

@@ -61,7 +61,14 @@ def load_revision(revision: str, name: str) -> split.Split:
             return split.decode(Path(files.where(folder)), rows, _card(files.where(folder), card))
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    raise unknown("split", name, files.names(layout.SPLITS), f"{revision}:{layout.SPLITS}/")
+    known = files.names(layout.SPLITS)
+    if name in known:  # an output of the graph that is in no lock
+        raise ValueError(
+            f"{where}: the study has this split at that revision, and its dvc.lock records no such "
+            f"output: it was not made there, or by a graph of before; `dvc repro prune@{name}` "
+            "makes it"
+        )
+    raise unknown("split", name, known, f"{revision}:{layout.SPLITS}/")
 
 
 def check_comparable(a: str, before: split.Split, b: str, after: split.Split) -> None:
