@@ -66,7 +66,8 @@ class Revision:
                 raise KeyError(where) from None
             raise FileNotFoundError(
                 f"{where}: known at that revision, but its bytes are not in the DVC cache "
-                f"({error}); run `dvc fetch --all-commits` or make it again"
+                f"({error}); run `dvc fetch --all-commits`, with `-r published` for what the "
+                "repository itself keeps, or make it again"
             ) from None
 
     def names(self, folder: Path) -> list[str]:
