@@ -164,6 +164,20 @@ def test_quota_has_the_size_and_class_counts_of_a_split(house):
     assert found.card["shared_rows"] == len({*found.rows.tolist()} & {*other.tolist()})
 
 
+def test_a_quota_that_draws_the_split_itself_is_told(house):
+    """`match` and `quota` draw by the same keys of a seed, so that a quota of its seed, and of its
+    classes alone, is the very split, and no control of it."""
+    matched = {"rule": "match", "keep": 4, "to": "reference", **LABEL}
+    make_dataset(layout.dataset("reference"), labels=[ANT, BEE])
+    quota = {"rule": "quota", "of": "matched", "by": "label"}
+    with pytest.raises(ValueError, match=r"splits\.same: the draw of seed 3 is matched itself"):
+        made(matched=matched, same={**quota, "seed": 3})
+    assert made(matched=matched, same={**quota, "seed": 1}).card["shared_rows"] < 4
+    # a class that is kept whole leaves no choice
+    whole = {"rule": "classes", "by": "label", "take": [BEE]}
+    assert len(made(whole=whole, same={**quota, "of": "whole", "seed": 0})) > 0
+
+
 def test_match_counts_classes_that_the_pool_has_not(house, capsys):
     make_dataset(layout.dataset("reference"), labels=[BEE, "wasp", "gnu"])
     found = made(matched={"rule": "match", "to": "reference", **LABEL})

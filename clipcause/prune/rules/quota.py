@@ -70,7 +70,8 @@ class Quota(ByClass):
         """The card has the difference that is left, by class, and the rows that both splits have;
         with a signal what that is, and how many rows have no value in it.
 
-        Raises ``ValueError`` where the difference is above the tolerance.
+        Raises ``ValueError`` where the difference is above the tolerance, and for a draw that is
+        the other split itself.
         """
         other = given.split(self.of)
         other_N = other.mask(len(given.pool))
@@ -91,6 +92,13 @@ class Quota(ByClass):
                 f"the base cannot have the class counts of {self.of}: they differ by {difference:,}"
                 f" of {total:,}, most at {worst} ({more[worst]:+,}); take a larger base, or raise "
                 f"tolerance, which is {self.tolerance:g}"
+            )
+        is_it = self.is_control and np.array_equal(kept_N, other_N)
+        if is_it and leaves(given.base_N, found, kept_N):
+            raise ValueError(
+                f"the draw of seed {self.seed} is {self.of} itself, row by row, though the base "
+                "has others of its classes: a rule that draws by the same seed takes the same "
+                "rows; take another seed"
             )
         shared = int(np.count_nonzero(kept_N & other_N))
         numbers = {"difference": difference, "shared_rows": shared, **counts}
@@ -159,6 +167,12 @@ def quota(
     spare = row_R[left_R][np.lexsort((key_R[left_R], signature_R[left_R] != 0))]
     kept_N[spare[: size - int(np.count_nonzero(kept_N))]] = True
     return kept_N
+
+
+def leaves(base_N: Bool[np.ndarray, " N"], found: Members, kept_N: Bool[np.ndarray, " N"]) -> bool:
+    """Whether the base has rows of a stratum that is kept in part: others could be drawn."""
+    signature_N = _signatures(found, len(base_N))
+    return bool(np.isin(signature_N[base_N & ~kept_N], signature_N[kept_N]).any())
 
 
 def _signatures(members: Members, count: int) -> UInt64[np.ndarray, " N"]:
