@@ -1,7 +1,7 @@
 """`clip-score`: how similar a row's picture is to its caption, by the two towers of the encoder.
 
 The filter of LAION-400M (arXiv 2111.02114, section 2) and DataComp's baseline "CLIP score"
-(arXiv 2304.14108, section 4.2, by a threshold or a top share). Of a row with several captions it is
+(arXiv 2304.14108, section 4.1, by a threshold or a top share). Of a row with several captions it is
 the mean of their similarities.
 
 Shapes: R rows, K captions of them, D dimensions.

@@ -1,6 +1,6 @@
 """`clusters`: whether a row lies in a cluster that some image of a target lies in.
 
-DataComp's image-based filter (arXiv 2304.14108; its code, `image_filter_helper` of
+DataComp's image-based filter (arXiv 2304.14108, section 4.1; its code, `image_filter_helper` of
 `baselines/apply_filter.py`): the base's rows are clustered, and a row stays if its nearest centre
 is the nearest centre of an image of the target. There the images of ImageNet are the target, and
 rows are filtered by caption first: here, an intersection of splits.

@@ -1,10 +1,10 @@
 """`near-copies`: how similar a row's image is to the most similar earlier one of its cluster.
 
-SemDeDup (Abbas et al. 2023, arXiv 2303.09540; its code, `semdedup.py`): rows of a cluster are put
-in an order, and a row goes by its greatest similarity to any earlier one, whether that one is kept
-or not. So a share to keep is a cut of the lowest values at exactly N. Farthest from the centre
-first keeps what it calls hard examples, nearest first the easy ones. The first row of a cluster
-has -1, where their code has 0, as for negative similarities.
+SemDeDup (Abbas et al. 2023, arXiv 2303.09540, section 3; its code, `semdedup.py`): rows of a
+cluster are put in an order, and a row goes by its greatest similarity to any earlier one, whether
+that one is kept or not. So a share to keep is a cut of the lowest values at exactly N. Farthest
+from the centre first keeps what it calls hard examples, nearest first the easy ones. The first row
+of a cluster has -1, where their code has 0, as for negative similarities.
 """
 
 from typing import Literal
