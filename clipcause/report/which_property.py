@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clipcause.report.analysis import Results
+from clipcause.report.conditions import is_alike
 from clipcause.report.decimals import ends, fixed, listed, percent, signed
 from clipcause.report.tables.comparisons import SURE
 from clipcause.report.tables.properties import ALIKE, AVERAGE, RANDOM
@@ -62,6 +63,12 @@ def limits(results: Results, rows: Rows) -> list[str]:
     trained = f" that saw {listed([f'{one:,}' for one in sorted(seen)])} samples" if seen else ""
     own = [one.name for one in study.conditions.values() if study.is_encoder(one)]
     looking = dict.fromkeys(row["property"] for row in averages if row["sees"])
+    naming = dict.fromkeys(
+        row["property"]
+        for row in averages
+        if (rule := study.rules[study.conditions[row["split"]].split]).classes_by is not None
+        and not is_alike(rule)
+    )
     shared = [row["shared"] for row in averages]
     controls: dict[str, set[str]] = {}
     for row in averages:
@@ -87,6 +94,11 @@ def limits(results: Results, rows: Rows) -> list[str]:
         said.append(
             "What a curator could have had: the rule itself looked at images of the tests for "
             f"{_some([*looking])}."
+        )
+    if naming:
+        said.append(
+            "What a curator who does not know the test sets’ classes could have had: the rule "
+            f"itself looked for them, in labels or captions, for {_some([*naming])}."
         )
     if common:
         said.append(
@@ -134,6 +146,16 @@ def explained(results: Results) -> list[str]:
         "the splits, a share is as large one time in twenty or less often for: "
         f"{listed(above) or 'none'}."
     ]
+    slopes = [
+        f"{name} {_per_deviation(part.slope)}"
+        for name, part in sorted(one.parts.items(), key=lambda item: -item[1].share.value)
+        if part.slope is not None and part.slope.is_distinguishable and not part.is_tied
+    ]
+    if slopes:
+        said.append(
+            "Which way: points of accuracy for one standard deviation more of it, the others held, "
+            f"where the interval leaves out zero: {listed(slopes)}."
+        )
     pairs = [f"{a} and {b} (r = {fixed(r, 2)})" for a, b, r in one.together]
     said.append(
         f"These splits cannot tell apart {_some(pairs)}: what one of a pair gets may be the "
@@ -235,6 +257,12 @@ def _some(texts: Sequence[str]) -> str:
 
 def _share(one: Interval) -> str:
     return f"{percent(one.value)} [{percent(one.low)}, {percent(one.high)}]"
+
+
+def _per_deviation(slope: Interval) -> str:
+    """A slope in points, as a difference is shown."""
+    value, low, high = (end / 100 for end in (slope.value, slope.low, slope.high))
+    return f"{signed(value)} {ends(Interval(value, low, high))}"
 
 
 def _range(shares: Sequence[float]) -> str:

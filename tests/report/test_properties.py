@@ -326,6 +326,40 @@ def test_what_cannot_be_told_apart_is_said(study):
     assert said[3] == "Left out: c (the same in all) and d (not known of all)."
 
 
+def test_which_way_a_property_goes_is_said(study):
+    _, content = study
+    share = Interval(0.3, 0.1, 0.5)
+    parts = {
+        "unclear": Part(share, Interval(1.0, -0.2, 2.2), 1.5, 0.2),
+        "less": Part(share, Interval(-3.42, -4.74, -2.1), 1.5, 0.4),
+        "tied": Part(share, Interval(2.0, 1.0, 3.0), 20.0, 0.4),
+    }
+    one = {name: dict.fromkeys([*parts, ""], 0.0) for name in [*parts, ""]}
+    made = Regression(21, Interval(0.6, 0.4, 0.8), 0.5, parts, one, [])
+    facts = relations.Facts(made, "CLIP", ["x"] * 21, None, [])
+    said = which_property.explained(replace(content, relations=facts))
+    assert said[1] == (
+        "Which way: points of accuracy for one standard deviation more of it, the others held, "
+        "where the interval leaves out zero: less −3.4 [−4.7, −2.1]."
+    )
+
+
+def test_rules_that_look_for_the_tests_classes_are_named(study):
+    _, content = study
+    rows = content.rows("properties")
+    named = "does not know the test sets’ classes"
+    assert not any(named in line for line in which_property.limits(content, rows))
+    balanced = rules.parse(
+        {"rule": "balance", "base": "dedup", "by": "mention", "most": 5, "seed": 0, **SLOTS},
+        "splits.near",
+    )
+    knowing = replace(content.study, rules=content.study.rules | {"near": balanced})
+    said = which_property.limits(replace(content, study=knowing), rows)
+    (line,) = (line for line in said if named in line)
+    (subject,) = {row["property"] for row in rows if row["split"] == "near"}
+    assert line.endswith(f"in labels or captions, for {subject}.")
+
+
 def test_the_page_and_the_text_have_every_effect_and_what_they_do_not_say(study):
     _, content = study
     rows = content.rows("properties")
