@@ -7,7 +7,7 @@ Shapes: N pool rows, M consecutive ones of them, a block.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -36,6 +36,8 @@ class Scored(Sourceless):
     tests: Annotated[list[str], Field(min_length=1)]
     scores: str = NONE
 
+    chosen: ClassVar[str] = "similarity to"  # which rows stay, before the test sets; for tables
+
     @model_validator(mode="after")
     def _once(self) -> "Scored":
         if len(set(self.tests)) != len(self.tests):
@@ -59,9 +61,9 @@ class Scored(Sourceless):
 
     @property
     def subject(self) -> str:
-        """Similarity, to what, and the rule; several test sets by their number."""
+        """Which rows by similarity, to what, and the rule; several test sets by their number."""
         which = listed(self.tests) if len(self.tests) < SEVERAL else f"{len(self.tests)} test sets"
-        return f"similarity to {which} ({self.rule}{self.measured()})"
+        return f"{self.chosen} {which} ({self.rule}{self.measured()})"
 
     def measured(self) -> str:
         """By what a rule measures, where it is not the study's encoder and reference."""

@@ -29,6 +29,7 @@ class Derived:
     of: tuple[str, ...]
     make: Callable[..., pa.Array]
     facts: Callable[[], Mapping[str, Any]] = dict  # by what it was made, for a split's card
+    title: str = ""  # in tables and figures; by default its name
 
 
 def aspect(width_M: pa.Array, height_M: pa.Array) -> pa.Array:
@@ -64,11 +65,13 @@ _NULLS = pc.ElementWiseAggregateOptions(skip_nulls=False)
 SIDES = ("width", "height")
 ORIGINAL = ("original_width", "original_height")  # img2dataset's and DataComp's names
 DERIVED = {
-    "aspect": Derived(SIDES, aspect),
-    "short_side": Derived(SIDES, short_side),
-    "pixels": Derived(SIDES, pixels),
-    "caption_words": Derived(("caption",), caption_words),
-    "caption_characters": Derived(("caption",), caption_characters),
+    "aspect": Derived(SIDES, aspect, title="aspect ratio"),
+    "short_side": Derived(SIDES, short_side, title="short side in pixels"),
+    "pixels": Derived(SIDES, pixels, title="number of pixels"),
+    "caption_words": Derived(("caption",), caption_words, title="words of the caption"),
+    "caption_characters": Derived(
+        ("caption",), caption_characters, title="characters of the caption"
+    ),
     "language": Derived(("caption",), languages.of, languages.facts),
 }
 KNOWN = (*OWN, *DERIVED)

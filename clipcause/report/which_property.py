@@ -92,13 +92,13 @@ def limits(results: Results, rows: Rows) -> list[str]:
     ]
     if looking:
         said.append(
-            "What a curator could have had: the rule itself looked at images of the tests for "
+            "What a curator could have had, where the rule itself looked at images of the tests: "
             f"{_some([*looking])}."
         )
     if naming:
         said.append(
-            "What a curator who does not know the test sets’ classes could have had: the rule "
-            f"itself looked for them, in labels or captions, for {_some([*naming])}."
+            "What a curator who does not know the test sets’ classes could have had, where the "
+            f"rule itself looked for them in labels or captions: {_some([*naming])}."
         )
     if common:
         said.append(

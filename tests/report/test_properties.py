@@ -145,8 +145,8 @@ def test_lines_are_sorted_by_effect_and_are_the_same_on_every_test_set(study):
 def test_a_row_says_what_was_chosen_by_and_what_a_control_shares(study):
     found = {(row.split, row.control): row for row in properties.rows(study[0])[:4]}
     near = found["near", "random-near"]
-    assert near.property_ == "similarity to val (near)"
-    assert near.line == "similarity to val (near), 50\u00a0%"
+    assert near.property_ == "least similar to val (near)"
+    assert near.line == "least similar to val (near), 50\u00a0%"
     assert (near.sees, near.kept) == ("val", pytest.approx(59 / 117, abs=1e-4))
     assert found["quota-near", "random-near"].property_ == "class content of near"
     own, *others = (
@@ -165,7 +165,7 @@ def test_a_signal_has_its_usual_name_and_says_whether_it_has_seen_the_tests(tmp_
         "norm-50": entry | SLOTS,
         "random-norm": SPLITS["random-hull-sketch"] | {"of": "norm-50"},
     }
-    parameters = {"base": "dedup", "target": "tests/val", "p": 2}
+    parameters = {"base": "dedup", "target": "tests/val", "p": "infinity"}
     facts = {"kind": "norm-sim", "parameters": parameters, "seen_tests": ["tests/val"]}
     write_study(
         splits={**SPLITS, **own},
@@ -177,7 +177,7 @@ def test_a_signal_has_its_usual_name_and_says_whether_it_has_seen_the_tests(tmp_
         row for row in properties.rows(inputs())
         if (row.split, row.on) == ("norm-50", properties.AVERAGE)
     )  # fmt: skip
-    assert (row.property_, row.sees) == ("NormSim, p = 2, highest", "val")
+    assert (row.property_, row.sees) == ("NormSim (p = ∞) to tests/val, highest", "val")
 
 
 def test_what_is_made_of_splits_that_have_seen_the_tests_has_seen_them():
@@ -357,7 +357,7 @@ def test_rules_that_look_for_the_tests_classes_are_named(study):
     said = which_property.limits(replace(content, study=knowing), rows)
     (line,) = (line for line in said if named in line)
     (subject,) = {row["property"] for row in rows if row["split"] == "near"}
-    assert line.endswith(f"in labels or captions, for {subject}.")
+    assert line.endswith(f"in labels or captions: {subject}.")
 
 
 def test_the_page_and_the_text_have_every_effect_and_what_they_do_not_say(study):
@@ -375,7 +375,7 @@ def test_the_page_and_the_text_have_every_effect_and_what_they_do_not_say(study)
     assert "control is shared by several splits" in text  # of near and of its quota
     assert "all splits are of one pool of 120 images" in text
     assert "“clip”, which is itself" not in text  # no run of this study
-    assert "the rule itself looked at images of the tests for similarity to" in text
+    assert "the rule itself looked at images of the tests: " in text
     for one in which_property.by_line(rows):
         of = one[properties.AVERAGE]
         bold = "**" in lines[2 + which_property.by_line(rows).index(one)].split("|")[5]
@@ -418,10 +418,10 @@ def test_without_controls_there_is_nothing_to_say(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("entry", "subject"),
     [
-        ({"rule": "hull", "tests": ["a", "b"]}, "similarity to a and b (hull)"),
+        ({"rule": "hull", "tests": ["a", "b"]}, "not nearer than the reference to a and b (hull)"),
         (
             {"rule": "core", "tests": ["a", "b", "c"], "keep": 0.5, "scores": "pixels"},
-            "similarity to 3 test sets (core, measured by the scores “pixels”)",
+            "most similar to 3 test sets (core, measured by the scores “pixels”)",
         ),
         ({"rule": "balance", "by": "mention", "most": 5, "seed": 0}, "balance of classes"),
         (
@@ -435,7 +435,7 @@ def test_without_controls_there_is_nothing_to_say(tmp_path, monkeypatch):
         ({"rule": "where", "column": "punsafe", "most": 0.5}, "punsafe"),
         (
             {"rule": "where", "column": "caption_words", "keep": 0.5, "stays": "highest"},
-            "caption words, highest",
+            "words of the caption, highest",
         ),
         (
             {"rule": "signal", "signal": "clip", "keep": 0.5, "stays": "highest"},

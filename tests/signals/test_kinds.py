@@ -16,19 +16,26 @@ CLUSTERED = {"clusters": 4, "seed": 0, "iterations": 3}
             {"kind": "negclip-loss", "batch_size": 8, "batches": 2, "seed": 0},
             "negCLIPLoss, highest", "negCLIPLoss, lowest",
         ),
-        ({"kind": "norm-sim", **OF, "p": 2}, "NormSim, p = 2, highest", "NormSim, p = 2, lowest"),
+        (
+            {"kind": "norm-sim", **OF, "p": 2},
+            "NormSim (p = 2) to reference, highest", "NormSim (p = 2) to reference, lowest",
+        ),
         (
             {"kind": "norm-sim", **OF, "p": "infinity"},
-            "NormSim, p = ∞, highest", "NormSim, p = ∞, lowest",
+            "NormSim (p = ∞) to reference, highest", "NormSim (p = ∞) to reference, lowest",
         ),
         (
             {"kind": "clusters", **OF, **CLUSTERED},
-            "in clusters of the images of reference", "outside clusters of the images of reference",
+            "clusters with images of reference", "clusters without images of reference",
         ),
         (
             {"kind": "near-copies", **CLUSTERED, "order": "farthest"},
-            "likeness to an earlier row, farthest from the centre first, highest",
-            "likeness to an earlier row, farthest from the centre first, lowest",
+            "many near copies (SemDeDup, hard)", "few near copies (SemDeDup, hard)",
+        ),
+        (
+            {"kind": "near-copies", **CLUSTERED, "order": "pool"},
+            "many near copies (SemDeDup, first in the pool)",
+            "few near copies (SemDeDup, first in the pool)",
         ),
     ],
 )  # fmt: skip

@@ -4,7 +4,7 @@ How the study merged the rankings was not found; here a row's similarity is that
 image of all test sets (``by_similarity.similarity_to_any``).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from clipcause.prune.by_similarity import Ranked
 from clipcause.prune.inputs import Inputs
@@ -16,6 +16,7 @@ class Core(Ranked):
     """``keep`` rows, those most similar to the nearest image of any of ``tests``."""
 
     rule: Literal["core"]
+    chosen: ClassVar = "most similar to"
 
     def decide(self, given: Inputs) -> Decision:
         """The last rows by (similarity, row)."""

@@ -3,7 +3,7 @@
 Shapes: N pool rows.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -18,6 +18,7 @@ class Far(Ranked):
     """``keep`` rows, those most similar to the nearest image of any of ``tests``."""
 
     rule: Literal["far"]
+    chosen: ClassVar = "most similar to"
 
     def decide(self, given: Inputs) -> Decision:
         """The last rows by (similarity, row)."""

@@ -23,6 +23,7 @@ class Hull(Scored):
     """Rows whose margin is at most ``delta`` for every one of ``tests``."""
 
     rule: Literal["hull"]
+    chosen: ClassVar = "not nearer than the reference to"
     delta: float = 0.0
 
     terms: ClassVar = (

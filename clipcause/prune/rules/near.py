@@ -3,7 +3,7 @@
 Shapes: N pool rows.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -18,6 +18,7 @@ class Near(Ranked):
     """``keep`` rows, those least similar to the nearest image of any of ``tests``."""
 
     rule: Literal["near"]
+    chosen: ClassVar = "least similar to"
 
     def decide(self, given: Inputs) -> Decision:
         """The first rows by (similarity, row)."""

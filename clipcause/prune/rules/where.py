@@ -74,8 +74,9 @@ class Where(Sourceless):
     @property
     def subject(self) -> str:
         """The column, and which of its values stay."""
-        words = self.column.replace("_", " ")
-        return words if self.stays is None else f"{words}, {self.stays}"
+        derived = columns.DERIVED.get(self.column)
+        title = derived.title if derived and derived.title else self.column
+        return title if self.stays is None else f"{title}, {self.stays}"
 
     def sentence(self) -> str:
         """The column and its limits, or how many rows."""

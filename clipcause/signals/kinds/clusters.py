@@ -45,7 +45,7 @@ class Clusters(Clustered, Targeted):
 
     def chosen(self, stays: Literal["highest", "lowest"]) -> str:
         """Whose clusters: there is no third value."""
-        return f"{'in' if stays == 'highest' else 'outside'} clusters of {self.named()}"
+        return f"clusters {'with' if stays == 'highest' else 'without'} images of {self.target}"
 
     def sentence(self) -> str:
         """Which rows have which value."""

@@ -22,6 +22,8 @@ SAID = {
     "nearest": "nearest to the centre first",
     "random": "in random order",
 }
+# which examples an order keeps
+KEPT = {"pool": "first in the pool", "farthest": "hard", "nearest": "easy", "random": "random"}
 
 
 class NearCopies(Clustered):
@@ -48,10 +50,11 @@ class NearCopies(Clustered):
         arrays = {"centres": centre_KD, "cluster": cluster_R.astype(np.int32)}
         return Scored(value_R.astype(np.float32), numbers, facts, arrays)
 
-    @property
-    def title(self) -> str:
-        """What SemDeDup goes by, and its order, which decides what stays."""
-        return f"likeness to an earlier row, {SAID[self.order]}"
+    def chosen(self, stays: Literal["highest", "lowest"]) -> str:
+        """SemDeDup's words."""
+        return (
+            f"{'few' if stays == 'lowest' else 'many'} near copies (SemDeDup, {KEPT[self.order]})"
+        )
 
     def sentence(self) -> str:
         """What is compared, in which order."""

@@ -40,8 +40,8 @@ class NormSim(Targeted):
 
     @property
     def title(self) -> str:
-        """Its authors' name, and which norm."""
-        return f"NormSim, p = {'∞' if self.by_nearest else 2}"
+        """Its authors' name, which norm, and to what."""
+        return f"NormSim (p = {'∞' if self.by_nearest else 2}) to {self.target}"
 
     def sentence(self) -> str:
         """What is measured, and to what."""
