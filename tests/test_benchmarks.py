@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from benchmarks import export
 from tests.repository import Repository
 
 ROOT = Path(__file__).parents[1]
@@ -17,3 +20,33 @@ def test_the_gpu_command_on_a_cpu(tmp_path):
     for words in ("product of", "similarity", "decoded images", "JPEGs", "train tiny"):
         assert sum(words in row for row in rows) >= 1, words
     assert "commit" in table
+
+
+def test_the_export_command_without_the_resharder(tmp_path):
+    words = ("--samples", "24", "--rounds", "1", "--write", tmp_path / "x.md")
+    Repository(ROOT, OMP_NUM_THREADS="1").python("benchmarks.export", *words)
+    rows = [line for line in (tmp_path / "x.md").read_text().splitlines() if line[:1] == "|"]
+    assert [row.split("|")[2].strip() for row in rows[2:]] == ["12 of 24", "48 of 96"]
+
+
+@pytest.mark.parametrize("change", ["missing", "twice", "picture", "caption", "json"])
+def test_a_program_that_writes_other_samples_is_no_rival(change, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "pictures", lambda: [b"one", b"two", b"three"])
+    monkeypatch.setattr(export, "DRAWN", 3)
+    export.write_tars(tmp_path / "pool", 3)
+    expected = dict(export.samples(tmp_path / "pool"))
+    export.check(tmp_path / "pool", expected)
+    (uid, one), *others = expected.items()
+    other = {
+        "picture": one._replace(image=""),
+        "caption": one._replace(caption=b""),
+        "json": one._replace(facts=""),
+    }
+    if change == "twice":
+        (tmp_path / "pool/00001.tar").write_bytes((tmp_path / "pool/00000.tar").read_bytes())
+    elif change == "missing":
+        expected["another"] = one
+    else:
+        expected = dict([(uid, other[change]), *others])
+    with pytest.raises(ValueError, match=r"samples, [34] are in the subset"):
+        export.check(tmp_path / "pool", expected)
