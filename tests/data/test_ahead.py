@@ -416,7 +416,7 @@ def test_workers_read_ahead_however_they_start(pools, served, start):
     images = served.images()
     assert next(images) == next(local.images())  # threads and the driver's loop run here meanwhile
     with multiprocessing.get_context(start).Pool(2) as workers:
-        found = workers.starmap_async(digest, [(served, True)] * 2).get(120)
+        found = workers.starmap_async(digest, [(served, True)] * 2).get(600)
     assert found == [digest(local)] * 2
     assert [first for first, _ in images] == list(range(1, len(local)))
 
