@@ -212,7 +212,8 @@ def main() -> None:
                 lines += measured(store, what, ways, arguments.rounds)
     text = (
         "# Reading a pool by its member index\n\n"
-        f"`python -m benchmarks.member_index` on {describe('fsspec', 'pyarrow', 'webdataset')}. "
+        f"`python -m benchmarks.member_index --tars {arguments.tars}` on "
+        f"{describe('fsspec', 'pyarrow', 'webdataset')}. "
         f"Medians of {arguments.rounds} rounds in turns, without waiting for a core, one process, "
         f"{len(local):,} samples in {arguments.tars} tars ({size / 1e6:,.0f} MB, in the page "
         f"cache). A request to the object store takes {LATENCY * 1000:.0f} ms and a second for "
