@@ -7,7 +7,8 @@ can be used, and its hash is always the same.
 
 import io
 import zlib
-from typing import BinaryIO
+
+from clipcause.data.stream import Stream
 
 PIECE = 1 << 16  # bytes that are unpacked at once, to 64 MiB at most
 GZIP = 31  # zlib's word for a file with gzip's header and checksum
@@ -16,8 +17,8 @@ GZIP = 31  # zlib's word for a file with gzip's header and checksum
 class Gunzip(io.RawIOBase):
     """What a compressed file holds, of all its members; ``stream`` is at its start."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: Stream) -> None:
+        self._stream: Stream = stream
         self._unpack = zlib.decompressobj(GZIP)
         self._held = b""
 

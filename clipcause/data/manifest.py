@@ -178,7 +178,8 @@ class Manifest:
                 continue
             known = self._stamps.get(self.shards[position].name)
             sought = self._sought(position, range(*self.starts[position : position + 2]))
-            with self.reading(position, known) as reader:
+            spans = [(one.offset, one.offset + one.size) for one in sought]
+            with self.reading(position, known, spans) as reader:
                 for one in sought:
                     yield one.row, content(reader, self.place(position), one)
 
@@ -201,15 +202,21 @@ class Manifest:
         return self._index.shard(position)
 
     @contextmanager
-    def reading(self, position: int, known: str | None = None) -> Generator[Reader]:
+    def reading(
+        self,
+        position: int,
+        known: str | None = None,
+        spans: Sequence[tuple[int, int]] | None = None,
+    ) -> Generator[Reader]:
         """A shard to read forwards, whose size and, where no stamp of an earlier reading is
-        ``known``, whose SHA-256 are compared with the manifest's."""
+        ``known``, whose SHA-256 are compared with the manifest's. With such a stamp, an object
+        store may be asked for the ``spans`` alone (``place.opened``)."""
         shard, path = self.shards[position], self.place(position)
         before = place.facts(path)
         check_facts(path, shard, before)
         if known is not None and known != before.stamp:
             raise ValueError(f"{path}: changed while the stage ran; run it again")
-        with place.opened(path) as stream:
+        with place.opened(path, shard.bytes, None if known is None else spans) as stream:
             reader = Reader(stream, hashed=known is None)
             yield reader
             if known is None:

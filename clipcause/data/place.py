@@ -8,20 +8,24 @@ import os
 from bisect import bisect_right
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import fsspec
+from fsspec.spec import AbstractFileSystem
 from fsspec.utils import merge_offset_ranges
 
-from clipcause.data import hub, signatures, tree
+from clipcause.data import ahead, hub, signatures, tree
 from clipcause.data.gunzip import Gunzip
 from clipcause.data.stream import Reader
 
-READ_AHEAD = 1 << 23  # bytes that one request to an object store asks for
+READ_AHEAD = 1 << 23  # bytes that one request to an object store asks for, one after another
 GAP = 1 << 21  # bytes that are fetched in about the time that a request waits for its answer
 BUFFER = 1 << 20
 COMPRESSED = (".tar.gz", ".tgz")
+LOCAL = ("file://", "local://")
+HTTP = ("http://", "https://")
 PACKAGES = {
     "s3": "s3fs (pip install 'clipcause[s3]')",
     "s3a": "s3fs (pip install 'clipcause[s3]')",
@@ -113,10 +117,17 @@ def listing(place: str, *, again: bool = False) -> dict[str, Facts]:
 
 
 @contextmanager
-def opened(path: str) -> Generator[BinaryIO]:
+def opened(
+    path: str, size: int | None = None, spans: Sequence[ahead.Range] | None = None
+) -> Generator[BinaryIO]:
     """A file to read from its start, a compressed tar as the tar that it is; an object store is
-    read ahead in large pieces."""
-    with _opened(path) as stream:
+    read in large pieces.
+
+    Of a file whose ``size`` in bytes is said, pieces are fetched ahead by threads: all of it, or
+    the ``spans`` that will be read, from start to end in bytes, which ascend. Other parts of it are
+    not there then.
+    """
+    with _opened(path, size, None if is_compressed(path) else spans) as stream:
         if not is_compressed(path):
             yield stream
             return
@@ -159,12 +170,9 @@ def pieces(path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
             return [os.pread(stream.fileno(), end - start, start) for start, end in spans]
     check(path)
     system, inner = fsspec.url_to_fs(path)
-    firsts: list[int | None] = [start for start, _ in spans]
-    lasts: list[int | None] = [end for _, end in spans]
-    paths, starts, ends = merge_offset_ranges(
-        [inner] * len(spans), firsts, lasts, max_gap=GAP, max_block=READ_AHEAD
-    )
-    blocks = system.cat_ranges(paths, starts, ends, on_error="raise")
+    ranges = _merged(spans, READ_AHEAD)
+    starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
+    blocks = system.cat_ranges([inner] * len(ranges), starts, ends, on_error="raise")
     which = [bisect_right(starts, start) - 1 for start, _ in spans]
     return [
         blocks[block][start - starts[block] : end - starts[block]]
@@ -172,8 +180,21 @@ def pieces(path: str, spans: Sequence[tuple[int, int]]) -> list[bytes]:
     ]
 
 
+def _merged(spans: Sequence[ahead.Range], most: int) -> list[ahead.Range]:
+    """The requests for some parts of a file: those with a short gap between them are one, of
+    ``most`` bytes or of one part that is longer."""
+    firsts: list[int | None] = [start for start, _ in spans]
+    lasts: list[int | None] = [end for _, end in spans]
+    _, starts, ends = merge_offset_ranges(
+        [""] * len(spans), firsts, lasts, max_gap=GAP, max_block=most
+    )
+    return [(start, end) for start, end in zip(starts, ends, strict=True) if end is not None]
+
+
 @contextmanager
-def _opened(path: str) -> Generator[BinaryIO]:
+def _opened(
+    path: str, size: int | None = None, spans: Sequence[ahead.Range] | None = None
+) -> Generator[BinaryIO]:
     if not is_url(path):
         with Path(path).open("rb", buffering=BUFFER) as stream:
             yield stream
@@ -183,8 +204,37 @@ def _opened(path: str) -> Generator[BinaryIO]:
             yield stream
         return
     check(path)
+    if size is not None and size > READ_AHEAD and _gives_parts(path):
+        ranges = ahead.blocks(size) if spans is None else _merged(spans, ahead.BLOCK)
+        with ahead.Ahead(ahead.fetched(partial(_part, path), ranges)) as stream:
+            yield cast(BinaryIO, stream)
+        return
     with fsspec.open(path, "rb", block_size=READ_AHEAD, cache_type="readahead") as stream:
         yield stream
+
+
+def _gives_parts(path: str) -> bool:
+    """Whether a driver asks for a part of a file and no more, and gets it."""
+    if path.startswith(LOCAL):
+        return False
+    system, inner = fsspec.url_to_fs(path)
+    if path.startswith(HTTP):
+        return system.info(inner).get("partial", True)
+    # else it opens the file, and reads beyond what it is asked for
+    return system.async_impl or type(system).cat_file is not AbstractFileSystem.cat_file
+
+
+def _part(path: str, start: int, end: int) -> bytes:
+    """A part of an object. Raises ``OSError`` where the server sends all of it instead."""
+    # in the thread that asks: drivers that may not be shared by threads are made anew in each
+    system, inner = fsspec.url_to_fs(path)
+    content = system.cat_file(inner, start=start, end=end)
+    if len(content) > end - start:
+        raise OSError(
+            f"{path}: {len(content):,} bytes where {end - start:,} were asked for: its server "
+            "sends no parts of files; use one that does, or fetch the file"
+        )
+    return content
 
 
 def _facts(info: dict[str, Any]) -> Facts:

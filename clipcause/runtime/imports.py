@@ -21,6 +21,7 @@ class Source:
     """
 
     text: str
+    tree: ast.Module
     imports: frozenset[str]
     bound: frozenset[str]
     late: dict[str, str]
@@ -93,6 +94,7 @@ def _read(path: Path) -> Source:
     is_late = "__getattr__" in bound
     return Source(
         text,
+        tree,
         imports=frozenset(imports),
         bound=frozenset(bound),
         late=late if is_late else {},

@@ -98,6 +98,8 @@ class Reading:
         self.keys: set[str] = set()
         self.images = 0
         self._shard, self._limits, self._read = shard, limits, read
+        self._texts = frozenset(read.members)  # asked for every member
+        self._names: set[str] = set()  # of JSON members, as they are written there
         self._seen: dict[str, frozenset[str]] = {}
         self._key = ""
         self._run: dict[str, Member] = {}  # the sample being read, by extension
@@ -106,11 +108,12 @@ class Reading:
     def is_read(self, name: str, size: int) -> bool:
         """Whether a member's content is needed, and small enough to be held."""
         key, extension = split_name(name)
-        if extension.lower() in IMAGES:
+        lower = extension.lower()
+        if lower in IMAGES:
             # the first image of the first run of a key is the sample's, others are names alone
             another = key == self._key and _image(self._run) is not None
             return size <= self._limits.most_bytes and not another and key not in self._seen
-        return extension.lower() in self._read.members and size <= LONGEST_TEXT
+        return lower in self._texts and size <= LONGEST_TEXT
 
     def add(self, member: Member) -> None:
         """Take the next member."""
@@ -123,8 +126,8 @@ class Reading:
             self._remark(member.name, NOT_OF_A_SAMPLE, "a name without key or extension")
         else:
             # as WebDataset's readers; of images the first counts, however it is written
-            texts = self._read.members
-            extension = extension.lower() if extension.lower() in texts else extension
+            lower = extension.lower()
+            extension = lower if lower in self._texts else extension
             if key != self._key or extension in self._run:
                 self._close()
                 self._key = key
@@ -159,20 +162,25 @@ class Reading:
                 self._remark(self._key, OUT_OF_ORDER, f"its {found} does not follow the rest")
             return
         facts = self._json(run.get("json"))
-        if len(self.keys) < MOST_KEYS:
-            self.keys.update(printable(name[:SHOWN]) for name in facts)
-        made = self._sample(run, facts)
+        if len(self.keys) < MOST_KEYS and (new := facts.keys() - self._names):
+            # most samples have the keys of those before
+            self._names |= new
+            self.keys.update(printable(name[:SHOWN]) for name in new)
+        made = self._sample(run, facts, image)
         if isinstance(made, Fault):
             self._drop(made)
         else:
             self.rows.append(made)
-            self.places.append(_place(run))
-            self.columns.append({name: facts.get(name) for name in self._read.columns})
+            assert image is not None
+            self.places.append(_place(*image, run.get("json")))
+            if self._read.columns:
+                self.columns.append({name: facts.get(name) for name in self._read.columns})
 
-    def _sample(self, run: dict[str, Member], facts: dict[str, Any]) -> Row | Fault:
+    def _sample(
+        self, run: dict[str, Member], facts: dict[str, Any], image: tuple[str, Member] | None
+    ) -> Row | Fault:
         if unsafe := _unsafe(self._key):
             return Fault(UNSAFE, unsafe)
-        image = _image(run)
         if image is None:
             return Fault(NO_IMAGE, f"only {', '.join(sorted(run))}")
         name, member = image
@@ -302,12 +310,8 @@ def _image(run: dict[str, Member]) -> tuple[str, Member] | None:
     return next(images, None)
 
 
-def _place(run: dict[str, Member]) -> Place:
-    """Where a usable sample lies."""
-    image = _image(run)
-    assert image is not None
-    name, member = image
-    facts = run.get("json")
+def _place(name: str, member: Member, facts: Member | None) -> Place:
+    """Where a usable sample lies: its image of that name, and its JSON."""
     stated = (facts.offset, facts.size) if facts and facts.content is not None else (None, None)
     return Place(member.offset, member.size, name.lower(), *stated)
 

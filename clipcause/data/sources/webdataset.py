@@ -389,7 +389,7 @@ def _read(path: str, name: str, found: Facts, reading: Reading) -> tuple[str, Dr
     damage: Drop | None = None
     members = 0
     before = place.facts(path)
-    with place.opened(path) as stream:
+    with place.opened(path, before.bytes) as stream:
         reader = Reader(stream, hashed=True)
         try:
             for member in tar.members(reader, reading.is_read):

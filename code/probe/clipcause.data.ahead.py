@@ -1,0 +1,1 @@
+../../clipcause/data/ahead.py
