@@ -94,7 +94,7 @@ def write(folder: Path, content: Content) -> None:
         "claims.md": markdown.claims(
             content.compared, content.rows("power"), content.beside_labels, content.predicted
         ),
-        "answer.md": markdown.answer(content),
+        "answer.md": markdown.answer(content) or which_property.answer(content.rows("properties")),
         "properties.md": which_property.to_markdown(content, content.rows("properties")),
         "table.csv": to_csv(content.lines),
         "runs.csv": runs.to_csv(content.runs),

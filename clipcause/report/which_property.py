@@ -49,6 +49,39 @@ def found(rows: Rows, tests: int) -> list[str]:
     return said
 
 
+def answer(rows: Rows) -> str:
+    """The answer of a study without a hull of one test set, a line: by what rows are to be chosen,
+    as far as its effects say, and what is the most beside rows of the same classes."""
+    averages = [row for row in rows if row["on"] == AVERAGE]
+    if not averages:
+        return "No split of this study is compared with a control; the table has its accuracies.\n"
+    sure = [row for row in averages if row["kind"] == SURE and row["difference"] > 0]
+    most = {
+        alike: max((row for row in sure if row["alike"] == alike), default=None, key=_difference)
+        for alike in (RANDOM, ALIKE)
+    }
+    best, beside = most[RANDOM], most[ALIKE]
+    if best is None:
+        return (
+            f"**By none of these.** Of {len(averages)} choices of rows none is better than its "
+            "control, beyond noise.\n"
+        )
+    text = (
+        f"**{best['line']}**: rows chosen so are worth {_points(best)} points of accuracy more "
+        "than as many random ones, the most of all"
+    )
+    if beside is not None:
+        same = "" if beside["line"] == best["line"] else f"{beside['line']} is the most, "
+        text += f"; beside rows of the same classes {same}{_points(beside)}"
+    elif any(row["alike"] == ALIKE for row in averages):
+        text += "; beside rows of the same classes none is better, beyond noise"
+    return f"{text}.\n"
+
+
+def _difference(row: Mapping[str, Any]) -> float:
+    return row["difference"]
+
+
 def limits(results: Results, rows: Rows) -> list[str]:
     """What the table does not allow to say."""
     study, names = results.study, {row["split"] for row in rows}
@@ -169,6 +202,18 @@ def explained(results: Results) -> list[str]:
         said.append(
             f"The others together determine {listed(tied)} to more than {percent(TIED)}: their "
             "slopes cannot be told."
+        )
+    study = results.study
+    alike = [
+        name
+        for name, condition in study.conditions.items()
+        if study.models[name] == known.model and is_alike(study.rules[condition.split])
+    ]
+    if alike:
+        have = "has" if len(alike) == 1 else "have"
+        said.append(
+            f"These splits are not independent of one another: {len(alike)} {have} the classes of "
+            "another by rule. The intervals take all for independent, and are too narrow for that."
         )
     left = [f"{name} (the same in all)" for name in one.constant]
     left += [f"{name} (not known of all)" for name in known.lacking]

@@ -319,11 +319,12 @@ def test_what_cannot_be_told_apart_is_said(study):
     assert "25.0\u00a0% is noise between runs" in said[0]
     assert "one time in twenty or less often for: a (" in said[0]
     assert said[1].startswith("These splits cannot tell apart a and b (r = −0.90)")
+    assert said[3].startswith("These splits are not independent of one another: 1 has the classes")
     assert said[2] == (
         "The others together determine a and b to more than 90.0\u00a0%: their slopes cannot be "
         "told."
     )
-    assert said[3] == "Left out: c (the same in all) and d (not known of all)."
+    assert said[4] == "Left out: c (the same in all) and d (not known of all)."
 
 
 def test_which_way_a_property_goes_is_said(study):
@@ -446,3 +447,52 @@ def test_without_controls_there_is_nothing_to_say(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_a_rule_states_its_property(entry, subject):
     assert rules.parse({"base": "dedup", **SLOTS, **entry}, "splits.x").subject == subject
+
+
+def effect(line, alike, difference, kind=comparisons.SURE, on=properties.AVERAGE):
+    return {
+        "line": line, "alike": alike, "on": on, "kind": kind,
+        "difference": difference, "low": difference - 1, "high": difference + 1,
+    }  # fmt: skip
+
+
+SIZE, CLASSES = properties.RANDOM, properties.ALIKE
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "No split of this study is compared with a control; the table has its accuracies.\n"),
+        (
+            [effect("near", SIZE, -5.0), effect("core", SIZE, 5.0, comparisons.UNSURE)],
+            "**By none of these.** Of 2 choices of rows none is better than its control, beyond "
+            "noise.\n",
+        ),
+        (
+            [
+                effect("core", SIZE, 7.0),
+                effect("balance", SIZE, 17.0),
+                effect("balance", CLASSES, 1.0, comparisons.UNSURE),
+                effect("core", CLASSES, 2.0),
+                effect("score", SIZE, 30.0, on="val"),
+            ],
+            "**balance**: rows chosen so are worth +17.0 [+16.0, +18.0] points of accuracy more "
+            "than as many random ones, the most of all; beside rows of the same classes core is "
+            "the most, +2.0 [+1.0, +3.0].\n",
+        ),
+        (
+            [effect("core", SIZE, 7.0), effect("core", CLASSES, 2.0)],
+            "**core**: rows chosen so are worth +7.0 [+6.0, +8.0] points of accuracy more than as "
+            "many random ones, the most of all; beside rows of the same classes +2.0 "
+            "[+1.0, +3.0].\n",
+        ),
+        (
+            [effect("core", SIZE, 7.0), effect("core", CLASSES, 2.0, comparisons.UNSURE)],
+            "**core**: rows chosen so are worth +7.0 [+6.0, +8.0] points of accuracy more than as "
+            "many random ones, the most of all; beside rows of the same classes none is better, "
+            "beyond noise.\n",
+        ),
+    ],
+)  # fmt: skip
+def test_a_study_without_a_hull_has_an_answer(rows, said):
+    assert which_property.answer(rows) == said
