@@ -326,7 +326,9 @@ def page(
             f"processes that import the same and end: ours takes {starts[0].cpu:.2f} CPU seconds, "
             f"DataComp's, with torch, {starts[1].cpu:.2f}; one column has both with it. Uids are "
             "text of 32 digits in the manifest, which have to be read of all shards, whatever the "
-            "number of rows that stay: for few rows that takes longer than the decision."
+            "number of rows that stay: for few rows that takes longer than the decision. Ours is "
+            "one process and theirs are several at once, so that `times`, by the clock, is less "
+            "than `times in CPU` where processors are free."
         )
     return (
         f"{HEAD}\n\n`python -m benchmarks.splits --pool --rows {rows}"
