@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import export
+from benchmarks import export, splits, splits_pool
+from clipcause.config import layout
+from clipcause.prune import split
 from tests.repository import Repository
 
 ROOT = Path(__file__).parents[1]
@@ -50,3 +53,22 @@ def test_a_program_that_writes_other_samples_is_no_rival(change, tmp_path, monke
         expected = dict([(uid, other[change]), *others])
     with pytest.raises(ValueError, match=r"samples, [34] are in the subset"):
         export.check(tmp_path / "pool", expected)
+
+
+def test_decisions_on_a_small_pool(tmp_path, monkeypatch):
+    """Uids are listed as DataComp's code reads them, and decisions need nothing else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(splits_pool, "TEXTS", 1000)
+    splits_pool.make(25_000)  # three shards
+    splits.make(25_000, splits.TESTS[:1])
+    for name in splits_pool.CHAINS:
+        assert splits_pool.decide(name, 25_000).rows > 0, name
+    made = split.read(layout.split("top-0"))
+    assert len(made) == 7500
+    pool = splits_pool.pool(25_000)
+    listed = splits_pool.uids(pool, made)
+    texts = pool.table["pool_uid"].take(made.rows).to_pylist()
+    pairs = sorted((int(one[:16], 16), int(one[16:], 16)) for one in texts)
+    assert listed.tolist() == pairs
+    assert listed.dtype == np.dtype("u8,u8")
+    assert splits_pool.start_of("pass", times=1).cpu > 0

@@ -51,7 +51,10 @@ class Inputs:
     @cached_property
     def base_N(self) -> Bool[np.ndarray, " N"]:  # noqa: N802 - the suffix is the shape
         """The base, a boolean a pool row; a rule copies it and leaves it as it is."""
-        return self.base.mask(len(self.pool))
+        rows = len(self.pool)
+        if rows and len(self.base) == rows and self.base.bitmap.max() < rows:
+            return np.ones(rows, bool)  # all of them, which need not be listed
+        return self.base.mask(rows)
 
     def split(self, name: str) -> Split:
         """A split of this very pool."""

@@ -1,5 +1,6 @@
 """The rule `where`: rows by what the manifest and the pool's own metadata say of them."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from clipcause.data import dataset
 from clipcause.data.manifest import Manifest
 from clipcause.data.sources.beside import Words
 from clipcause.data.sources.folder import read_folder
-from clipcause.prune import columns, languages, rules, split
+from clipcause.prune import columns, languages, rules, split, words
 from clipcause.prune.inputs import Inputs
 from clipcause.prune.rules.where import chosen
 from clipcause.runtime import metrics
@@ -219,6 +220,45 @@ def test_lengths_of_captions_are_those_of_python(captions):
     found = columns.caption_words(column), columns.caption_characters(column)
     pairs = list(zip(*(one.to_pylist() for one in found), strict=True))
     assert pairs == [one or (None, None) for one in lengths]
+    # some rows of a longer column, whose bytes lie in the midst of others
+    assert words.count(column[1:-1]).tolist() == [pair[0] or 0 for pair in pairs[1:-1]]
+
+
+def test_white_space_is_what_python_takes_for_it():
+    characters = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+    counts = words.count(pa.array([f"a{one}b" for one in characters], pa.string()))
+    white = {one for one, count in zip(characters, counts.tolist(), strict=True) if count == 2}
+    assert white == {one for one in characters if one.isspace()}
+    assert words.count(pa.array(["a " * 300, None, "", " "], pa.string())).tolist() == [
+        300,
+        0,
+        0,
+        0,
+    ]
+
+
+@given(st.lists(FEW, min_size=1, max_size=20), st.integers(1, 7))
+def test_a_block_is_a_shard_or_several(values, rows):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "BLOCK_ROWS", rows)
+        blocks = list(columns.blocks(Column(values), "score"))
+    assert [start for start, _ in blocks] == list(range(0, len(values), -(-rows // 3) * 3))
+    found = [one for _, block in blocks for one in block.to_pylist()]
+    assert found == [None if one is None or one != one else one for one in values]
+
+
+def test_a_base_of_all_rows_is_true_throughout():
+    pool = Column([0.0] * 5)
+    assert Inputs(pool, split.everything(5)).base_N.tolist() == [True] * 5
+    assert Inputs(pool, split.from_rows([0, 1, 3, 4])).base_N.tolist() == [
+        True,
+        True,
+        False,
+        True,
+        True,
+    ]
+    with pytest.raises(ValueError, match="row 5 of the split is not among 5 pool rows"):
+        _ = Inputs(pool, split.from_rows([0, 1, 2, 3, 5])).base_N
 
 
 def test_what_the_rule_was_called_before_is_told():

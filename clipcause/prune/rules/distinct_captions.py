@@ -52,15 +52,17 @@ class DistinctCaptions(Sourceless):
     def _digests(self, given: Inputs) -> tuple[UInt64[np.ndarray, "B 2"], Bool[np.ndarray, " B"]]:
         """128-bit hashes of captions, which take the captions' place, and which are blank."""
         same = normalised if self.compare == "normalised" else str
-        digests, blank = [], []
+        digest_B2 = np.empty((len(given.base), 2), "<u8")
+        blank_B = np.empty(len(given.base), bool)
+        stop = 0
         for start, caption_M in columns.blocks(given.pool, "caption"):
             base_M = pa.array(given.base_N[start : start + len(caption_M)])
             texts = [same(one or "") for one in caption_M.filter(base_M).to_pylist()]
-            found = (blake2b(text.encode(), digest_size=16).digest() for text in texts)
-            digests.append(b"".join(found))
-            blank.append(np.array([not text or text.isspace() for text in texts], bool))
-        digest_B2 = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
-        return digest_B2, np.concatenate(blank)
+            first, stop = stop, stop + len(texts)
+            found = b"".join(blake2b(text.encode(), digest_size=16).digest() for text in texts)
+            digest_B2[first:stop] = np.frombuffer(found, "<u8").reshape(-1, 2)
+            blank_B[first:stop] = [not text or text.isspace() for text in texts]
+        return digest_B2, blank_B
 
 
 def normalised(caption: str) -> str:
@@ -77,6 +79,7 @@ def ranks(
     sorted_B2 = digest_B2[order_B]
     new_B = np.ones(len(order_B), bool)
     new_B[1:] = (sorted_B2[1:] != sorted_B2[:-1]).any(axis=1)
+    del sorted_B2  # 16 bytes a row, while more are to come
     position_B = np.arange(len(order_B))
     start_B = np.maximum.accumulate(np.where(new_B, position_B, 0))
     rank_B = np.empty(len(order_B), np.int64)

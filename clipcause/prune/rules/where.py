@@ -4,10 +4,10 @@ Published pools come with what others have computed of them (similarity of image
 `punsafe`, `pwatermark`, an aesthetic score, a language), and are filtered by it; so are sizes of
 pictures and lengths of captions. ``clipcause.prune.columns`` has the columns.
 
-Shapes: N pool rows, M rows of a shard.
+Shapes: N pool rows, M consecutive ones of them, a block.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -140,13 +140,15 @@ class Where(Sourceless):
                     f"the pool's column {self.column!r} is {values_M.type}, of which nothing is "
                     f"{self.stays}"
                 )
-            numbers_M = pc.call_function(
-                "coalesce", [values_M, pa.scalar(0, values_M.type)]
-            ).to_numpy()
+            missing_M = _missing(values_M)
+            if values_M.null_count:
+                zero = pa.scalar(0, values_M.type)
+                values_M = pc.call_function("coalesce", [values_M, zero])
+            numbers_M = values_M.to_numpy()
             if values_N is None:  # the type is the file's, and the same of all shards
                 values_N = np.zeros(len(given.pool), numbers_M.dtype)
             values_N[start : start + len(numbers_M)] = numbers_M
-            missing_N[start : start + len(numbers_M)] = _missing(values_M)
+            missing_N[start : start + len(numbers_M)] = missing_M
         assert values_N is not None
         return values_N, missing_N
 
@@ -158,23 +160,33 @@ def chosen(
     among: Sequence[Any],
 ) -> tuple[Bool[np.ndarray, " M"], Bool[np.ndarray, " M"]]:
     """The rows whose value is within the limits, or one of ``among``, and those without a value."""
+    missing_M = _missing(values_M)
+    kept_M = ~missing_M
+    for stays in _conditions(values_M, least, most, among):
+        filled = pc.call_function("coalesce", [stays, pa.scalar(value=False)])
+        kept_M &= filled.to_numpy(zero_copy_only=False)
+    return kept_M, missing_M
+
+
+def _conditions(
+    values_M: pa.Array,
+    least: float | int | None,
+    most: float | int | None,
+    among: Sequence[Any],
+) -> Iterator[pa.Array]:
+    """Truth values of the rows, or null, that hold for what stays."""
     if among:
         wanted = pa.array(among)
         if _kind(wanted.type) != _kind(values_M.type):
             raise TypeError(f"{wanted.type} and {values_M.type}")  # Arrow would cast 1 to "1"
         wanted = pc.SetLookupOptions(wanted.cast(values_M.type))
-        stays = pc.call_function("is_in", [values_M], wanted)
-    else:
-        stays = pa.array(np.ones(len(values_M), bool))
+        yield pc.call_function("is_in", [values_M], wanted)
     for limit, compare in ((least, "greater_equal"), (most, "less_equal")):
         if limit is not None:
             if pa.types.is_floating(values_M.type):
                 # in the column's own precision, lest a value that reads as the limit go
                 limit = pa.scalar(float(limit), values_M.type)
-            stays = pc.call_function("and", [stays, pc.call_function(compare, [values_M, limit])])
-    missing_M = _missing(values_M)
-    kept = pc.call_function("coalesce", [stays, pa.scalar(value=False)])
-    return kept.to_numpy(zero_copy_only=False) & ~missing_M, missing_M
+            yield pc.call_function(compare, [values_M, limit])
 
 
 def cut(
@@ -195,6 +207,8 @@ def cut(
 
 
 def _missing(values_M: pa.Array) -> Bool[np.ndarray, " M"]:
+    if not values_M.null_count:
+        return np.zeros(len(values_M), bool)
     return pc.call_function("is_null", [values_M]).to_numpy(zero_copy_only=False)
 
 

@@ -1,0 +1,1 @@
+../../clipcause/prune/words.py
