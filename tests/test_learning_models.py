@@ -76,6 +76,13 @@ def test_open_clip_loads_it_alone_with_the_same_pixels(clip, stored):
     assert torch.equal(tokenizer(["red ball"]), clip.tokenizer(["red ball"]))
 
 
+def test_in_its_folder_open_clip_finds_the_tokenizer_by_itself(clip, stored, monkeypatch):
+    """As tools need it that take one name for a model and its tokenizer."""
+    monkeypatch.chdir(stored)
+    tokenizer = open_clip.get_tokenizer("local-dir:.")
+    assert torch.equal(tokenizer(["red ball"]), clip.tokenizer(["red ball"]))
+
+
 def test_embeddings_have_length_one(clip):
     assert np.allclose(np.linalg.norm(encode(clip, 2), axis=1), 1.0, atol=1e-6)
 

@@ -34,6 +34,13 @@ def into(model: Any, path: Path, name: str) -> None:
         raise
     except Exception as error:  # torch, pickle, zip and arrays: each has kinds of its own
         raise ValueError(f"{path}: {_fault(path, name, error)}") from None
+    odd = [key for key, value in model.named_parameters() if not value.isfinite().all()]
+    if odd:
+        raise ValueError(
+            f"{path}: {len(odd)} of its weights hold NaN or infinity ({odd[0]}"
+            f"{' …' if len(odd) > 1 else ''}); a training that diverged writes such: take an "
+            "earlier checkpoint"
+        )
 
 
 def _fault(path: Path, name: str, error: Exception) -> str:
@@ -43,6 +50,8 @@ def _fault(path: Path, name: str, error: Exception) -> str:
 
 def _content(path: Path) -> str | None:
     """What is wrong with the bytes themselves."""
+    if path.is_dir():
+        return "it is a folder; name the file of weights in it"
     if not path.is_file():
         return "not found"
     size = path.stat().st_size
@@ -89,6 +98,8 @@ def _said(error: str, name: str) -> str | None:
         return f"beside weights it holds code ({asked.group(1)}), which is not run; {ALONE}"
     if "Weights only load failed" in error:  # a pickle that is none, or is cut
         return f"it is neither safetensors nor a file of torch.save; {AGAIN}"
+    if "is invalid for input of size" in error:  # open_clip reshapes a temperature before it looks
+        return f"these are not the weights of {name}: one has another shape ({error})"
     found = [*KEYS.finditer(error)]
     shapes = [*SHAPE.finditer(error)]
     if found or shapes:

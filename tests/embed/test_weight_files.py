@@ -106,6 +106,27 @@ def test_weights_of_another_model_are_counted(model, state, tmp_path):
     )
 
 
+def test_weights_that_are_no_numbers(state, tmp_path):
+    broken = dict(state) | {"visual.proj": state["visual.proj"] * float("nan")}
+    safetensors.torch.save_file(broken, tmp_path / "a.safetensors")
+    fresh = models._built(CONFIG, {}, "tiny")
+    assert "1 of its weights hold NaN or infinity (visual.proj)" in told(
+        fresh, tmp_path / "a.safetensors"
+    )
+
+
+def test_a_temperature_of_another_shape(model, state, tmp_path):
+    torch.save(dict(state) | {"logit_scale": torch.zeros(3)}, tmp_path / "a.pt")
+    assert "these are not the weights of tiny: one has another shape" in told(
+        model, tmp_path / "a.pt"
+    )
+
+
+def test_a_folder_with_the_name_of_a_file(model, tmp_path):
+    (tmp_path / "a.pt").mkdir()
+    assert told(model, tmp_path / "a.pt").endswith("it is a folder; name the file of weights in it")
+
+
 def test_what_open_clip_writes_is_taken(model, state, tmp_path):
     """Its trainer puts `module.` before the keys, and an optimiser beside the weights."""
     trained = {f"module.{key}": value + 1 for key, value in state.items()}
