@@ -32,8 +32,8 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
         [
             beside[RANDOM]["property"],
             f"{fixed(100 * float(beside[RANDOM]['kept']), 1)} %",
-            _effect(beside[RANDOM]),
-            _effect(beside[ALIKE]),
+            effect(beside[RANDOM]),
+            effect(beside[ALIKE]),
         ]
         for beside in found.values()
         if beside.keys() == {RANDOM, ALIKE}
@@ -41,7 +41,8 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
     return {"curation": markdown(HEADS, lines)}
 
 
-def _effect(row: dict[str, str]) -> str:
+def effect(row: dict[str, str]) -> str:
+    """A difference in points with its interval, bold where it is beyond noise."""
     value, low, high = (signed(float(row[name]) / 100) for name in ("difference", "low", "high"))
     text = f"{value} [{low}, {high}]"
     return f"**{text}**" if row["kind"] == SURE else text

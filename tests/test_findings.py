@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import curation_findings, findings, similarity_findings
+from benchmarks import curation_findings, findings, shares_findings, similarity_findings
 
 ROOT = Path(__file__).parents[1]
-FINDINGS = [findings, similarity_findings, curation_findings]
+FINDINGS = [findings, similarity_findings, curation_findings, shares_findings]
 
 
 @pytest.fixture(autouse=True)
