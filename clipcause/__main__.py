@@ -55,6 +55,10 @@ COMMANDS = {
     "overlap": ("clipcause.data.overlap.commands:compare", "which rows two downloads share"),
     "project": ("clipcause.data.overlap.commands:write_projection", "a split for another download"),
     "subset": ("clipcause.prune.subset:main", "a split as a list for other tools, DataComp's too"),
+    "model": (
+        "clipcause.embed.model_copy:main",
+        "a run's model, where other tools find it",
+    ),
     "plots": ("clipcause.report.dvc_plots:main", "pages of DVC's plots without a network"),
     "published": (
         "clipcause.report.published_frequency:main",

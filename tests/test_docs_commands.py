@@ -50,6 +50,7 @@ KNOWN: list[Run | Not] = [
     Run(r"dvc repro -s report", 'tests/runtime/test_unchanged.py: "repro", "-s", "one"'),
     Run(r"python -m clipcause diff \S+ \S+", 'tests/test_pipeline.py: "diff"'),
     Run(r"python -m clipcause (overlap|project)( .*)?", 'tests/test_overlap.py: "overlap"'),
+    Run(r"python -m clipcause model \S+ \S+", "tests/embed/test_model_copy.py: model"),
     Run(r"python -m clipcause subset \S+ \S+( \S+)?", "tests/prune/test_given.py: subset"),
     Run(r"python -m clipcause synonyms FILE LIST", "tests/test_classes.py: synonyms"),
     Run(r"python -m clipcause tasks --run .*", 'tests/check/test_tasks.py: "--run"'),
