@@ -21,8 +21,10 @@ def main(name: str, file: str, by: str = "uid") -> str:
     pool = manifest.read(layout.dataset(layout.POOL), shards=False)
     folder = Path(name) if (Path(name) / split.ROWS).exists() else layout.split(name)
     if not folder.exists():
-        known = [path.name for path in sorted(layout.SPLITS.glob("*"))]
-        raise unknown("split", name, known, str(layout.SPLITS))
+        # a folder may be there without the pool's split, of a study that was pulled in part
+        names = (path.name for path in sorted(layout.SPLITS.glob("*")))
+        known = [one for one in names if layout.split(one).exists()]
+        raise unknown("split", name, known, f"{layout.SPLITS}, what was made")
     chosen = split.read_for(folder, pool.sha256)
     entries = listed.write(Path(file), chosen, pool, kinds[by])
     return f"{file}: {entries:,} entries of the {len(chosen):,} rows of {name}"

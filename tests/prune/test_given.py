@@ -225,6 +225,13 @@ def test_a_subset_is_what_datacomps_own_code_makes(house, capsys):
         assert count == (row in WANTED)
 
 
+def test_a_folder_without_a_split_is_not_offered(house, capsys):
+    (layout.SPLITS / "wantid").mkdir()
+    with pytest.raises(SystemExit):
+        subset("wantid", "subset.npy")
+    assert "unknown split 'wantid'; did you mean 'wanted'?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("file", "by"),
     [(f"a.{end}", by) for end in ("txt", "parquet") for by in ("uid", "row", "url")]
