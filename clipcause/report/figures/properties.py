@@ -4,11 +4,11 @@ from functools import partial
 
 import altair as alt
 
-from clipcause.report.colours import GREY
+from clipcause.report.colours import GREY, Rows
 from clipcause.report.figures import encodings
 from clipcause.report.figures.comparisons import extent
 from clipcause.report.figures.encodings import colour, hollow, names
-from clipcause.report.figures.figure import Chart, Drawn, Figure, distinct
+from clipcause.report.figures.figure import Chart, Drawn, Figure, Found, distinct
 from clipcause.report.tables.comparisons import UNSURE
 from clipcause.report.tables.properties import ALIKE, AVERAGE, RANDOM
 
@@ -43,12 +43,20 @@ def chart(of: Drawn) -> Chart:
     )
 
 
+def rows(found: Found) -> Rows:
+    """All but those of controls with a split's size and classes: what its class content does lies
+    between its two effects."""
+    every = found.rows("properties")
+    controls = {row["control"] for row in every if row["alike"] == ALIKE}
+    return [row for row in every if row["split"] not in controls]
+
+
 FIGURE = Figure(
     "properties", "Which property: what choosing rows by it does", ("difference", "line"), chart,
-    by=("on",), alike=False, file="alone", filed={"on": AVERAGE}, column="on", columns=1,
+    rows=rows, by=("on",), alike=False, file="alone", filed={"on": AVERAGE}, column="on", columns=1,
     label="Difference of accuracy from controls by property, {on}; the table has the numbers.",
     caption="Trained on rows chosen by the property, of which so many % of the base stay, less "
     "trained on a control; averaged over the test sets, with its 95 % interval over images and "
-    "runs. Circle: control of the same size. Diamond: of "
-    "the same size and class content. Filled: beyond noise after Holm’s correction.",
+    "runs. Circle: control of the same size. Diamond: of the same size and class content; what "
+    "lies between is the class content’s. Filled: beyond noise after Holm’s correction.",
 )  # fmt: skip
