@@ -23,10 +23,8 @@ DASH = "–"
 
 def tables(results: Path = RESULTS) -> dict[str, str]:
     """The table by the name of its mark; in the order of the effect beside random rows."""
-    with (results / "report/plots/properties.csv").open() as file:
-        averages = [row for row in csv.DictReader(file) if row["on"] == AVERAGE]
     found: dict[str, dict[str, dict[str, str]]] = {}
-    for row in averages:
+    for row in averages(results):
         found.setdefault(row["split"], {})[row["alike"]] = row
     lines = [
         [
@@ -39,6 +37,12 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
         if beside.keys() == {RANDOM, ALIKE}
     ]
     return {"curation": markdown(HEADS, lines)}
+
+
+def averages(results: Path) -> list[dict[str, str]]:
+    """The effects of a study, averaged over its test sets."""
+    with (results / "report/plots/properties.csv").open() as file:
+        return [row for row in csv.DictReader(file) if row["on"] == AVERAGE]
 
 
 def effect(row: dict[str, str]) -> str:

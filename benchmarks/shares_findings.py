@@ -6,13 +6,11 @@ A line a method: the difference of accuracy, averaged over the test sets, at 75,
 base kept; 50 % is `icons-curation`, with five runs, the others `icons-curation-shares`, with three.
 """
 
-import csv
-from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.curation_findings import DASH, effect
+from benchmarks.curation_findings import DASH, averages, effect
 from benchmarks.findings import command, markdown, placed
-from clipcause.report.tables.properties import ALIKE, AVERAGE, RANDOM
+from clipcause.report.tables.properties import ALIKE, RANDOM
 
 RESULTS = Path("studies/icons-curation-shares")
 HALF = Path("studies/icons-curation")
@@ -26,7 +24,7 @@ def tables(results: Path = RESULTS, half: Path = HALF) -> dict[str, str]:
     """The table by the name of its mark; in the order of the effect of a quarter beside random
     rows."""
     found: dict[str, dict[tuple[str, int], str]] = {}
-    for row in [*_averages(results), *_averages(half)]:
+    for row in [*averages(results), *averages(half)]:
         share = round(100 * float(row["kept"]))
         found.setdefault(row["property"], {})[row["alike"], share] = effect(row)
     lines = [
@@ -35,11 +33,6 @@ def tables(results: Path = RESULTS, half: Path = HALF) -> dict[str, str]:
         if all((alike, share) in of for alike in BESIDE for share in SHARES)
     ]
     return {"shares": markdown(HEADS, lines)}
-
-
-def _averages(results: Path) -> Iterator[dict[str, str]]:
-    with (results / "report/plots/properties.csv").open() as file:
-        yield from (row for row in csv.DictReader(file) if row["on"] == AVERAGE)
 
 
 def filled(text: str, results: Path = RESULTS) -> str:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from clipcause.config import layout
 from clipcause.data import dataset
+from clipcause.embed import checkpoint, models, tokens
 from clipcause.prune import bases, split
 from clipcause.runtime import shard_cache as cache
 
@@ -171,3 +172,22 @@ def enter_copy(study: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     root = folder / "study"
     shutil.copytree(study, root)
     return enter(root, monkeypatch)
+
+
+def clip_with_words(merges: Path) -> models.Clip:
+    """A tiny model with a vocabulary of its own, which is written to ``merges``."""
+    tokens.write(merges, tokens.learn(["red ball", "green wall"] * 2, 10))
+    return models.create(PARAMS["train"]["model"], merges, image_size=32, seed=0)
+
+
+def store(clip: models.Clip, folder: Path) -> None:
+    """Write a model as the checkpoint of a run of which nothing is known."""
+    checkpoint.write(
+        folder,
+        models.weights(clip.model),
+        model_config=clip.config,
+        preprocess=clip.preprocess,
+        training={},
+        split={},
+        files=clip.files,
+    )

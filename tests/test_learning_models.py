@@ -17,22 +17,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def clip(tmp_path):
-    merges = tmp_path / "merges.gz"
-    tokens.write(merges, tokens.learn(["red ball", "green wall"] * 2, 10))
-    return models.create(CONFIG, merges, image_size=32, seed=0)
+    return learning_study.clip_with_words(tmp_path / "merges.gz")
 
 
 @pytest.fixture
 def stored(clip, tmp_path):
-    checkpoint.write(
-        tmp_path / "model",
-        models.weights(clip.model),
-        model_config=clip.config,
-        preprocess=clip.preprocess,
-        training={},
-        split={},
-        files=clip.files,
-    )
+    learning_study.store(clip, tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -129,14 +119,7 @@ def test_a_gpu_that_is_not_there(monkeypatch):
 
 def test_a_model_of_the_published_vocabulary_is_given_back(tmp_path):
     clip = models.create(CONFIG, None, image_size=32, seed=0, published=True)
-    checkpoint.write(
-        tmp_path / "model",
-        models.weights(clip.model),
-        model_config=clip.config,
-        preprocess=clip.preprocess,
-        training={},
-        split={},
-    )
+    learning_study.store(clip, tmp_path / "model")
     found = models.load(tmp_path / "model")
     assert torch.equal(found.tokenizer(["a red zebra"]), clip.tokenizer(["a red zebra"]))
     assert found.view == clip.view == View(size=32, interpolation="bicubic")

@@ -8,7 +8,7 @@ import yaml
 
 from clipcause.config import layout
 from clipcause.data import dataset
-from clipcause.embed import checkpoint, models
+from clipcause.embed import models
 from clipcause.evaluate import linear_probes, predictions, probes
 from clipcause.evaluate.probing import Linear
 from clipcause.prune import split
@@ -26,10 +26,7 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     with learning_study.made(root):
         clip = models.create(learning_study.LAYER_NORM, None, image_size=32, seed=0)
-        checkpoint.write(
-            layout.model("any"), models.weights(clip.model), model_config=clip.config,
-            preprocess=clip.preprocess, training={}, split={}, log=[], files={},
-        )  # fmt: skip
+        learning_study.store(clip, layout.model("any"))
         path = layout.classes("shapes")
         entries = yaml.safe_load(path.read_text())
         only = {"names": ["some"], "test_set": "own"}

@@ -10,7 +10,7 @@ from clipcause.config import layout, parse
 from clipcause.config.evaluate import Evaluate
 from clipcause.config.probes import Probe
 from clipcause.data import dataset
-from clipcause.embed import checkpoint, models
+from clipcause.embed import models
 from clipcause.evaluate import linear_probes, predictions, probes, probing
 from clipcause.prune import split
 from clipcause.runtime import metrics
@@ -159,10 +159,7 @@ def study(tmp_path_factory):
     with learning_study.made(root):
         config = learning_study.LAYER_NORM
         clip = models.create(config, None, image_size=32, seed=0)
-        checkpoint.write(
-            layout.model("any"), models.weights(clip.model), model_config=clip.config,
-            preprocess=clip.preprocess, training={}, split={}, log=[], files={},
-        )  # fmt: skip
+        learning_study.store(clip, layout.model("any"))
         made = learning_study.samples(21, 100, labelled=True)
         dataset.write(root / "data/pool", made, shard_size=8, max_drop_fraction=0.0)
         card = {"pool": dataset.read(layout.dataset("pool")).sha256}

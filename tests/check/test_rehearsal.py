@@ -11,7 +11,6 @@ import yaml
 from clipcause.check import paths, rehearsal, studies
 from clipcause.config import FILE, read
 from clipcause.data import dataset, hub, hub_sets
-from clipcause.embed import checkpoint, models, tokens
 from clipcause.runtime import shard_cache
 from tests import clones, hub_server, learning_study, web_tars
 from tests.documents import ROOT
@@ -105,13 +104,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, server: Hub) -> Repository:
     )
     clone.run("git", "init", "-q")
     clone.run("git", "commit", "-q", "--allow-empty", "-m", "first")  # DVCLive needs one
-    merges = root / "merges.gz"
-    tokens.write(merges, tokens.learn(["red ball", "green wall"] * 2, 10))
-    clip = models.create(learning_study.PARAMS["train"]["model"], merges, image_size=32, seed=0)
-    checkpoint.write(
-        root / "tiny", models.weights(clip.model), model_config=clip.config,
-        preprocess=clip.preprocess, training={}, split={}, files=clip.files,
-    )  # fmt: skip
+    learning_study.store(learning_study.clip_with_words(root / "merges.gz"), root / "tiny")
     params = root / "clone/studies/cc3m" / FILE
     text = (
         params.read_text()

@@ -8,7 +8,7 @@ import torch
 
 from clipcause.__main__ import main
 from clipcause.config import layout
-from clipcause.embed import checkpoint, models, tokens
+from clipcause.embed import checkpoint, tokens
 from tests import learning_study
 
 TEXTS = ["red ball", "green wall", "zebra"]
@@ -18,18 +18,8 @@ TEXTS = ["red ball", "green wall", "zebra"]
 def clip(tmp_path, monkeypatch):
     """The model of the run `full-0` of the study in the current folder."""
     monkeypatch.chdir(tmp_path)
-    merges = tmp_path / "merges.gz"
-    tokens.write(merges, tokens.learn(["red ball", "green wall"] * 2, 10))
-    made = models.create(learning_study.PARAMS["train"]["model"], merges, image_size=32, seed=0)
-    checkpoint.write(
-        layout.model("full-0"),
-        models.weights(made.model),
-        model_config=made.config,
-        preprocess=made.preprocess,
-        training={},
-        split={},
-        files=made.files,
-    )
+    made = learning_study.clip_with_words(tmp_path / "merges.gz")
+    learning_study.store(made, layout.model("full-0"))
     return made
 
 

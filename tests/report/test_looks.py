@@ -122,8 +122,12 @@ def test_no_study_has_more_conditions_than_there_are_colours(folder):
     for one, other in combinations(study.conditions.values(), 2):
         # those of one split that differ in how they learnt have their kind's shape in plots
         if known[one.name] == known[other.name] != GREY and one.split != other.split:
-            sides = {*study.beside(one), one.name} & {*study.beside(other), other.name}
-            assert sides, f"{one.name} and {other.name} are both {known[one.name]}"
+            assert sides(study, one, other), f"{one.name}, {other.name} are {known[one.name]}"
+
+
+def sides(study, one, other):
+    """What two conditions stand beside in a plot, both of them."""
+    return {*study.beside(one), one.name} & {*study.beside(other), other.name}
 
 
 def test_conditions_share_a_colour_with_their_random_ones_alone(content):
@@ -131,8 +135,7 @@ def test_conditions_share_a_colour_with_their_random_ones_alone(content):
     known = colours(study)
     for one, other in combinations(study.conditions.values(), 2):
         if known[one.name] == known[other.name]:
-            sides = {*study.beside(one), one.name} & {*study.beside(other), other.name}
-            assert sides, f"{one.name} and {other.name} are both {known[one.name]}"
+            assert sides(study, one, other), f"{one.name}, {other.name} are {known[one.name]}"
     looks = marks(study)
     assert len(set(looks.values())) == len(looks)
 
