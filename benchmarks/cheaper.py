@@ -75,7 +75,7 @@ def measure(sources: Sources, train: Train, seed: int, sets: Path) -> tuple[int,
     data = training_set.feed(sources, plan, clip)
     objective = contrastive.Contrastive(clip.model)
     began = time.process_time()
-    loop.train(objective, clip, data, loop.Run(plan.optimiser, seed, train.precision, device))
+    loop.train(objective, clip, data, loop.Regime(plan.optimiser, seed, train.precision, device))
     seconds = time.process_time() - began
 
     labels = sources.pool.labels

@@ -205,7 +205,7 @@ def training(sizes: Sizes, where: torch.device) -> str:
     )  # fmt: skip
 
     def ours() -> None:
-        run = loop.Run(settings, 0, "bf16", where)
+        run = loop.Regime(settings, 0, "bf16", where)
         loop.train(Contrastive(clip.model), clip, Data(pixels, target), run)
 
     theirs = open_clip_trainer(sizes, where, clip, pixels, target)

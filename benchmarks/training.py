@@ -105,7 +105,7 @@ def make_data(train: Train, folder: Path) -> tuple[Clip, Data, Streamed]:
 def ours(clip: Clip, data: Feed, train: Train, samples: int) -> None:
     """Our loop, with its moves of images, its order and its curve."""
     settings = train.clip.model_copy(update={"samples_seen": samples})
-    run = loop.Run(settings, 0, train.precision, torch.device("cpu"))
+    run = loop.Regime(settings, 0, train.precision, torch.device("cpu"))
     loop.train(Contrastive(clip.model), clip, data, run)
 
 

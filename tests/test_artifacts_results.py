@@ -1,6 +1,7 @@
 """Checkpoints, predictions, metrics and class lists."""
 
 import math
+import shutil
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,17 @@ def test_a_diverged_model_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="line 2 of the log has columns"):
         write_checkpoint(tmp_path / "a", log=[{"step": 1}, {"loss": 1}])
     assert not (tmp_path / "a").exists()
+
+
+def test_a_checkpoint_that_is_read_again_is_the_same(tmp_path):
+    fingerprint = write_checkpoint(tmp_path / "a")
+    assert checkpoint.read(tmp_path / "a", fingerprint).fingerprint == fingerprint
+    shutil.rmtree(tmp_path / "a")
+    write_checkpoint(tmp_path / "a", weight=2.0)
+    with pytest.raises(
+        ValueError, match=rf"a: its fingerprint is .* was {fingerprint[:12]}… when the stage start"
+    ):
+        checkpoint.read(tmp_path / "a", fingerprint)
 
 
 def test_a_changed_or_missing_file_is_named(tmp_path):

@@ -196,6 +196,19 @@ def test_among_all_classes_of_a_list(here):
     assert (more["rank"].to_numpy() >= own["rank"].to_numpy()).all()
 
 
+def test_a_question_with_the_name_of_a_class_is_a_question(here):
+    """What a test set of fewer classes is asked again with is not what one of all is asked with."""
+    alone = evaluate.main("full-0")
+    table = predictions.read(layout.predictions("full-0"), "val")
+    first, *rest = sorted(learning_study.CLASSES)
+    few = [one for one in learning_study.samples(9, 300, labelled=True) if one.label in rest]
+    dataset.write(here / "data/tests/few", few, shard_size=16, max_drop_fraction=0.0)
+    again = {first: {"templates": ["{name} in a storm, seen from far away"]}}
+    learning_study.change(here, tests={"few": {}}, evaluate={"again": again})  # `few` is the first
+    assert evaluate.main("full-0") != alone
+    assert predictions.read(layout.predictions("full-0"), "val").equals(table)
+
+
 def test_a_classifier_is_not_asked_again(here):
     learning_study.change(here, evaluate={"again": {"plain": {"templates": ["{name}"]}}})
     evaluate.main("supervised-0")

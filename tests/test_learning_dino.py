@@ -206,7 +206,7 @@ def learnt(prototypes="all", **changes):
     colours = np.array(list(learning_study.COLOURS.values()))[np.arange(48) % 3]
     pixels_NSS3 = random.integers(0, 60, (48, 32, 32, 3)) + colours[:, None, None]
     feed = Views(pixels_NSS3.clip(0, 255).astype(np.uint8), module.settings)
-    run = loop.Run(module.settings, 0, "bf16", CPU)
+    run = loop.Regime(module.settings, 0, "bf16", CPU)
     curve = loop.train(module, clip, feed, run)
     return curve, before, models.weights(clip.model)
 

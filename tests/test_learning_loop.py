@@ -49,7 +49,7 @@ def train(
 ):
     device = models.settle(threads, "cpu")
     module, clip, data = make(objective, tmp_path)
-    run = loop.Run(settings(**changes), 0, "bf16", device)
+    run = loop.Regime(settings(**changes), 0, "bf16", device)
     curve = loop.train(
         module, clip, data, run, state=state, code=code, watch=watch, save_every_s=0.0
     )

@@ -40,7 +40,7 @@ def trained(objective="clip", config=learning_study.LAYER_NORM, accumulate=1, pr
     if prepare:
         prepare(clip)
     values = {**learning_study.OPTIMISER, "samples_seen": 160}
-    run = loop.Run(Optimiser.model_validate(values), 0, "fp32", CPU, accumulate=accumulate)
+    run = loop.Regime(Optimiser.model_validate(values), 0, "fp32", CPU, accumulate=accumulate)
     curve = loop.train(module, clip, data, run)
     return [line["loss"] for line in curve], models.weights(clip.model)
 

@@ -96,28 +96,20 @@ class Similarities:
     def _encoded(self, texts: list[str]) -> Float32[np.ndarray, "_ D"]:
         from clipcause.embed import models
 
-        device = models.settle(self.settings.threads, self.settings.device)
-        size = self.settings.batch_size
-        parts = [
-            models.encode_texts(
-                self._clip,
-                texts[start : start + size],
-                precision=self.settings.precision,
-                device=device,
-            )
-            for start in range(0, len(texts), size)
-        ]
-        return np.concatenate(parts)
+        return models.encode_texts(
+            self._clip,
+            texts,
+            batch_size=self.settings.batch_size,
+            precision=self.settings.precision,
+            device=models.settle(self.settings.threads, self.settings.device),
+        )
 
     @cached_property
     def _clip(self) -> Any:
         # torch only here: without definitions the stage is done in a second
         from clipcause.embed import models
 
-        stored = checkpoint.read(self.encoder)
-        if stored.fingerprint != self.fingerprint:
-            raise ValueError(f"{self.encoder}: it changed while the stage ran; run it again")
-        clip = models.restore(stored)
+        clip = models.restore(checkpoint.read(self.encoder, self.fingerprint))
         clip.model.to(models.settle(self.settings.threads, self.settings.device))
         return clip
 

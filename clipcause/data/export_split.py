@@ -95,7 +95,7 @@ def alike(pool: Manifest, chosen: Split) -> Alike:
 
 def of_part(
     pool: Manifest, chosen: Split, part: Part, shared: Alike, captions: Captions = "first"
-) -> Iterator[exports.Sample]:
+) -> Iterator[exports.Exported]:
     """The samples of one shard, in order."""
     position_of = {label: number for number, label in enumerate(shared.classes)}
     for position in range(bisect_right(pool.starts, part.first) - 1, len(pool.shards)):
@@ -115,7 +115,7 @@ def of_part(
                 image = picture.stored(image, audit.OPENED)
             origin = {"source_id": row["source_id"] or "", "shard": pool.shards[position].name}
             at = position_of.get(row["label"], UNLABELLED) if shared.classes else None
-            yield exports.Sample(
+            yield exports.Exported(
                 row=one.row,
                 extension=shared.extension,
                 image=image,

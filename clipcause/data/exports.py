@@ -58,7 +58,7 @@ class Stats:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Exported:
     """A sample of the split: ``original`` is the JSON object of the pool's shard, None without."""
 
     row: int
@@ -120,7 +120,7 @@ def finished(path: Path) -> Stats | None:
     return None
 
 
-def write_shard(path: Path, samples: Iterable[Sample]) -> Stats:
+def write_shard(path: Path, samples: Iterable[Exported]) -> Stats:
     """Write one shard and its statistics, each atomically; the same samples, the same bytes."""
     rows, labelled, described, located = [], 0, 0, 0
     with atomic.file(path) as temporary:

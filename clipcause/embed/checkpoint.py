@@ -122,8 +122,11 @@ def write(
     return fingerprint
 
 
-def read(folder: Path) -> Checkpoint:
-    """Open a checkpoint. Files that do not give the fingerprint of its card are an error."""
+def read(folder: Path, fingerprint: str | None = None) -> Checkpoint:
+    """Open a checkpoint. Files that do not give the fingerprint of its card are an error.
+
+    So is another ``fingerprint`` than the one given, which is that of an earlier reading.
+    """
     card = atomic.read_json(folder / CARD)
     for key in ("fingerprint", "files", "training", "split"):
         if key not in card:
@@ -138,6 +141,11 @@ def read(folder: Path) -> Checkpoint:
         raise ValueError(
             f"{folder}: the files have fingerprint {found[:12]}…, the card says "
             f"{card['fingerprint'][:12]}…; a file was changed, train again"
+        )
+    if fingerprint not in (None, found):
+        raise ValueError(
+            f"{folder}: its fingerprint is {found[:12]}…, and was {fingerprint[:12]}… when the "
+            "stage started; run it again"
         )
     settings = atomic.read_json(folder / OPEN_CLIP)
     return Checkpoint(folder, settings["model_cfg"], settings["preprocess_cfg"], card)

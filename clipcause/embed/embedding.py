@@ -56,13 +56,7 @@ class Embedding:
 
     @cached_property
     def _clip(self) -> Clip:
-        stored = checkpoint.read(self.encoder)
-        if stored.fingerprint != self.fingerprint:
-            raise ValueError(
-                f"{self.encoder}: its fingerprint is {stored.fingerprint[:12]}…, and was "
-                f"{self.fingerprint[:12]}… when the stage started; run it again"
-            )
-        return models.restore(stored)
+        return models.restore(checkpoint.read(self.encoder, self.fingerprint))
 
     @cached_property
     def _device(self) -> torch.device:

@@ -230,13 +230,22 @@ def encode_images(
 
 @torch.no_grad()
 def encode_texts(
-    clip: Clip, texts: Sequence[str], *, precision: str, device: torch.device
+    clip: Clip,
+    texts: Sequence[str],
+    *,
+    batch_size: int | None = None,
+    precision: str,
+    device: torch.device,
 ) -> Float[np.ndarray, "N D"]:
-    """Text embeddings of length one, float32."""
-    ids = torch.from_numpy(tokens.encode(clip.tokenizer, texts)).to(device)
-    with autocast(precision, device):
-        features = clip.model.encode_text(ids)
-    return functional.normalize(features.float(), dim=-1).cpu().numpy()
+    """Text embeddings of length one, float32; all at once where no ``batch_size`` is given."""
+    parts = []
+    for start in range(0, max(len(texts), 1), batch_size or len(texts) or 1):
+        some = texts[start : start + batch_size] if batch_size else texts
+        ids = torch.from_numpy(tokens.encode(clip.tokenizer, some)).to(device)
+        with autocast(precision, device):
+            features = clip.model.encode_text(ids)
+        parts.append(functional.normalize(features.float(), dim=-1).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:

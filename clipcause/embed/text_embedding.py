@@ -46,20 +46,18 @@ class Encoding:
         A text is encoded once in a shard, however often it comes; texts that are the same have the
         same vector, whatever batch they would have been in.
         """
-        found, device = texts.captions(self._manifest, position, self.wanted), self.settings.device
+        found = texts.captions(self._manifest, position, self.wanted)
         distinct, code_T = np.unique(
             np.array([text or "" for text in found.texts.to_pylist()], object), return_inverse=True
         )
-        wanted, size = distinct.tolist(), self.settings.batch_size
-        where = models.settle(self.settings.threads, device)
-        parts = [
-            models.encode_texts(
-                self._clip, wanted[start : start + size], precision=self.settings.precision,
-                device=where,
-            )
-            for start in range(0, len(wanted), size)
-        ]  # fmt: skip
-        text_TD = np.concatenate(parts).astype(np.float16)[code_T]
+        text_UD = models.encode_texts(
+            self._clip,
+            distinct.tolist(),
+            batch_size=self.settings.batch_size,
+            precision=self.settings.precision,
+            device=models.settle(self.settings.threads, self.settings.device),
+        )
+        text_TD = text_UD.astype(np.float16)[code_T]
         if len(bad := store.unfit(text_TD)):
             row = found.row_T[bad[0]]
             raise ValueError(
@@ -74,10 +72,7 @@ class Encoding:
 
     @cached_property
     def _clip(self) -> Clip:
-        stored = checkpoint.read(self.encoder)
-        if stored.fingerprint != self.fingerprint:
-            raise ValueError(f"{self.encoder}: it changed while the stage ran; run it again")
-        return models.restore(stored)
+        return models.restore(checkpoint.read(self.encoder, self.fingerprint))
 
     @cached_property
     def _manifest(self) -> Manifest:

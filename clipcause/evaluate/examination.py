@@ -234,8 +234,8 @@ class Examination:
     out: Path  # of predictions
     kept: Writer  # of features
     others: Mapping[str, Mapping[str, ClassNames]] = field(default_factory=dict)  # by name
-    # test sets of the same classes share what their images are compared with
-    compared: dict[tuple[str, ...], Classes] = field(default_factory=dict)
+    # by the name in `again`, and classes: test sets of the same share what they are compared with
+    compared: dict[tuple[str, tuple[str, ...]], Classes] = field(default_factory=dict)
 
     def classify(self, test: str, manifest: Manifest, names: list[str]) -> dict[str, Any]:
         """The metrics of a test set of images whose classes are ``names``."""
@@ -278,12 +278,12 @@ class Examination:
         """What images of these classes are compared with; a self-supervised run has nothing."""
         if self.objective == SELF_SUPERVISED:
             return None
-        if (found := self.compared.get(tuple(names))) is None:
+        if (found := self.compared.get(("", tuple(names)))) is None:
             if self.objective == "supervised":
                 found = class_vectors.from_classifier(self.stored, names, self.known, where)
             else:
                 found = self._prompted(names, self.known, self.settings, where)
-            self.compared[tuple(names)] = found
+            self.compared["", tuple(names)] = found
         return found
 
     def _prompted(
@@ -308,7 +308,7 @@ class Examination:
             templates = other.templates or self.settings.templates
             settings = self.settings.model_copy(update={"templates": templates})
             where = f"evaluate.again.{name}: {manifest.folder}"
-            key = (name, *asked)
+            key = (name, tuple(asked))
             if (compared := self.compared.get(key)) is None:
                 compared = self._prompted(asked, known, settings, where)
                 self.compared[key] = compared

@@ -96,7 +96,7 @@ class Command:
     since: float
 
 
-class Run:
+class Reproduction:
     """One run of a plan, by at most ``jobs`` commands at a time."""
 
     def __init__(
@@ -447,7 +447,7 @@ def run(targets: Sequence[str], jobs: int, holds: Callable[[str], bool] = lambda
     with told(), Repo(_wait_for_lock=True) as repo:
         with repo.lock:
             plan = Plan.of(repo, targets)
-        run = Run(repo, plan, jobs, holds)
+        run = Reproduction(repo, plan, jobs, holds)
         run.all()
     said = f"{run.made} stages run, {run.same} as they were"
     return f"{said}, {run.restored} from the run cache" if run.restored else said

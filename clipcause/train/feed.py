@@ -25,7 +25,7 @@ from clipcause.embed.pixels import View
 from clipcause.train import augment, views
 from clipcause.train.distributed import World
 from clipcause.train.order import Order, drawn, steps
-from clipcause.train.reading import Reader, Sample, Source
+from clipcause.train.reading import Pair, Reader, Source
 from clipcause.train.streams import Streams
 
 
@@ -184,7 +184,7 @@ class Streamed:
         return Piece(*content)
 
     def decoded(
-        self, samples: list[Sample], asked: Asked
+        self, samples: list[Pair], asked: Asked
     ) -> tuple[UInt8[np.ndarray, "B S S 3"], Int64[np.ndarray, "B ..."]]:
         """Images, moved as the seed says, and targets of some samples."""
         turn_B = np.array([sample.turn for sample in samples])
@@ -200,7 +200,7 @@ class Streamed:
             return moved_BSS3, np.array([self.classes[text] for text in texts], np.int64)
         return moved_BSS3, tokens.encode(self.tokenizer, texts)
 
-    def _image(self, sample: Sample, asked: Asked) -> UInt8[np.ndarray, "S S 3"]:
+    def _image(self, sample: Pair, asked: Asked) -> UInt8[np.ndarray, "S S 3"]:
         try:
             if asked.optimiser.crop is None:
                 return pixels.decode(sample.image, self.view)

@@ -24,14 +24,14 @@ from clipcause.train.objective import Objective
 from clipcause.train.state import SAVE_EVERY_S, Line, Progress, States
 from clipcause.train.step import Step
 
-__all__ = ["Data", "Line", "Run", "learning_rate", "train"]
+__all__ = ["Data", "Line", "Regime", "learning_rate", "train"]
 
 LOGGED = 100  # lines of a training curve
 SPREAD = 0x9E3779B1  # between the seeds of processes: odd, far from small
 
 
 @dataclass(frozen=True)
-class Run:
+class Regime:
     """What decides a run besides its data and its objective."""
 
     optimiser: Optimiser
@@ -46,7 +46,7 @@ def train(
     objective: Objective,
     clip: Clip,
     data: Feed,
-    run: Run,
+    regime: Regime,
     *,
     state: Path | None = None,
     code: str = "",
@@ -64,32 +64,32 @@ def train(
     ``watch`` is called with every line of the curve, with those of an earlier start too. Raises
     ``ValueError`` when the loss is no longer finite.
     """
-    settings = run.optimiser
-    asked = Asked(settings, run.seed, run.world, pinned=run.device.type == "cuda")
+    settings = regime.optimiser
+    asked = Asked(settings, regime.seed, regime.world, pinned=regime.device.type == "cuda")
     total = asked.total
     every = math.ceil(total / LOGGED)
     # typed as a plain module, for the overloads of a union are too many for the checker
     module: nn.Module = objective
-    module.to(run.device).to(memory_format=torch.channels_last)
+    module.to(regime.device).to(memory_format=torch.channels_last)
     objective.train()
-    if run.world.rank:
+    if regime.world.rank:
         # what is random in a model is not the same in every process; a seed has 32 bits
-        torch.manual_seed((run.seed + run.world.rank * SPREAD) % 2**32)
+        torch.manual_seed((regime.seed + regime.world.rank * SPREAD) % 2**32)
     step = Step(
         objective,
         clip,
         _optimiser(objective, settings),
-        precision=run.precision,
-        device=run.device,
-        world=run.world,
-        accumulate=run.accumulate,
+        precision=regime.precision,
+        device=regime.device,
+        world=regime.world,
+        accumulate=regime.accumulate,
     )
-    states = States(state, code, step, run.world, save_every_s)
-    done = states.restored(run.device)
+    states = States(state, code, step, regime.world, save_every_s)
+    done = states.restored(regime.device)
     for line in done.curve:
         watch(line)
     todo: Iterator[int] = iter(range(done.step, total))
-    if run.world.first:
+    if regime.world.first:
         # a batch is the unit of progress, which counts in samples
         todo = progress(
             range(done.step, total), label=label, unit="samples", scale=settings.batch_size
@@ -100,20 +100,20 @@ def train(
         for group in step.optimiser.param_groups:
             group["lr"] = rate
         objective.begin(number, total)
-        done.losses.append(step(*_on_device(clip, pieces, run.device)))
+        done.losses.append(step(*_on_device(clip, pieces, regime.device)))
         objective.finish()
         for name, value in objective.observed().items():
             done.observed.setdefault(name, []).append(
-                torch.as_tensor(value, dtype=torch.float32, device=run.device)
+                torch.as_tensor(value, dtype=torch.float32, device=regime.device)
             )
         done.step = number + 1
         if done.step % every == 0 or done.step == total:
-            done.curve.append(_line(done, rate, objective, run))
+            done.curve.append(_line(done, rate, objective, regime))
             done.losses, done.observed = [], {}
             watch(done.curve[-1])
         if done.step < total:
-            states.save(done, run.device)
-    if run.world.first and total > first:
+            states.save(done, regime.device)
+    if regime.world.first and total > first:
         rate = (total - first) * settings.batch_size / (time.monotonic() - began)
         print(f"{label}: {rate:,.0f} samples a second", file=sys.stderr)
     objective.eval()
@@ -157,11 +157,11 @@ def _optimiser(objective: Objective, settings: Optimiser) -> torch.optim.AdamW:
     )
 
 
-def _line(done: Progress, rate: float, objective: Objective, run: Run) -> Line:
-    settings = run.optimiser
+def _line(done: Progress, rate: float, objective: Objective, regime: Regime) -> Line:
+    settings = regime.optimiser
     mean = torch.stack(done.losses).double().mean().cpu()
     # a process's loss is the mean over its share of the batch, and shares are equal
-    loss = run.world.gathered(mean).mean().item()
+    loss = regime.world.gathered(mean).mean().item()
     if not math.isfinite(loss):
         raise ValueError(
             f"the loss is {loss} at step {done.step}: training diverged; lower the learning rate"
@@ -176,5 +176,5 @@ def _line(done: Progress, rate: float, objective: Objective, run: Run) -> Line:
     line["lr"] = rate
     for name, values in sorted(done.observed.items()):
         mean = torch.stack(values).double().mean().cpu()
-        line[name] = run.world.gathered(mean).mean().item()
+        line[name] = regime.world.gathered(mean).mean().item()
     return line

@@ -21,7 +21,7 @@ from clipcause.train.streams import Part, Streams, Window
 from clipcause.train.texts import Texts
 
 
-class Sample(NamedTuple):
+class Pair(NamedTuple):
     """One image-text pair of a stream."""
 
     turn: int  # the pass of its stream
@@ -85,15 +85,15 @@ class Reader:
         self.streams = streams
         self.stream = stream
 
-    def samples(self, first: int) -> Iterator[Sample]:
+    def samples(self, first: int) -> Iterator[Pair]:
         """The samples of the stream from number ``first`` on, endlessly."""
         window, taken = self.streams.place(self.stream, first)
         source = self._rows(window)
-        held: list[Sample | None] = [next(source) for _ in range(window.rows)]
+        held: list[Pair | None] = [next(source) for _ in range(window.rows)]
         rows, most = self.streams.rows(self.stream), self.streams.shuffle
         while True:
             after = window.following(rows, most)
-            coming: list[Sample | None] = []
+            coming: list[Pair | None] = []
             for done, index in enumerate(self.streams.drawn(self.stream, window), 1):
                 if done > taken:
                     sample = held[index]
@@ -104,7 +104,7 @@ class Reader:
                     coming.append(next(source))
             window, held, taken = after, coming, 0
 
-    def _rows(self, window: Window) -> Iterator[Sample]:
+    def _rows(self, window: Window) -> Iterator[Pair]:
         """Samples in the order in which they are read, from the first of a window on."""
         for turn, part, skip in self.streams.reading(self.stream, window):
             source = self.sources[part.source]
@@ -118,4 +118,4 @@ class Reader:
                     skip -= 1
                     continue
                 origin = (part.source, part.shard, row)
-                yield Sample(turn, source.first + row, image, said[row - start], origin)
+                yield Pair(turn, source.first + row, image, said[row - start], origin)

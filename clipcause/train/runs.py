@@ -110,7 +110,7 @@ def fit(
         objective,
         clip,
         training_set.feed(sources, plan, clip, loaders),
-        loop.Run(
+        loop.Regime(
             optimiser=plan.optimiser,
             seed=plan.seed,
             precision=train.precision,
