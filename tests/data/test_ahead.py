@@ -24,7 +24,7 @@ from fsspec.spec import AbstractFileSystem
 from clipcause.config.datasets import Limits
 from clipcause.data import ahead, in_place, manifest, place, samples
 from clipcause.data.manifest import Manifest
-from clipcause.data.sources import webdataset
+from clipcause.data.sources import hashing, webdataset
 from clipcause.data.sources.members import Texts
 from clipcause.data.stream import Reader
 from tests import web_tars
@@ -218,6 +218,15 @@ def test_other_readers_find_what_they_found(pools, store):
     assert [one.shard.sha256 for one in read] == [one.shard.sha256 for one in again]
     assert once(store.asked) == sum(shard.bytes for shard in remote.shards)
     assert all(name.startswith("read-ahead") for name in store.threads)
+
+
+def test_a_table_is_hashed_ahead(store):
+    """Its hash takes the time of its bytes and not of as many answers as it has blocks."""
+    content = np.random.default_rng(0).bytes(3 * WINDOW)
+    store.files["/a.parquet"] = content
+    assert hashing.sha256("store:///a.parquet", len(content)) == hashlib.sha256(content).hexdigest()
+    assert once(store.asked) == len(content)
+    assert any(name.startswith("read-ahead") for name in store.threads)
 
 
 def test_a_compressed_tar_is_read_ahead_as_it_lies(pools, store):

@@ -116,7 +116,7 @@ def _read(
             held = kept.of_table(path, options.columns, table)
             found = found._replace(table=with_columns(found.table, held))
         facts = place.facts(path)
-        shard = Shard(name, hashing.sha256(path), facts.bytes, table.num_rows)
+        shard = Shard(name, hashing.sha256(path, facts.bytes), facts.bytes, table.num_rows)
         yield Part(shard, found.table, remarks=remarks)
 
 

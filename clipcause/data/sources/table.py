@@ -120,7 +120,7 @@ def _parts(base: str, files: dict[str, Facts], options: Table, rows: int) -> Ite
     for name, facts in files.items():
         path = place.join(base, name)
         _check_kind(path)
-        sha256 = hashing.sha256(path)
+        sha256 = hashing.sha256(path, facts.bytes)
         start = 0
         with place.opened(path) as stream:
             for number, (table, broken) in enumerate(_tables(path, stream, options, names, rows)):
