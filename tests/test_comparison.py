@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import linalg, stats
 
 from clipcause.stats import comparison
 from clipcause.stats.comparison import (
@@ -228,6 +228,100 @@ def test_pooled_noise_is_the_same_comparison_either_way_round(seed, runs_a, runs
     there = compare(made[0], made[1], resamples=50, seed=1, noise=noise)
     back = compare(made[1], made[0], resamples=50, seed=1, noise=noise)
     assert astuple(back.reversed()) == astuple(there)
+
+
+def seeded(rng, runs, images, noise, of_seed, count=6):
+    """Conditions whose runs of one seed are better or worse together."""
+    ease_Q, seed_S = rng.normal(0, 1.2, images), rng.normal(0, of_seed, (runs, 1))
+    return [
+        0.6 + ease_Q + seed_S + rng.normal(0, noise, (runs, 1)) + rng.normal(0, 0.8, (runs, images))
+        > 0
+        for _ in range(count)
+    ]
+
+
+def test_what_is_left_beside_the_seeds_is_the_residual_of_a_two_way_analysis_of_variance():
+    """By what no contrast of conditions and seeds spans, with other seeds and a seed twice."""
+    rng = np.random.default_rng(5)
+    seeds = [(0, 1, 2), (2, 0, 1, 7), (1, 2), (7, 7, 0)]
+    made = [rng.random((len(one), 30)) < 0.6 for one in seeds]
+    noise = comparison.left([*made, made[0][:1]], [*seeds, (4,)])
+    runs = [(at, seed) for at, of in enumerate(seeds) for seed in of]
+    # an intercept, three conditions beside the first, three seeds beside the first
+    design = [
+        [1, *(at == one for one in (1, 2, 3)), *(seed == one for one in (1, 2, 7))]
+        for at, seed in runs
+    ]
+    rest_PF = linalg.null_space(np.array(design, float).T)
+    accuracy_P = np.array([run.mean() for one in made for run in one])
+    assert noise is not None
+    assert noise.freedom == rest_PF.shape[1] == 12 - 4 - 3
+    assert noise.variance == pytest.approx(np.mean((accuracy_P @ rest_PF) ** 2))
+    assert np.mean(noise.effects_P**2) == pytest.approx(noise.variance)
+    assert noise.is_left
+
+
+@given(st.integers(0, 1000), st.integers(2, 6))
+def test_of_two_conditions_with_the_same_seeds_it_is_the_paired_t_test(seed, runs):
+    rng = np.random.default_rng(seed)
+    accuracy_CS = rng.uniform(0.3, 0.7, (2, runs))
+    # the same on every image: runs are all that there is
+    made = [np.repeat(one[:, None], 9, axis=1) for one in accuracy_CS]
+    noise = comparison.left(made, [range(runs)] * 2)
+    found = compare(made[0], made[1], resamples=10, seed=0, noise=noise)
+    assert found.p == pytest.approx(stats.ttest_rel(*accuracy_CS).pvalue)
+
+
+def test_seeds_that_all_conditions_share_leave_nothing_or_few_degrees_of_freedom():
+    rng = np.random.default_rng(6)
+    alone = [rng.random((3, 40)) for _ in range(4)]
+    own = [range(3 * at, 3 * at + 3) for at in range(4)]
+    plain, known = comparison.pooled(alone), comparison.pooled(alone, own)
+    assert plain is not None
+    assert known is not None
+    assert (known.variance, known.freedom) == (plain.variance, pytest.approx(8))
+    assert comparison.left(alone, own) is None  # no seed is shared
+    together = [alone[0] * 0.9 + 0.02 * at for at in range(4)]
+    shared = comparison.pooled(together, [range(3)] * 4)
+    assert shared is not None
+    assert shared.freedom == pytest.approx(2)  # of what three seeds do, and of nothing else
+    assert comparison.left(together, [range(3)] * 4) is None
+
+
+@pytest.mark.parametrize("runs", [3, 5])
+def test_intervals_within_seeds_hold_the_truth_as_often_as_they_say_and_are_narrower(runs):
+    rng, held, studies, shorter = np.random.default_rng([runs, 1]), 0, 400, []
+    for _ in range(studies):
+        made = seeded(rng, runs, 200, 0.15, 0.15)
+        left = comparison.left(made, [range(runs)] * len(made))
+        whole = comparison.pooled(made, [range(runs)] * len(made))
+        one, other = (
+            compare(made[0], made[1], resamples=500, seed=0, noise=noise) for noise in (left, whole)
+        )
+        held += one.difference.low <= 0 <= one.difference.high
+        widths = [of.difference.high - of.difference.low for of in (one, other)]
+        shorter.append(widths[0] / widths[1])
+    assert 0.925 <= held / studies <= 0.98
+    assert np.median(shorter) < 0.9
+
+
+@given(st.integers(0, 1000), st.integers(2, 4))
+def test_within_seeds_it_is_the_same_comparison_either_way_round(seed, runs):
+    rng = np.random.default_rng(seed)
+    made = seeded(rng, runs, 20, 0.5, 0.5, 3)
+    noise = comparison.left(made, [range(runs)] * 3)
+    there = compare(made[0], made[1], resamples=50, seed=1, noise=noise)
+    back = compare(made[1], made[0], resamples=50, seed=1, noise=noise)
+    assert astuple(back.reversed()) == astuple(there)
+
+
+def test_other_numbers_of_runs_have_not_the_same_seeds():
+    made = seeded(np.random.default_rng(1), 3, 20, 0.5, 0.5, 3)
+    noise = comparison.left(made, [range(3)] * 3)
+    with pytest.raises(ValueError, match="3 and 2 runs: they have not the same seeds"):
+        compare(made[0], made[1][:2], resamples=9, seed=0, noise=noise)
+    with pytest.raises(ValueError, match=r"\[3, 2\] seeds of \[3, 3\] runs"):
+        comparison.left(made[:2], [range(3), range(2)])
 
 
 def test_intervals_of_single_runs_are_about_these_models_alone():

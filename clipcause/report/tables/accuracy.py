@@ -3,9 +3,9 @@
 Shapes: S runs of a condition, T runs or random splits, N images or other queries, K test sets.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -13,13 +13,34 @@ from jaxtyping import Bool, Float64
 from clipcause.report.conditions import Condition
 from clipcause.report.inputs import Inputs
 from clipcause.report.tables import table
-from clipcause.stats.comparison import Comparison, Interval, Noise, average, compare, pooled
+from clipcause.stats.comparison import (
+    Comparison,
+    Interval,
+    Noise,
+    average,
+    compare,
+    left,
+    pooled,
+)
 
 COLUMNS = (
     "split", "run", "n", "test", "top1", "top5", "n_test", "wilson_low", "wilson_high",
     "control", "drop", "drop_low", "drop_high", "share_removed", "seeds",
 )  # fmt: skip
 Right = Bool[np.ndarray, "S N"]
+
+
+class Noises(NamedTuple):
+    """The noise between runs of the conditions of one kind of model; None where it is not known."""
+
+    whole: Noise | None
+    beside_seeds: Noise | None  # what conditions of the same seeds differ by
+
+    def between(self, conditions: Iterable[Condition]) -> Noise | None:
+        """That of a difference of conditions: those of the same seeds are compared within them."""
+        if len({tuple(sorted(one.seeds)) for one in conditions}) == 1:
+            return self.beside_seeds or self.whole
+        return self.whole
 
 
 @dataclass(frozen=True)
@@ -106,8 +127,8 @@ def beside(
     """A condition minus other conditions on a test set; None without others."""
     one, *many = _sides(inputs, condition, others, test)
     noise = None
-    if _is_by_run(inputs, condition, others):
-        noise = inputs.of(noises)[inputs.study.models[condition.name], test]
+    if of := _by_run(inputs, condition, others):
+        noise = inputs.of(noises)[inputs.study.models[condition.name], test].between(of)
     return against(inputs, many, one, noise)
 
 
@@ -121,32 +142,29 @@ def on_average(inputs: Inputs, condition: Condition, others: Sequence[str]) -> C
         one, *many = _sides(inputs, condition, others, test)
         pairs.append((_units(many), one))
     noise = None
-    if _is_by_run(inputs, condition, others):
-        noise = inputs.of(mean_noises)[inputs.study.models[condition.name]]
+    if of := _by_run(inputs, condition, others):
+        noise = inputs.of(mean_noises)[inputs.study.models[condition.name]].between(of)
     return average(pairs, **inputs.draws, noise=noise).reversed()
 
 
-def noises(inputs: Inputs) -> dict[tuple[str, str], Noise | None]:
+def noises(inputs: Inputs) -> dict[tuple[str, str], Noises]:
     """The noise between runs, pooled over the conditions of a kind of model, by kind and test
     set."""
     study = inputs.study
-    of_kind: dict[tuple[str, str], list[np.ndarray]] = {}
-    for (name, test), outcome in study.outcomes.items():
-        found = of_kind.setdefault((study.models[name], test), [])
-        if is_by_draw(study.conditions[name]):
-            found.append(outcome.right_SQ)
-    return {key: pooled(found) for key, found in of_kind.items()}
+    return {
+        (kind, test): _noises(inputs, kind, lambda of, test=test: study.outcomes[of, test].right_SQ)
+        for kind in _kinds(inputs)
+        for test in study.tests
+    }
 
 
-def mean_noises(inputs: Inputs) -> dict[str, Noise | None]:
+def mean_noises(inputs: Inputs) -> dict[str, Noises]:
     """The noise of runs' mean accuracy over the test sets, by kind of model."""
-    study = inputs.study
-    of_kind: dict[str, list[np.ndarray]] = {}
-    for name, one in study.conditions.items():
-        found = of_kind.setdefault(study.models[name], [])
-        if is_by_draw(one):
-            found.append(run_means(inputs, one))
-    return {kind: pooled(found) for kind, found in of_kind.items()}
+    conditions = inputs.study.conditions
+    return {
+        kind: _noises(inputs, kind, lambda of: run_means(inputs, conditions[of]))
+        for kind in _kinds(inputs)
+    }
 
 
 def run_means(inputs: Inputs, condition: Condition) -> Float64[np.ndarray, "S K"]:
@@ -160,12 +178,12 @@ def is_by_draw(condition: Condition) -> bool:
     return len(condition.splits) in (1, len(condition.draws))
 
 
-def per_draw(condition: Condition, right_SN: Right) -> Right | Float64[np.ndarray, "T N"]:
-    """What was right by draw of the split, where some were learnt on twice: the mean of its runs,
-    for runs on one draw are more alike than others."""
+def per_draw(inputs: Inputs, condition: Condition, test: str) -> Right | Float64[np.ndarray, "T N"]:
+    """What was right by run, in the order of their seeds; by draw of the split where some were
+    learnt on twice: the mean of its runs, for runs on one draw are more alike than others."""
+    right_SN, of = inputs.study.outcomes[condition.name, test].right_SQ, np.array(condition.draws)
     if is_by_draw(condition):
-        return right_SN
-    of = np.array(condition.draws)
+        return right_SN[np.argsort(condition.seeds, kind="stable")]
     return np.stack([right_SN[of == name].mean(axis=0) for name in condition.splits])
 
 
@@ -230,17 +248,33 @@ def _sides(
     inputs: Inputs, condition: Condition, others: Sequence[str], test: str
 ) -> list[Right | Float64[np.ndarray, "_ N"]]:
     """What the draws of a condition have right on a test set, then those of the others."""
+    conditions = (inputs.study.conditions[name] for name in (condition.name, *others))
+    return [per_draw(inputs, one, test) for one in conditions]
+
+
+def _by_run(inputs: Inputs, condition: Condition, others: Sequence[str]) -> list[Condition]:
+    """The two conditions whose difference has the pooled noise: that of single runs of one kind of
+    model, not of means of some; none where it is not theirs."""
     study = inputs.study
-    names = condition.name, *others
-    return [per_draw(study.conditions[name], study.outcomes[name, test].right_SQ) for name in names]
+    both = [study.conditions[name] for name in (condition.name, *others)]
+    is_by_run = len(others) == 1 and all(map(is_by_draw, both))
+    return both if is_by_run and len({study.models[one.name] for one in both}) == 1 else []
 
 
-def _is_by_run(inputs: Inputs, condition: Condition, others: Sequence[str]) -> bool:
-    """Whether the pooled noise is theirs: that of single runs of one kind of model, not of means
-    of some."""
-    study, names = inputs.study, (condition.name, *others)
-    is_by_run = len(others) == 1 and all(is_by_draw(study.conditions[name]) for name in names)
-    return is_by_run and len({study.models[name] for name in names}) == 1
+def _kinds(inputs: Inputs) -> Iterable[str]:
+    """The kinds of models, in the order of the conditions."""
+    return dict.fromkeys(inputs.study.models[name] for name in inputs.study.conditions)
+
+
+def _noises(inputs: Inputs, kind: str, values: Callable[[str], np.ndarray]) -> Noises:
+    """Of the conditions of a kind of model; ``values`` has of each by its name (runs, images)."""
+    found = {
+        name: one.seeds
+        for name, one in inputs.study.conditions.items()
+        if inputs.study.models[name] == kind and is_by_draw(one)
+    }
+    rights, seeds = list(map(values, found)), list(found.values())
+    return Noises(pooled(rights, seeds), left(rights, seeds))
 
 
 def _line(inputs: Inputs, condition: Condition) -> Line:

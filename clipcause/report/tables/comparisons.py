@@ -81,7 +81,11 @@ class Power:
 
     test: Test
     model: Annotated[str, "the kind of model"]
-    noise: Annotated[float, "standard deviation of runs about their condition's mean, in points"]
+    noise: Annotated[
+        float,
+        "standard deviation of runs about their condition's mean, and about their seed's where all "
+        "that are compared have the same, in points",
+    ]
     error: Annotated[float, "standard error of a difference over runs and images, in points"]
     of_runs: Annotated[float, "share of its square that is the runs', the rest is the images'"]
     least: Annotated[float, "difference that is found 8 times in 10, in points"]
@@ -120,16 +124,23 @@ def powers(inputs: Inputs) -> list[Power]:
         if len(others) == 1
     ]
     found = []
-    for (kind, test), noise in inputs.of(accuracy.noises).items():
-        sides = [
-            [study.outcomes[one.name, test].right_SQ.astype(np.float64) for one in pair]
+    for (kind, test), noises in inputs.of(accuracy.noises).items():
+        several = [
+            pair
             for pair in pairs
-            if study.models[pair[0].name] == kind and all(map(accuracy.is_by_draw, pair))
+            if study.models[pair[0].name] == kind
+            and all(accuracy.is_by_draw(one) and len(one.runs) > 1 for one in pair)
         ]
-        sides = [pair for pair in sides if min(map(len, pair)) > 1]
-        spreads = [analyse(a, b, noise) for a, b in sides]
-        if noise is None or not spreads:
+        of_pairs = [noises.between(pair) for pair in several]
+        is_left = all(one is noises.beside_seeds for one in of_pairs)
+        noise = noises.beside_seeds if is_left else noises.whole
+        if noise is None or not several:
             continue
+        sides = [
+            [accuracy.per_draw(inputs, one, test).astype(np.float64) for one in pair]
+            for pair in several
+        ]
+        spreads = [analyse(a, b, one) for (a, b), one in zip(sides, of_pairs, strict=True)]
         error = float(np.mean([one.variance for one in spreads])) ** 0.5
         of_runs = float(np.mean([one.runs / one.variance for one in spreads]))
         freedom = float(np.mean([one.freedom for one in spreads]))

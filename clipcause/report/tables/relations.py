@@ -141,7 +141,9 @@ def _noise(
     inputs: Inputs, model: str, of: Mapping[str, list[makeup.Row]], accuracy_U: np.ndarray
 ) -> float | None:
     """How much of the variance between units is that of means of so few runs."""
-    noise = inputs.of(accuracy.mean_noises)[model]
+    noise = inputs.of(accuracy.mean_noises)[model].between(
+        inputs.study.conditions[name] for name in of
+    )
     between = float(np.var(accuracy_U, ddof=1)) if len(accuracy_U) > 1 else 0.0
     if noise is None or not between:
         return None
