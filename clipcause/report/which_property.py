@@ -68,10 +68,10 @@ def answer(rows: Rows) -> str:
         )
     text = (
         f"**{best['line']}**: rows chosen so are worth {_points(best)} points of accuracy more "
-        "than as many random ones, the most of all"
+        "than as many random ones, the largest estimate of all"
     )
     if beside is not None:
-        same = "" if beside["line"] == best["line"] else f"{beside['line']} is the most, "
+        same = "" if beside["line"] == best["line"] else f"{beside['line']} has the largest, "
         text += f"; beside rows of the same classes {same}{_points(beside)}"
     elif any(row["alike"] == ALIKE for row in averages):
         text += "; beside rows of the same classes none is better, beyond noise"

@@ -485,20 +485,20 @@ SIZE, CLASSES = properties.RANDOM, properties.ALIKE
                 effect("score", SIZE, 30.0, on="val"),
             ],
             "**balance**: rows chosen so are worth +17.0 [+16.0, +18.0] points of accuracy more "
-            "than as many random ones, the most of all; beside rows of the same classes core is "
-            "the most, +2.0 [+1.0, +3.0].\n",
+            "than as many random ones, the largest estimate of all; beside rows of the same "
+            "classes core has the largest, +2.0 [+1.0, +3.0].\n",
         ),
         (
             [effect("core", SIZE, 7.0), effect("core", CLASSES, 2.0)],
             "**core**: rows chosen so are worth +7.0 [+6.0, +8.0] points of accuracy more than as "
-            "many random ones, the most of all; beside rows of the same classes +2.0 "
+            "many random ones, the largest estimate of all; beside rows of the same classes +2.0 "
             "[+1.0, +3.0].\n",
         ),
         (
             [effect("core", SIZE, 7.0), effect("core", CLASSES, 2.0, comparisons.UNSURE)],
             "**core**: rows chosen so are worth +7.0 [+6.0, +8.0] points of accuracy more than as "
-            "many random ones, the most of all; beside rows of the same classes none is better, "
-            "beyond noise.\n",
+            "many random ones, the largest estimate of all; beside rows of the same classes none "
+            "is better, beyond noise.\n",
         ),
     ],
 )  # fmt: skip
