@@ -187,7 +187,10 @@ def _counts(found: Sequence[Compared], design: Sequence[Mapping[str, Any]]) -> l
         )
         runs = [f"{row['test']} {row['needed']}" for row in design if row["needed"]]
         if runs:
-            last += f" Runs a condition that would find {points(AIM)} points so: {listed(runs)}."
+            last += (
+                f" Runs a condition that would find {points(AIM)} points so, before the "
+                f"correction: {listed(runs)}."
+            )
     return [last]
 
 

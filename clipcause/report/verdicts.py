@@ -43,7 +43,8 @@ def sentences(found: Sequence[Compared], other: str) -> list[str]:
         told += f"noise ({rule}){f': {_listed(sure)}' if sure else ''}."
     texts = [told]
     if len(sure) < len(found):
-        texts.append(_unsure([one for one in found if not one.is_sure], is_rest=bool(sure)))
+        unsure = [one for one in found if not one.is_sure]
+        texts.append(_unsure(unsure, is_rest=bool(sure), is_corrected=len(found) > 1))
     return [*texts, covered(found)]
 
 
@@ -122,14 +123,15 @@ def points_of(share: float) -> str:
     return fixed(100 * share, _decimals(share))
 
 
-def _unsure(unsure: Sequence[Compared], *, is_rest: bool) -> str:
+def _unsure(unsure: Sequence[Compared], *, is_rest: bool, is_corrected: bool) -> str:
     seen = [one.found.detectable for one in unsure if one.found.detectable is not None]
     start = "For the others nothing can be told" if is_rest else "Nothing can be told"
     if not seen:
         return f"{start}: there are too few test images to find any difference."
     low, high = points_of(min(seen)), points_of(max(seen))
     span = f"{low} points" if low == high else f"{low} to {high} points, depending on the row,"
+    more = " before the correction; after it, larger ones too" if is_corrected else ""
     return (
         f"{start}, which is not the same as no difference: a true difference smaller than {span} "
-        "would be missed more often than one time in five."
+        f"would be missed more often than one time in five{more}."
     )

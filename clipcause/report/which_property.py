@@ -68,10 +68,10 @@ def answer(rows: Rows) -> str:
         )
     text = (
         f"**{best['line']}**: rows chosen so are worth {_points(best)} points of accuracy more "
-        "than as many random ones, the most of all"
+        "than as many random ones, the largest estimate of all"
     )
     if beside is not None:
-        same = "" if beside["line"] == best["line"] else f"{beside['line']} is the most, "
+        same = "" if beside["line"] == best["line"] else f"{beside['line']} has the largest, "
         text += f"; beside rows of the same classes {same}{_points(beside)}"
     elif any(row["alike"] == ALIKE for row in averages):
         text += "; beside rows of the same classes none is better, beyond noise"
@@ -144,7 +144,7 @@ def limits(results: Results, rows: Rows) -> list[str]:
         span = f"{low} points" if low == high else f"{low} to {high} points"
         said.append(
             f"That there is no effect where none is called: averages below {span} would be missed "
-            "more often than one time in five."
+            "more often than one time in five before the correction; after it, larger ones too."
         )
     if once:
         said.append(f"Anything of another seed, where a side was trained once: {_some(once)}.")
@@ -179,15 +179,36 @@ def explained(results: Results) -> list[str]:
         "the splits, a share is as large one time in twenty or less often for: "
         f"{listed(above) or 'none'}."
     ]
-    slopes = [
-        f"{name} {_per_deviation(part.slope)}"
+    told = {
+        name: part
         for name, part in sorted(one.parts.items(), key=lambda item: -item[1].share.value)
         if part.slope is not None and part.slope.is_distinguishable and not part.is_tied
-    ]
+    }
+    slopes = [f"{name} {_per_deviation(part.slope)}" for name, part in told.items() if part.slope]
     if slopes:
         said.append(
             "Which way: points of accuracy for one standard deviation more of it, the others held, "
             f"where the interval leaves out zero: {listed(slopes)}."
+        )
+    resting = [
+        f"{name} ({_either([known.units[unit] for unit in part.rests_on])})"
+        for name, part in told.items()
+        if part.rests_on
+    ]
+    if resting:
+        said.append(
+            "That rests on single splits, without one of which the interval holds zero, for: "
+            f"{listed(resting)}."
+        )
+    shared = [
+        name
+        for name, part in one.parts.items()
+        if part.is_beyond_chance and name not in told and not part.is_tied
+    ]
+    if shared:
+        said.append(
+            "A share has in it what a property has in common with others. With the others held, "
+            f"nothing of its own can be told for: {listed(shared)}."
         )
     pairs = [f"{a} and {b} (r = {fixed(r, 2)})" for a, b, r in one.together]
     said.append(
@@ -298,6 +319,13 @@ def _cell(row: Mapping[str, Any]) -> str:
 def _some(texts: Sequence[str]) -> str:
     more = len(texts) - NAMED
     return "; ".join(texts[:NAMED]) + (f"; and {more} more in the table" if more > 0 else "")
+
+
+def _either(names: Sequence[str]) -> str:
+    """Any one of several; of many only some."""
+    more = len(names) - NAMED
+    few = [*names[:NAMED], *([f"one of {more} more"] if more > 0 else [])]
+    return few[0] if len(few) == 1 else f"{', '.join(few[:-1])} or {few[-1]}"
 
 
 def _share(one: Interval) -> str:

@@ -14,7 +14,9 @@ no cause.
 Intervals of shares are percentile bootstrap intervals over units, whole units being drawn (Davison
 and Hinkley 1997, section 6.2.4): noise of a unit's value is in them. Those of slopes are t
 intervals whose errors allow for unequal noise (HC3; Long and Ervin, The American Statistician
-2000).
+2000). Where one unit is far from all others in a property, the slope is that unit's, and its own
+error is hardly seen; so every fit is made again without each unit (Belsley, Kuh and Welsch 1980),
+and ``Part.rests_on`` has those without which nothing is left to say.
 
 Shapes: U units, K properties, L columns, those and the value, R resamples, B sets of correlations.
 """
@@ -46,6 +48,8 @@ class Part:
     slope: Interval | None  # change of the value per standard deviation; None where it has none
     inflation: float | None  # variance inflation factor; None: the others determine it
     chance: float  # what the share is below with ``LEVEL`` where values are shuffled among units
+    # where the slope's interval leaves out zero: units without any one of which it holds zero
+    rests_on: tuple[int, ...] = ()
 
     @property
     def is_beyond_chance(self) -> bool:
@@ -112,6 +116,7 @@ def regress(
     known_LL = correlations(both_UL)
     chance_K = np.quantile(shuffled(both_UL, random, resamples), LEVEL, axis=0)
     slopes = _slopes(design_UK, value_U)
+    rests_on = _rests_on(design_UK, value_U, slopes)
     inflation = inflations(known_LL[:-1, :-1])
     parts = {
         name: Part(
@@ -119,6 +124,7 @@ def regress(
             slopes[k],
             inflation[k],
             float(chance_K[k]),
+            rests_on[k],
         )
         for k, name in enumerate(varying)
     }
@@ -218,6 +224,25 @@ def _slopes(
         Interval(float(slope), float(slope - edge * error), float(slope + edge * error))
         for slope, error in zip(slope_L[1:], error_L[1:], strict=True)
     ]
+
+
+def _rests_on(
+    design_UK: Float64[np.ndarray, "U K"],
+    value_U: Float64[np.ndarray, " U"],
+    slopes: Sequence[Interval | None],
+) -> list[tuple[int, ...]]:
+    """Of each slope that is told apart from zero, the units without any one of which it is not."""
+    found: list[list[int]] = [[] for _ in slopes]
+    told = [k for k, slope in enumerate(slopes) if slope and slope.is_distinguishable]
+    # where there are slopes, no property has one unit alone that is another: without any it varies
+    for unit in range(len(value_U)) if told else ():
+        others_U = np.arange(len(value_U)) != unit
+        without = _slopes(design_UK[others_U], value_U[others_U])
+        for k in told:
+            left = without[k]
+            if left is None or not left.is_distinguishable:
+                found[k].append(unit)
+    return [tuple(units) for units in found]
 
 
 def _spreads(value_U: Float64[np.ndarray, " U"]) -> bool:

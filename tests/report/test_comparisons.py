@@ -167,6 +167,7 @@ def test_words_say_which_are_beyond_noise_and_which_are_not():
     )
     assert "nothing can be told" in told[1]
     assert "smaller than 7.0 points would be missed" in told[1]
+    assert told[1].endswith("one time in five before the correction; after it, larger ones too.")
     assert told[2].startswith("Both sides were trained several times")
     assert verdicts.cells(found[0]) == [
         "−8.0", "−12.0 to −4.0", "0.0010", "0.0030", "5.0", "yes",
@@ -205,8 +206,8 @@ def test_claims_are_lines_of_what_is_beyond_noise_and_what_is_not():
         "* **core** beside quota (5 and 3 runs): on val no difference can be told.",
         "* 1 of 3 comparisons with controls is beyond noise, over runs and test images, after "
         "Holm’s correction. Points that this design would find 8 times in 10, in brackets after "
-        "the correction: sketch 3.2 (4.5). Runs a condition that would find 4.0 points so: "
-        "sketch 12.",
+        "the correction: sketch 3.2 (4.5). Runs a condition that would find 4.0 points so, before "
+        "the correction: sketch 12.",
     ]
 
 

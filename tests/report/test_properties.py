@@ -318,6 +318,7 @@ def test_what_cannot_be_told_apart_is_said(study):
     assert said[0].startswith("Over 21 splits of CLIP, 2 properties together go with 60.0\u00a0%")
     assert "25.0\u00a0% is noise between runs" in said[0]
     assert "one time in twenty or less often for: a (" in said[0]
+    assert not any("rests on single splits" in line for line in said)
     assert said[1].startswith("These splits cannot tell apart a and b (r = −0.90)")
     assert said[3].startswith("These splits are not independent of one another: 1 has the classes")
     assert said[2] == (
@@ -332,17 +333,22 @@ def test_which_way_a_property_goes_is_said(study):
     share = Interval(0.3, 0.1, 0.5)
     parts = {
         "unclear": Part(share, Interval(1.0, -0.2, 2.2), 1.5, 0.2),
-        "less": Part(share, Interval(-3.42, -4.74, -2.1), 1.5, 0.4),
+        "less": Part(share, Interval(-3.42, -4.74, -2.1), 1.5, 0.4, (0, 2)),
+        "more": Part(Interval(0.2, 0.1, 0.3), Interval(1.0, 0.5, 1.5), 1.5, 0.1),
         "tied": Part(share, Interval(2.0, 1.0, 3.0), 20.0, 0.4),
     }
     one = {name: dict.fromkeys([*parts, ""], 0.0) for name in [*parts, ""]}
     made = Regression(21, Interval(0.6, 0.4, 0.8), 0.5, parts, one, [])
-    facts = relations.Facts(made, "CLIP", ["x"] * 21, None, [])
+    facts = relations.Facts(made, "CLIP", ["near", "core", "long", *["x"] * 18], None, [])
     said = which_property.explained(replace(content, relations=facts))
-    assert said[1] == (
+    assert said[1:4] == [
         "Which way: points of accuracy for one standard deviation more of it, the others held, "
-        "where the interval leaves out zero: less −3.4 [−4.7, −2.1]."
-    )
+        "where the interval leaves out zero: less −3.4 [−4.7, −2.1] and more +1.0 [+0.5, +1.5].",
+        "That rests on single splits, without one of which the interval holds zero, for: less "
+        "(near or long).",
+        "A share has in it what a property has in common with others. With the others held, "
+        "nothing of its own can be told for: unclear.",
+    ]
 
 
 def test_rules_that_look_for_the_tests_classes_are_named(study):
@@ -479,20 +485,20 @@ SIZE, CLASSES = properties.RANDOM, properties.ALIKE
                 effect("score", SIZE, 30.0, on="val"),
             ],
             "**balance**: rows chosen so are worth +17.0 [+16.0, +18.0] points of accuracy more "
-            "than as many random ones, the most of all; beside rows of the same classes core is "
-            "the most, +2.0 [+1.0, +3.0].\n",
+            "than as many random ones, the largest estimate of all; beside rows of the same "
+            "classes core has the largest, +2.0 [+1.0, +3.0].\n",
         ),
         (
             [effect("core", SIZE, 7.0), effect("core", CLASSES, 2.0)],
             "**core**: rows chosen so are worth +7.0 [+6.0, +8.0] points of accuracy more than as "
-            "many random ones, the most of all; beside rows of the same classes +2.0 "
+            "many random ones, the largest estimate of all; beside rows of the same classes +2.0 "
             "[+1.0, +3.0].\n",
         ),
         (
             [effect("core", SIZE, 7.0), effect("core", CLASSES, 2.0, comparisons.UNSURE)],
             "**core**: rows chosen so are worth +7.0 [+6.0, +8.0] points of accuracy more than as "
-            "many random ones, the most of all; beside rows of the same classes none is better, "
-            "beyond noise.\n",
+            "many random ones, the largest estimate of all; beside rows of the same classes none "
+            "is better, beyond noise.\n",
         ),
     ],
 )  # fmt: skip

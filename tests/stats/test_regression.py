@@ -146,6 +146,34 @@ def test_slopes_have_the_errors_of_leaving_units_out():
         assert part.slope.high - part.slope.value == pytest.approx(2.2009852 * error_L[k])
 
 
+def test_a_slope_rests_on_the_units_without_which_its_interval_holds_zero():
+    """Of 20 units one differs much in a property, and its value is as the others' let expect."""
+    rng = np.random.default_rng(7)
+    broad_U, alone_U = rng.standard_normal(20), 0.1 * rng.standard_normal(20)
+    alone_U[7] = 1.0
+    value_U = 2 * broad_U + 3 * alone_U + 0.6 * rng.standard_normal(20)
+    found = fitted({"broad": broad_U, "alone": alone_U}, value_U).parts
+    assert (found["broad"].rests_on, found["alone"].rests_on) == ((), (7,))
+    for left in range(20):
+        others = np.arange(20) != left
+        without = {"broad": broad_U[others], "alone": alone_U[others]}
+        for name, part in fitted(without, value_U[others], resamples=2).parts.items():
+            assert part.slope is not None
+            assert part.slope.is_distinguishable == (left not in found[name].rests_on)
+
+
+def test_a_slope_that_is_not_told_from_zero_rests_on_nothing():
+    rng = np.random.default_rng(4)
+    properties = {"one": rng.standard_normal(20), "other": rng.standard_normal(20)}
+    for part in fitted(properties, rng.standard_normal(20)).parts.values():
+        assert part.slope is not None
+        assert not part.slope.is_distinguishable
+        assert part.rests_on == ()
+    # a unit that alone has a property is fitted exactly, and there is no slope
+    alone = fitted({"one": properties["one"], "alone": np.eye(20)[3]}, rng.standard_normal(20))
+    assert [(part.slope, part.rests_on) for part in alone.parts.values()] == [(None, ())] * 2
+
+
 def test_intervals_of_shares_hold_what_the_units_were_drawn_from():
     """The share of the one property that there is, is a squared correlation: 1 / 2."""
     held = 0
