@@ -199,6 +199,7 @@ def test_dvc_takes_a_study_for_a_project_of_its_own(repository):
     count = repository / "stages/count.py"
     count.write_text(COUNT + "# a comment\n")
     assert "code/count" in mine.dvc("status", "count@full")
+    assert "code/count" in root.dvc("--cd", "studies/mine", "status", "count@full")
     count.write_text(COUNT)
     done = mine.dvc("exp", "run", "-n", "three", "-S", "splits.full.size=3")
     assert "three" in done
