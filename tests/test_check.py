@@ -96,7 +96,7 @@ def test_the_encoder_may_be_of_no_split(study, run):
     ("path", "value", "message"),
     [
         (("splts",), {}, r"unknown section 'splts'; did you mean 'splits'\?"),
-        (("encoder",), None, "section 'encoder' is missing"),
+        (("encoder",), None, "section 'encoder' is missing; studies/own/params.yaml has one"),
         (("encoder", "name"), "../x", r"encoder\.name '\.\./x': a name has letters"),
         (("encoder", "name"), "no", r"encoder\.name 'no': YAML takes this name"),
         (("classes",), "icon", r"unknown class list 'icon'; did you mean 'icons'\?"),

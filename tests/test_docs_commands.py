@@ -72,6 +72,7 @@ KNOWN: list[Run | Not] = [
     ),
     Run(r"dvc repro [a-z0-9@ -]+", "tests/test_docs_commands.py: test_targets"),
     Run(r"dvc params diff( --md)?", "tests/test_docs_tutorial.py: dvc params diff"),
+    Run(r"dvc --cd studies/[\w-]+ (repro|exp show)", 'tests/check/test_studies.py: "--cd"'),
     Run(r"dvc metrics diff", "tests/check/test_studies.py: metrics"),
     Run(r"make repro STUDY=[\w-]+( JOBS=\d)?", "tests/check/test_studies.py: studies"),
     Run(r"make repro STUDY=\w+ SCALE=[\d.]+", 'tests/check/test_rehearsal.py: "--scale", "0.01"'),

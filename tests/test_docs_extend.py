@@ -67,6 +67,12 @@ def test_the_test_of_an_example_passes(extended, test, passed, needed):
     assert f"{passed} passed" in out
 
 
+def test_the_tests_of_what_was_there_need_no_edit(extended):
+    tests = ("tests/prune/test_kinds.py", "tests/test_train.py", "tests/test_learning_texts.py")
+    named = "told_in_words or cannot_be or make_no_sense"
+    run(extended, "pytest", "-p", "no:cacheprovider", *tests, "-k", named)
+
+
 def test_the_examples_are_clean(extended):
     changed = sorted(str(block.file) for block in CODE)
     run(extended, "ruff", "check", *changed)

@@ -184,7 +184,7 @@ RUN = {"split": "full", "objective": "clip", "seed": 0}
         ({"text_from": "x"}, "text_from is x, and text is random"),
         (
             {"text": "frozen", "text_from": "x", "objective": "dino"},
-            "text is for runs of clip and siglip and sup",
+            "text is for runs of clip and .*siglip and .*sup",
         ),
         ({"vocabulary": {"size": 5}}, "vocabulary is for runs of supervised alone"),
         ({"vocabulary": {"size": 1}, "objective": "supervised"}, r"vocabulary\.size"),

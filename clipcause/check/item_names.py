@@ -33,7 +33,9 @@ def check(sections: Mapping[str, Any], path: Path) -> None:
         for name in items if isinstance(items, Mapping) else ():
             is_of_a_test = section in OF_DATA and isinstance(name, str)
             own = name.removeprefix(ALL_TESTS) if is_of_a_test else name
-            check_name(own, f"{path}: {section}.{name}")
+            # a name without letters, or of two lines, is told as YAML would have to state it
+            told = name if str(name).isprintable() and name != "" else repr(name)
+            check_name(own, f"{path}: {section}.{told}")
 
 
 def check_name(name: Any, where: str) -> None:

@@ -11,7 +11,6 @@ from clipcause.config import (
     benchmark,
     exports,
     layout,
-    nearest,
     objectives,
     other_scores,
     parse,
@@ -102,7 +101,9 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
             raise unknown("section", name, KNOWN, str(path))
     for name in NEEDED:
         if name not in content:
-            raise ValueError(f"{path}: section {name!r} is missing; {nearest(name, content)}")
+            raise ValueError(
+                f"{path}: section {name!r} is missing; studies/own/params.yaml has one to copy"
+            )
     sections = (rules.SECTION, exports.SECTION, places.SECTION, weights.SECTION)
     named = (*ITEMS, *KINDS, *FREE, *sections)
     item_names.check({name: content.get(name) for name in named}, path)

@@ -74,6 +74,10 @@ def names(root: Path = Path()) -> list[str]:
 def folder(name: str, root: Path = Path()) -> Path:
     """Where a study lies. Raises ``ValueError`` with the nearest name where there is none."""
     if name not in names(root):
+        if not (root / FILE).exists():
+            raise FileNotFoundError(
+                f"{FILE}: not found; run from the root of the repository or the folder of a study"
+            )
         raise unknown("study", name, names(root), str(FOLDER))
     return root if name == DEFAULT else root / FOLDER / name
 

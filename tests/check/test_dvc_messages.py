@@ -84,3 +84,13 @@ def test_data_are_not_there(project):
     first, cause, *_ = told(error.value)
     assert first == f"{stage}'one'"
     assert cause.startswith(missing)
+
+
+def test_a_study_is_named_as_a_part_of_the_root(project):
+    Path("params.yaml").write_text(yaml.safe_dump(project))
+    study = Path("studies/mine")
+    (study / ".dvc").mkdir(parents=True)  # what makes it a project of its own
+    (study / "dvc.yaml").write_text("stages: {one: {cmd: touch b, outs: [b]}}")
+    with pytest.raises(DvcException) as error:
+        Repo().reproduce(["studies/mine/dvc.yaml"])
+    assert MESSAGES[9].removeprefix("'…") in str(error.value)

@@ -20,6 +20,13 @@ def test_a_name_that_is_no_word_of_a_command_is_refused(name):
         item_names.check({"splits": {name: {}}}, FILE)
 
 
+def test_a_name_that_cannot_be_seen_is_told_in_one_line():
+    for name, told in (("", r"''"), ("a\nb", r"'a\\nb'")):
+        with pytest.raises(ValueError, match=rf"splits\.{told}: a name has") as error:
+            item_names.check({"splits": {name: {}}}, FILE)
+        assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     "text", ["no", "on", "y", "1", "1e3", "1e-5", "null", "2020-01-01", "0x1f", "1_000", "Off"]
 )

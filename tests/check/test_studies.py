@@ -114,6 +114,13 @@ def test_of_a_study_with_a_fault_none_is_made(repository, main, words):
     assert Path.cwd() == repository
 
 
+def test_from_a_folder_that_is_none_of_a_study_it_is_said(repository, monkeypatch):
+    (repository / "docs").mkdir()
+    monkeypatch.chdir("docs")
+    with pytest.raises(FileNotFoundError, match="run from the root of the repository"):
+        studies.main("mine", "--from", "own")
+
+
 def test_a_study_is_not_written_over(repository):
     studies.create("mine", "default")
     with pytest.raises(FileExistsError, match="studies/mine: it exists"):
@@ -192,6 +199,7 @@ def test_dvc_takes_a_study_for_a_project_of_its_own(repository):
     count = repository / "stages/count.py"
     count.write_text(COUNT + "# a comment\n")
     assert "code/count" in mine.dvc("status", "count@full")
+    assert "code/count" in root.dvc("--cd", "studies/mine", "status", "count@full")
     count.write_text(COUNT)
     done = mine.dvc("exp", "run", "-n", "three", "-S", "splits.full.size=3")
     assert "three" in done

@@ -59,6 +59,18 @@ def test_a_value_that_dvc_sets_is_the_value_that_was_said(tmp_path: Path, said: 
     assert (found, type(found)) == (meant, type(meant))
 
 
+def test_dvc_sets_a_value_below_a_key_with_a_slash_from_above_it(tmp_path: Path):
+    path = tmp_path / "params.yaml"
+    path.write_text("datasets: {pool: {raw: a}, tests/val: {raw: b, source: folder}}\n")
+    said = ["datasets={tests/val: {raw: /data/val}}", "+datasets={tests/more: {raw: c}}"]
+    apply_overrides(str(path), said)
+    assert config.read(path)["datasets"] == {
+        "pool": {"raw": "a"},
+        "tests/val": {"raw": "/data/val", "source": "folder"},
+        "tests/more": {"raw": "c"},
+    }
+
+
 @pytest.mark.parametrize(
     "spelling", [*SPELLINGS, "'no'", "''", "'a: b'", "[1, '2', 3.0]", "{a: 1e-8}"]
 )
