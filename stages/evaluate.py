@@ -4,7 +4,7 @@ In: `models/<run>`, the test sets (manifests and shards), the class list and tho
 for class frequency the run's split, the manifests of pool and reference, and `frequency/<list>`.
 Out: `predictions/<run>` and `features/<run>`, files per test set, `metrics/evaluate/<run>.json`.
 
-How a test set is asked: `clipcause.evaluate.examination`. Only a CLIP run has learnt what captions
+How a test set is asked: `clipcause.evaluate.evaluation`. Only a CLIP run has learnt what captions
 say: another run has no entry for a test set of the task `retrieval`.
 """
 
@@ -15,7 +15,7 @@ from clipcause.config.evaluate import Evaluate
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
 from clipcause.evaluate import features, frequency_seen
-from clipcause.evaluate.examination import Examination, own_classes, summary
+from clipcause.evaluate.evaluation import Evaluation, own_classes, summary
 from clipcause.runtime import atomic, metrics
 from clipcause.runtime.entry import run
 from clipcause.runtime.notices import notice
@@ -43,7 +43,7 @@ def main(name: str) -> str:
         atomic.folder(layout.predictions(name)) as out,
         features.writing(layout.features(name)) as kept,
     ):
-        model = Examination(stored, entry.objective, known, seen, settings, out, kept, others)
+        model = Evaluation(stored, entry.objective, known, seen, settings, out, kept, others)
         for test, manifest in tests.items():
             numbers[test] = model.classify(test, manifest, owned[test])
         for test in study.to_retrieve():

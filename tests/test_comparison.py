@@ -266,7 +266,7 @@ def test_of_two_conditions_with_the_same_seeds_it_is_the_paired_t_test(seed, run
     rng = np.random.default_rng(seed)
     accuracy_CS = rng.uniform(0.3, 0.7, (2, runs))
     # the same on every image: runs are all that there is
-    made = [np.repeat(one[:, None], 9, axis=1) for one in accuracy_CS]
+    made = [np.repeat(one[:, None], 99, axis=1) for one in accuracy_CS]
     noise = comparison.left(made, [range(runs)] * 2)
     found = compare(made[0], made[1], resamples=10, seed=0, noise=noise)
     assert found.p == pytest.approx(stats.ttest_rel(*accuracy_CS).pvalue)

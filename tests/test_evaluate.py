@@ -12,7 +12,7 @@ from clipcause.config import layout
 from clipcause.data import dataset
 from clipcause.embed import checkpoint
 from clipcause.evaluate import (
-    examination,
+    evaluation,
     features,
     imbalance,
     neural_collapse,
@@ -266,7 +266,7 @@ def test_an_unknown_run(here):
 def test_accuracy_by_hand():
     labels = ["bell", "bell", "bell", "bell", "cat", "cat"]
     table = pa.table({"label": labels, "rank": pa.array([1, 1, 2, 1, 6, 5], pa.int32())})
-    numbers = examination.accuracy(table, 9)
+    numbers = evaluation.accuracy(table, 9)
     assert numbers["top1"] == 0.5
     assert numbers["top5"] == pytest.approx(5 / 6)
     assert numbers["mean_per_class"] == (3 / 4 + 0 / 2) / 2

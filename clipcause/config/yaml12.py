@@ -11,6 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError
 
 
 def load(text: str | bytes, where: str) -> Any:
@@ -34,8 +35,14 @@ def load(text: str | bytes, where: str) -> Any:
         )
         line = error.problem_mark.line + 1
         raise ValueError(f"{where}: line {line}: {key!r} comes twice") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = ", ".join(part for part in (error.context, error.problem) if part)
+        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"{where}: not valid YAML: {at}{said}") from None
     except YAMLError as error:
-        raise ValueError(f"{where}: not valid YAML: {error}") from None
+        said = " ".join(str(error).split())
+        raise ValueError(f"{where}: not valid YAML: {said}") from None
 
 
 def line(value: Any) -> str:

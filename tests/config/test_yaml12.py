@@ -107,7 +107,7 @@ def test_a_key_that_comes_twice_is_named_with_its_line():
 
 
 def test_what_is_no_yaml_says_where():
-    with pytest.raises(ValueError, match=r"^p\.yaml: not valid YAML: [\s\S]*line 1"):
+    with pytest.raises(ValueError, match=r"^p\.yaml: not valid YAML: line 2, column \d+: [^\n]+$"):
         yaml12.load("a: [1, 2\n", "p.yaml")
 
 

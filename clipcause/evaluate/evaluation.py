@@ -223,7 +223,7 @@ def remarks(settings: Evaluate, bias: Imbalance | None) -> Iterator[str]:
 
 
 @dataclass
-class Examination:
+class Evaluation:
     """A run's model, and what the test sets are asked with; answers go to ``out`` and ``kept``."""
 
     stored: Checkpoint

@@ -1,0 +1,1 @@
+../../clipcause/evaluate/evaluation.py

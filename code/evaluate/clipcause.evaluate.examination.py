@@ -1,1 +1,0 @@
-../../clipcause/evaluate/examination.py
