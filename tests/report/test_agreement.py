@@ -224,7 +224,9 @@ def test_any_rule_by_scores_has_families(here):
 )
 def test_a_familys_title_has_what_the_rule_states(stated, title):
     entry = {**RULE, "tests": ["r", "sketch"], "scores": "broad", **stated}
-    assert agreement._title(rules.parse(entry, "splits.x")) == title
+    parsed = rules.parse(entry, "splits.x")
+    assert isinstance(parsed, Scored)
+    assert agreement._title(parsed) == title
 
 
 def rule(**changes):
