@@ -24,7 +24,13 @@ def main(name: str) -> str:
         raise ValueError(f"splits.{name}: {error}") from None
     kept, base = len(made.kept), len(given.base)
     if not kept:
-        raise ValueError(f"splits.{name}: {rule.rule} keeps none of the base's {base} rows")
+        few = ""
+        if rule.base == "dedup" and 2 * base < len(given.pool):  # the encoder tells few apart
+            few = (
+                f"; {len(given.pool) - base:,} of the pool's {len(given.pool):,} went before as "
+                "near-copies: see deduplicate.threshold, or train the encoder for longer"
+            )
+        raise ValueError(f"splits.{name}: {rule.rule} keeps none of the base's {base} rows{few}")
     stated = card(rule, given, made)
     split.write(layout.split(name), made.kept, card=stated)
     metrics.write(layout.metrics("prune", name), numbers(stated, made))

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from clipcause.check import command, parameters, paths
+from clipcause.config.intraclass import Intraclass
 from stages import check
 
 ROOT = Path(__file__).parents[1]
@@ -207,6 +208,14 @@ def test_a_relative_path_that_leaves_the_repository_is_refused(study, monkeypatc
     for fine in (str(there), "data/../data/it"):
         put(fine)
         parameters.check(file)
+
+
+def test_a_new_section_of_items_with_a_split_needs_no_second_list(study, monkeypatch):
+    monkeypatch.setitem(parameters.FREE, "lengths", Intraclass)
+    monkeypatch.setattr(parameters, "KNOWN", (*parameters.KNOWN, "lengths"))
+    parameters.check(study("lengths", value={"x": {"split": "full"}}))
+    with pytest.raises(ValueError, match=r"lengths\.x\.split: unknown split 'ful'; did you mean"):
+        parameters.check(study("lengths", value={"x": {"split": "ful"}}))
 
 
 def test_loaders_divide_the_streams(study):

@@ -80,6 +80,7 @@ KNOWN: list[Run | Not] = [
     Run(r"python -m clipcause hub check cc3m", 'tests/check/test_rehearsal.py: "check", "cc3m"'),
     Run(r"python -m clipcause hub terms cc3m", "tests/check/test_rehearsal.py: terms"),
     Run(r"make study NAME=mine .*", "tests/check/test_studies.py: NAME=a"),
+    Run(r"python -m clipcause study --renew", "tests/check/test_studies.py: renew"),
     Run(r"dvc pull -r published --allow-missing", 'tests/test_published.py: "pull"'),
     Run(r"dvc remote add -d mine \S+", 'tests/test_pipeline.py: "remote", "add", "-d", "mine"'),
     Run(r"dvc push( --all-commits)?", 'tests/test_pipeline.py: "push", "-q", "--all-commits"'),

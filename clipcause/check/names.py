@@ -40,7 +40,6 @@ RESERVED = {
     other_scores.SECTION: {other_scores.NONE},
 }
 BY = "by"  # the folder of the embeddings by another encoder
-OF_A_SPLIT = ("probes", "intraclass")  # sections of items that have one
 
 
 def check(content: Mapping[str, Any], path: Path) -> None:
@@ -66,9 +65,6 @@ def check(content: Mapping[str, Any], path: Path) -> None:
     check_encoder(content, path)
     other_scores.check_names(content, str(path))
     texts.check_names(content, str(path))
-    for kind in OF_A_SPLIT:
-        for name, entry in content[kind].items():
-            split_of(entry, content, f"{path}: {kind}.{name}")
     for name, entry in content.get("domains", {}).items():
         if name == layout.NONE:
             raise ValueError(f"{path}: domains.{name}: the name is taken; choose another")

@@ -130,6 +130,7 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
     if here:
         check_classes(content, path)
     names.check(content, path)
+    check_splits(content, path)
     paths.check_inside(content, path, repository())
     paths.check_pictures(content, path)
     return content
@@ -138,6 +139,14 @@ def check(path: Path, *, here: bool = True) -> dict[str, Any]:
 def item(values: Any, model: type[Strict] | Kinds[Any], where: str) -> Strict:
     """One item of a section, of the one model that all have or of its kind's."""
     return model.parse(values, where) if isinstance(model, Kinds) else parse(values, model, where)
+
+
+def check_splits(content: Mapping[str, Any], path: Path) -> None:
+    """Items of ``FREE`` that have a key `split` name one that there is, or `none`."""
+    for section, model in FREE.items():
+        if not isinstance(model, Kinds) and "split" in model.model_fields:
+            for name, entry in content[section].items():
+                names.split_of(entry, content, f"{path}: {section}.{name}")
 
 
 def check_loaders(content: Mapping[str, Any], path: Path) -> None:

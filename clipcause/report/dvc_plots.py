@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 import yaml
+from altair import LayerChart
 
 from clipcause.report import figures, offline
 from clipcause.report.figures.drawing import SCHEMA
@@ -41,7 +42,13 @@ def template(figure: Figure) -> str:
     """A panel per value of two columns, or per revision, as many side by side as a window has room
     for, and below them what the colours stand for. Where revisions are not panels of their own,
     they differ in opacity. DVC puts the data in the place of its anchor."""
-    panel = drawn(figure.chart(Drawn()), [])
+    chart = figure.chart(Drawn())
+    if not isinstance(chart, LayerChart):
+        raise ValueError(  # noqa: TRY004 - as every mistake of a declaration, in one line
+            f"figure {figure.name}: its chart is a {type(chart).__name__}; return alt.layer(…), of "
+            "one mark too, for what is drawn is looked for in layers"
+        )
+    panel = drawn(chart, [])
     del panel["data"]
     for layer in panel["layer"]:
         encoding = layer["encoding"]

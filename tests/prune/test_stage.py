@@ -97,6 +97,15 @@ def house(tmp_path, monkeypatch):
     return pool
 
 
+def test_a_base_that_is_almost_empty_says_where_its_rows_went(house):
+    split.write(layout.split("dedup"), [0], card={"pool": house, "pool_rows": 10})
+    write_parameters(x={**SLOTS, **SPLITS["hull-sketch"]})
+    with pytest.raises(
+        ValueError, match=r"none of the base's 1 rows; 9 of the pool's 10 went before"
+    ):
+        prune.main("x")
+
+
 def made(*names):
     for name in names:
         prune.main(name)

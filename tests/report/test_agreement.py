@@ -1,7 +1,8 @@
 """Splits by several scores in the report: overlaps by hand, and whose similarities are shown."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcause.config import layout
-from clipcause.prune import selection, split
+from clipcause.prune import rules, selection, split
+from clipcause.prune.by_similarity import Scored
 from clipcause.prune.rules.hull import Hull
 from clipcause.report import (
     figures,
@@ -182,6 +184,49 @@ def test_the_order_of_tests_and_the_scores_make_no_other_family():
     first = agreement._without(rule(tests=["a", "b"]))
     assert first == agreement._without(rule(tests=["b", "a"], scores="x"))
     assert first != agreement._without(rule(tests=["a", "b"], delta=0.1))
+
+
+class Band(Scored):
+    """As somebody else's rule, which the report has never heard of."""
+
+    rule: Literal["band"]
+    low: float
+    most: int = 9
+
+    def decide(self, given):
+        raise NotImplementedError
+
+    def sentence(self):
+        return "a band"
+
+
+def test_any_rule_by_scores_has_families(here):
+    sources, own = here.study.sources, {**RULE, "rule": "band", "low": 0.5}
+    bands = {
+        "hull": Band.model_validate(own),
+        "other": Band.model_validate({**own, "scores": "broad"}),
+    }
+    changed = replace(sources, rules={**sources.rules, **bands})
+    (names,) = agreement.of_one_rule(changed)
+    found = agreement.family(changed, names)
+    assert found.rule == "band for sketch, of dedup, low 0.5"
+    assert [one.same_size for one in found.overlaps] == [None]  # margins are the hull's
+
+
+@pytest.mark.parametrize(
+    ("stated", "title"),
+    [
+        ({"rule": "hull"}, "hull for r and sketch, of dedup"),
+        ({"rule": "hull", "delta": 0.05}, "hull for r and sketch, of dedup, delta 0.05"),
+        ({"rule": "near", "keep": 0.25}, "near for r and sketch, of dedup, keep 0.25"),
+        ({"rule": "core", "keep": 1200000}, "core for r and sketch, of dedup, keep 1200000"),
+    ],
+)
+def test_a_familys_title_has_what_the_rule_states(stated, title):
+    entry = {**RULE, "tests": ["r", "sketch"], "scores": "broad", **stated}
+    parsed = rules.parse(entry, "splits.x")
+    assert isinstance(parsed, Scored)
+    assert agreement._title(parsed) == title
 
 
 def rule(**changes):

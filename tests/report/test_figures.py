@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import pytest
 
 from clipcause.report import dvc_plots, figures, tables
@@ -150,6 +151,21 @@ def test_a_grid_is_of_the_first_the_most_fallen_and_a_supervised_condition(conte
         for row in observed:
             lost[row["split"]] = lost.get(row["split"], 0.0) + row["points"]
         assert min(lost, key=lambda name: lost[name]) in shown
+
+
+def test_a_figure_of_one_panel_says_what_dvc_draws():
+    with pytest.raises(ValueError, match=r'figure x: by=\(\) .* say file="alone" .*column="rev"'):
+        Figure("x", "X", ("a", "b"), points, by=())
+    Figure("x", "X", ("a", "b"), points, by=(), file="alone", column="rev")
+
+
+def points(_: Drawn) -> Any:  # what a chart should not be
+    return alt.Chart().mark_point().encode(x="a:Q", y="b:Q")
+
+
+def test_a_chart_that_is_no_layer_is_told():
+    with pytest.raises(ValueError, match=r"figure x: its chart is a Chart; return alt\.layer"):
+        dvc_plots.template(Figure("x", "X", ("a", "b"), points))
 
 
 def test_ticks_of_counts_are_as_many_as_fit():

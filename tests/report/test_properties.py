@@ -158,6 +158,21 @@ def test_a_row_says_what_was_chosen_by_and_what_a_control_shares(study):
     assert found["near", "quota-near"].shared == pytest.approx(1 / 59, abs=1e-4)
 
 
+def test_a_rule_of_ones_own_that_reads_a_signal_says_itself_what_it_chooses_by(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    facts = {"kind": "clip-score", "parameters": {"base": "dedup"}}
+    write_study(
+        splits={**SPLITS, **MORE},
+        runs={**SEEDS, **DRAWS},
+        chosen=chosen,
+        facts=lambda entry, *_: {"signal": facts} if entry["rule"] == "near" else {},
+    )
+    found = [row.property_ for row in properties.rows(inputs()) if row.split == "near"]
+    assert set(found) == {"least similar to val (near)"}
+
+
 def test_a_signal_has_its_usual_name_and_says_whether_it_has_seen_the_tests(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     entry = {"rule": "signal", "base": "dedup", "signal": "norm", "stays": "highest", "keep": 0.5}

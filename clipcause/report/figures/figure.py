@@ -88,6 +88,13 @@ class Figure:
     key: str = ""  # whose values the colours stand for, where no axis and no panel says it
     free: tuple[str, ...] = ("x",)  # scales that each panel has for itself
 
+    def __post_init__(self) -> None:
+        if not self.by and (self.file == "facets" or self.column == "test"):
+            raise ValueError(
+                f"figure {self.name}: by=() is one panel, which has no facets and no test set; "
+                'say file="alone" (or None) and column="rev", a panel per revision'
+            )
+
     def chosen(self, found: Found) -> Rows:
         """The rows that are drawn."""
         return self.rows(found) if self.rows else found.rows(self.name)

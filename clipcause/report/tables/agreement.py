@@ -16,7 +16,7 @@ from jaxtyping import UInt
 from clipcause.config import FILE, other_scores, read
 from clipcause.config.other_scores import MAIN, NONE, OtherScores
 from clipcause.prune import split
-from clipcause.prune.by_similarity import Ranked, Scored
+from clipcause.prune.by_similarity import Scored
 from clipcause.prune.rule import Rule
 from clipcause.prune.rules.hull import Hull
 from clipcause.prune.selection import BLOCK, ascending, smallest
@@ -124,7 +124,7 @@ def of_one_rule(sources: Sources) -> list[list[str]]:
 def family(sources: Sources, names: Sequence[str]) -> Family:
     """The splits with all pairs of them."""
     rule = sources.rules[names[0]]
-    assert isinstance(rule, Hull | Ranked)
+    assert isinstance(rule, Scored)  # by which they were found
     members = {name: _member(sources, name) for name in names}
     gone = {name: sources.removed(name) for name in names}
     base = len(sources.base_of(names[0]))
@@ -210,13 +210,15 @@ def _same_size(sources: Sources, fewer: Split, more: str) -> float | None:
     return len(split.intersection(top, fewer)) / len(fewer)
 
 
-def _title(rule: Hull | Ranked) -> str:
-    """A family's name: rule, test sets, and what else the rule states."""
-    text = f"{rule.rule} for {listed(rule.tests)}, of {rule.base}"
-    if isinstance(rule, Hull):
-        return f"{text}, delta {rule.delta:g}" if rule.delta else text
-    kept = getattr(rule, "keep", None)
-    return text if kept is None else f"{text}, keep {kept}"
+def _title(rule: Scored) -> str:
+    """A family's name: rule, test sets, and what else the rule states of its own."""
+    common = {*Scored.model_fields}
+    own = rule.model_dump(exclude=common, exclude_defaults=True)
+    said = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in own.items()
+    ]
+    return ", ".join([f"{rule.rule} for {listed(rule.tests)}", f"of {rule.base}", *said])
 
 
 def _without(rule: Rule) -> str:

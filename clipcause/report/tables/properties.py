@@ -145,12 +145,12 @@ def _lines(inputs: Inputs, names: Iterable[str]) -> dict[str, str]:
 
 
 def _subject(inputs: Inputs, name: str) -> str:
-    """The property that a split was chosen by; of a signal what the field calls it."""
+    """The property that a split was chosen by; what rules of this package cut by a signal, in the
+    field's words for that. Another rule that reads a signal says itself what it chooses by."""
     rule, by = inputs.study.rules[name], inputs.study.splits[name].card.get("signal")
-    if by:
+    if by and isinstance(rule, BySignal | Quota):
         stated = {"kind": by["kind"], **by["parameters"]}
         signal = SIGNALS.parse(stated, f"splits/{name}/card.json: signal")
-        assert isinstance(rule, BySignal | Quota), rule  # no other card has a signal
         assert rule.stays, rule
         return rule.chosen_by(signal.chosen(rule.stays))
     return rule.subject
