@@ -2,20 +2,28 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from clipcause.captions import classes
-from clipcause.config import layout, objectives, parse
+from clipcause.config import kinds, layout, objectives, parse
+from clipcause.config.objective import Captioned
+from clipcause.config.objectives import OBJECTIVES
 from clipcause.config.train import Train
 from clipcause.data import dataset
 from clipcause.embed import checkpoint, models
 from clipcause.evaluate import zeroshot
 from clipcause.prune import split
-from clipcause.train import feed, loop, plans, runs
+from clipcause.report import factors
+from clipcause.train import feed, loop, plans, runs, training_set
 from clipcause.train.distributed import World
+from clipcause.train.objectives import BY_NAME
+from clipcause.train.objectives import clip as by_clip
+from clipcause.train.objectives.clip import Contrastive
 from stages import train
 from tests import learning_study
 
@@ -180,6 +188,54 @@ def test_captions_decide_weights_and_stand_in_the_recipe(here, capsys):
     assert recipe["captions"] == {"kind": "template", "synonyms": True}
     assert "class_names" in recipe
     assert "class_names" not in pieces.card["training"]
+
+
+class Scaled(Captioned):
+    """An objective of one's own with a key of its own."""
+
+    objective: Literal["scaled"]
+    factor: float = 1.0
+
+    title: ClassVar = "scaled CLIP"
+
+
+class Times(Contrastive):
+    """CLIP's loss times a number."""
+
+    def __init__(self, model, world, factor):
+        super().__init__(model, world)
+        self.factor = factor
+
+    def forward(self, images, target, others=None):
+        return self.factor * super().forward(images, target, others)
+
+
+def test_a_key_of_an_objective_of_ones_own_decides_weights_and_stands_in_the_recipe(
+    here, monkeypatch
+):
+    def make(_sources, plan, clip, world, _device):
+        return Times(clip.model, world, plan.own["factor"])
+
+    models_, learning = (
+        {**OBJECTIVES.models, "scaled": Scaled},
+        SimpleNamespace(check=by_clip.check, make=make),
+    )
+    mine = kinds.Kinds("objective", models_)
+    for module in (objectives, training_set, runs):
+        monkeypatch.setattr(module, "OBJECTIVES", mine)
+    monkeypatch.setitem(BY_NAME, "scaled", learning)
+    plain, half = (
+        trained(here, "a", objective="scaled"),
+        trained(here, "b", objective="scaled", factor=0.5),
+    )
+    assert "factor" not in plain.card["training"]
+    assert half.card["training"]["factor"] == 0.5
+    first, second = (one.log()[0]["loss"] for one in (plain, half))
+    assert second < 0.8 * first
+    entry = objectives.load("b")
+    assert factors.settings(entry) == {"factor": 0.5}
+    with pytest.raises(ValueError, match=r"fcator.*did you mean 'factor'"):
+        objectives.parse({**entry.model_dump(exclude_unset=True), "fcator": 2}, "runs.b")
 
 
 MADE = {"pieces": ["tags", "caption"], "prepend_class": True, "synonyms": True}

@@ -53,6 +53,11 @@ class Learning(Objective):
     # fields of open_clip's configuration that its models begin with, where `train.model` has none
     logits: ClassVar[Mapping[str, float]] = {}
 
+    @classmethod
+    def own_keys(cls) -> list[str]:
+        """The keys that runs of this objective alone have."""
+        return sorted(cls.model_fields.keys() - Run.model_fields.keys())
+
     @model_validator(mode="after")
     def _drawn(self) -> "Learning":
         if "seed" not in self.model_fields_set:

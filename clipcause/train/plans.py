@@ -39,6 +39,7 @@ def plan(
         text_from=given,
         vocabulary=entry.vocabulary,
         prototypes=entry.prototypes,
+        own={name: getattr(entry, name) for name in entry.own_keys()},
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from clipcause.config import versions
 from clipcause.config.objectives import OBJECTIVES
 from clipcause.config.runs import ALL
@@ -48,8 +50,14 @@ def packages(objective: str) -> tuple[str, ...]:
 
 
 def _own(sources: Sources, plan: Plan) -> dict[str, Any]:
-    """What the run has of its own: captions, another's text tower, a vocabulary, prototypes."""
-    own: dict[str, Any] = {}
+    """What the run has of its own: captions, another's text tower, a vocabulary, prototypes, what
+    its objective alone has; where it is not as by default."""
+    fields = plan.kind.model_fields
+    own: dict[str, Any] = {
+        name: to_jsonable_python(value)
+        for name, value in plan.own.items()
+        if value != fields[name].get_default(call_default_factory=True)
+    }
     if stated := plan.captions.stated():
         own["captions"] = stated
     if plan.text_from is not None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -89,6 +89,7 @@ class Plan:
     text_from: Checkpoint | None = None  # whose text tower it is, where that is not random
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     prototypes: Literal["all"] | int = ALL
+    own: Mapping[str, Any] = field(default_factory=dict)  # by the keys of its objective alone
 
     @property
     def kind(self) -> type[Learning]:
