@@ -17,7 +17,7 @@ import os, signal, sys, time
 from clipcause.runtime.entry import one_line
 
 with one_line("some a", "kept"):
-    print("here", flush=True)
+    os.write(1, b"here\\n")  # at once: torchrun's processes write a line and its end apart
     if sys.argv[1] == "killed" and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
     if sys.argv[1] == "failed" and os.environ["RANK"] == "1":
