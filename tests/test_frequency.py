@@ -98,7 +98,7 @@ def test_the_stage_counts_as_the_function_does(repository):
 
 def test_without_wordnet_who_calls_the_function_is_told_what_to_pass(tmp_path):
     listed = {"a": {"names": ["cat"]}}
-    with pytest.raises(FileNotFoundError, match=r'pass wordnet=PATH of either, or matcher="phrase"'):
+    with pytest.raises(FileNotFoundError, match=r'wordnet=PATH of either, or matcher="phrase"'):
         count_classes(["a cat"], listed, wordnet=tmp_path / "none.tgz")
     assert count_classes(["a cat"], listed, "phrase", wordnet=tmp_path / "none.tgz") == [1]
 
