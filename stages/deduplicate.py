@@ -15,6 +15,7 @@ from clipcause.data import duplicates as artifact
 from clipcause.prune import bases, split
 from clipcause.runtime import metrics
 from clipcause.runtime.entry import run
+from clipcause.runtime.notices import notice
 from clipcause.search import device, stores
 
 # what notebooks imported from here
@@ -37,6 +38,13 @@ def main() -> str:
     numbers["share_removed"] = (rows - len(kept)) / rows
     metrics.write(Path("metrics/deduplicate.json"), numbers)
     gone = rows - len(kept)
+    if 2 * len(kept) < rows:
+        notice(
+            "deduplicate",
+            f"{len(kept):,} of {rows:,} rows stay, fewer than half: so many are more similar than "
+            f"{settings.threshold:g} to an earlier one. If they are no copies, raise "
+            "deduplicate.threshold, or take an encoder that tells these pictures apart",
+        )
     return f"{len(kept):,} of {rows:,} rows kept, {gone:,} near-duplicates dropped"
 
 

@@ -202,6 +202,23 @@ def test_stage(pool, tmp_path, method):
     assert done.startswith(f"{len(kept)} of 400 rows kept")
 
 
+@pytest.mark.parametrize(("threshold", "is_told"), [(0.9, False), (0.3, True)])
+def test_a_pool_of_which_most_goes_is_told_with_what_to_do(
+    pool, tmp_path, capsys, threshold, is_told
+):
+    text = PARAMETERS.replace("METHOD", "exact").replace("0.9", str(threshold))
+    (tmp_path / "params.yaml").write_text(text)
+    stage.main()
+    kept = len(split.read(layout.split("dedup")))
+    assert (kept < 200) == is_told
+    told = (
+        f"deduplicate: {kept} of 400 rows stay, fewer than half: so many are more similar than "
+        "0.3 to an earlier one. If they are no copies, raise deduplicate.threshold, or take an "
+        "encoder that tells these pictures apart\n"
+    )
+    assert capsys.readouterr().err == (told if is_told else "")
+
+
 def test_stage_is_repeatable(pool, tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMETERS.replace("METHOD", "kmeans"))
     seen = []

@@ -96,6 +96,13 @@ def test_the_stage_counts_as_the_function_does(repository):
         assert count_C.sum() > 0
 
 
+def test_without_wordnet_who_calls_the_function_is_told_what_to_pass(tmp_path):
+    listed = {"a": {"names": ["cat"]}}
+    with pytest.raises(FileNotFoundError, match=r'wordnet=PATH of either, or matcher="phrase"'):
+        count_classes(["a cat"], listed, wordnet=tmp_path / "none.tgz")
+    assert count_classes(["a cat"], listed, "phrase", wordnet=tmp_path / "none.tgz") == [1]
+
+
 def test_names_that_match_nothing_have_a_count_of_zero(capsys):
     listed = {"a": {"names": ["cat"]}, "b": {"names": ["zebra finch"], "negatives": ["cat"]}}
     captions = ["cats", None, b"a cat", b"\xff"]

