@@ -154,8 +154,21 @@ def test_a_row_says_what_was_chosen_by_and_what_a_control_shares(study):
         for name in ("near", "random-near-0", "random-near-1")
     )
     shared = np.mean([len(own & other) / len(other) for other in others])
-    assert near.shared == pytest.approx(shared, abs=1e-4)
-    assert found["near", "quota-near"].shared == pytest.approx(1 / 59, abs=1e-4)
+    assert near.shared == pytest.approx(shared, abs=1e-6)
+    assert found["near", "quota-near"].shared == pytest.approx(1 / 59, abs=1e-6)
+
+
+def test_draws_share_rows_with_the_draws_of_a_control_one_by_one(study):
+    """Of as many draws on both sides the first stands beside the first, as their runs do."""
+    content = study[0].study
+    conditions = {**content.conditions}
+    drawn = conditions["random-near"]
+    turned = replace(drawn, name="turned", draws=drawn.draws[::-1])
+    one = replace(study[0], study=replace(content, conditions={**conditions, "turned": turned}))
+    assert properties._shared(one, drawn, ["random-near"]) == 1.0
+    first, second = (split.read(layout.split(name)).rows for name in drawn.splits)
+    both = len(np.intersect1d(first, second)) / len(first)
+    assert properties._shared(one, drawn, ["turned"]) == pytest.approx(both)
 
 
 def test_a_rule_of_ones_own_that_reads_a_signal_says_itself_what_it_chooses_by(

@@ -8,6 +8,7 @@ of the family of all comparisons.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated
 
 import numpy as np
@@ -27,6 +28,7 @@ from clipcause.report.tables.comparisons import SURE, UNSURE, Compared
 from clipcause.signals.kinds import SIGNALS
 
 AVERAGE = "average"  # over the test sets, in the column that names them
+SHARE_DIGITS = 6  # of a share that is shown in % and one digit, and is rounded once for that
 RANDOM, ALIKE = "size", "size and class content"  # what a control has in common with its split
 
 
@@ -112,11 +114,11 @@ def _row(inputs: Inputs, one: Compared, line: str) -> Row:
         _subject(inputs, condition.split),
         one.name,
         line,
-        table.rounded(kept / max(len(study.base_of(condition.split)), 1)),
+        table.rounded(kept / max(len(study.base_of(condition.split)), 1), SHARE_DIGITS),
         " ".join(dict.fromkeys(sees(condition.split, study.rules, study.splits))),
         one.other,
         ALIKE if is_alike else RANDOM,
-        table.rounded(_shared(inputs, condition, others)),
+        table.rounded(_shared(inputs, condition, others), SHARE_DIGITS),
         *one.found.runs,
         *table.percent(one.found.difference),
         *(float(f"{p:.4g}") for p in (one.found.p, one.p_holm)),
@@ -157,12 +159,16 @@ def _subject(inputs: Inputs, name: str) -> str:
 
 
 def _shared(inputs: Inputs, condition: Condition, others: Iterable[str]) -> float:
-    """The share of the controls' rows that the split has too, a mean over draws."""
-    sources, parts = inputs.study.sources, []
-    for name in (one for other in others for one in inputs.study.conditions[other].splits):
-        own, other = sources.splits[condition.split], sources.splits[name]
-        both = len(split.intersection(own, other))
-        parts.append(both / max(len(other), 1))
+    """The share of the controls' rows that the split has too, a mean over draws: as runs are
+    compared, draw by draw where both sides have as many, else all with all."""
+    splits, parts = inputs.study.sources.splits, []
+    for other in others:
+        theirs = inputs.study.conditions[other].splits
+        alike = len(condition.splits) == len(theirs)
+        pairs = zip(condition.splits, theirs, strict=True)
+        for mine, name in pairs if alike else product(condition.splits, theirs):
+            both = len(split.intersection(splits[mine], splits[name]))
+            parts.append(both / max(len(splits[name]), 1))
     return float(np.mean(parts))
 
 
