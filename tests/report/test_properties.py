@@ -17,11 +17,11 @@ from clipcause.prune import rules, split
 from clipcause.report import figures, which_property
 from clipcause.report.outline import Sized
 from clipcause.report.sections import properties as section
-from clipcause.report.tables import comparisons, makeup, properties, relations
+from clipcause.report.tables import accuracy, comparisons, makeup, properties, relations
 from clipcause.search import diversity, gap, scores
 from clipcause.signals import artifact
 from clipcause.stats import regression
-from clipcause.stats.comparison import Interval, holm
+from clipcause.stats.comparison import Interval, compare, holm, left, pooled
 from clipcause.stats.logistic import Undefined
 from clipcause.stats.regression import Part, Regression
 from tests.report_study import RUNS, SPLITS, TESTS, collected, inputs, write_study
@@ -123,6 +123,33 @@ def test_an_effect_is_the_mean_over_test_sets_of_the_difference_from_the_control
         assert (row.runs, row.control_runs) == (2, 2)
     corrected = holm(np.array([row.p for row in averages]))
     assert [row.p_holm for row in averages] == pytest.approx(corrected, rel=1e-3)
+
+
+def test_conditions_of_the_same_seeds_are_compared_within_seeds_and_others_are_not(study):
+    """Whatever the order of a condition's runs; the noise is of all conditions on splits."""
+    content = study[0].study
+    of = {name: one for name, one in content.conditions.items() if not one.is_supervised}
+    rights = {name: content.outcomes[name, "val"].right_SQ for name in of}
+    seeds = [one.seeds for one in of.values()]
+    sides = [rights["random-near"], rights["near"]]
+    for noise, changed in (
+        (left([*rights.values()], seeds), {}),
+        (left([*rights.values()], seeds), {"seeds": (1, 0), "runs": ("near-1", "near-0")}),
+        (None, {"seeds": (0, 2)}),
+    ):
+        near = replace(of["near"], **changed)
+        conditions = {**content.conditions, "near": near}
+        known = [conditions[name].seeds for name in of]
+        outcome = content.outcomes["near", "val"]
+        if changed.get("seeds") == (1, 0):  # as the runs are
+            outcome = replace(outcome, right_SQ=outcome.right_SQ[::-1])
+        outcomes = {**content.outcomes, ("near", "val"): outcome}
+        one = replace(
+            study[0], study=replace(content, conditions=conditions, outcomes=outcomes), _made={}
+        )
+        found = accuracy.beside(one, near, ["random-near"], "val")
+        used = noise or pooled([*rights.values()], known)
+        assert found == compare(*sides, **one.draws, noise=used).reversed()
 
 
 def test_lines_are_sorted_by_effect_and_are_the_same_on_every_test_set(study):
