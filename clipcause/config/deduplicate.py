@@ -9,6 +9,12 @@ from clipcause.config import Strict
 Order = Literal["pool", "farthest", "nearest", "random"]
 """In which order rows of a cluster come: that of the pool, by distance from the centre, by lot."""
 
+THREADS = 2
+"""Of k-means, unless an item says another number: what it finds goes by it."""
+
+# left out of cards at its default, which results of before the parameter have
+Threads = Annotated[int, Field(ge=1, exclude_if=lambda threads: threads == THREADS)]
+
 
 class Deduplicate(Strict):
     """Which pool rows count as duplicates.
@@ -22,6 +28,7 @@ class Deduplicate(Strict):
     clusters: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
     iterations: Annotated[int, Field(ge=1)]
+    threads: Threads = THREADS
 
     @property
     def used(self) -> dict[str, Any]:

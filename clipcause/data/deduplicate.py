@@ -83,7 +83,7 @@ def centres(store: Embeddings, settings: Deduplicate) -> Float16[np.ndarray, "K 
         )
     try:
         return clusters.spherical(
-            store, None, settings.clusters, settings.seed, settings.iterations
+            store, None, settings.clusters, settings.seed, settings.iterations, settings.threads
         )
     except ImportError:
         raise ValueError(

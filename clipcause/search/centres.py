@@ -2,15 +2,17 @@
 
 The centres are stored as float16, and every row's cluster is the exact nearest of them: given the
 centres, nothing depends on blocks, threads or the engine. The centres themselves are faiss's, in
-float32: another machine or number of threads may find others.
+float32: another machine or number of threads finds others. The number of threads is therefore a
+parameter, and neither that of the machine's cores nor what its environment says.
 """
 
 from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Float, Float16, Float64, Int64
+from threadpoolctl import threadpool_limits
 
-from clipcause.config.deduplicate import Order
+from clipcause.config.deduplicate import THREADS, Order
 from clipcause.embed.embeddings import Embeddings
 from clipcause.search.neighbour import nearest
 from clipcause.search.vectors import double
@@ -22,7 +24,12 @@ AT_ONCE = 8192  # rows that are compared with their centres
 
 
 def spherical(
-    store: Embeddings, rows: Int64[np.ndarray, " R"] | None, count: int, seed: int, iterations: int
+    store: Embeddings,
+    rows: Int64[np.ndarray, " R"] | None,
+    count: int,
+    seed: int,
+    iterations: int,
+    threads: int = THREADS,
 ) -> Float16[np.ndarray, "K D"]:
     """Spherical k-means by faiss on a seeded sample of ``rows`` (None: all); normalised, float16.
 
@@ -45,7 +52,10 @@ def spherical(
         min_points_per_centroid=1,
         max_points_per_centroid=POINTS_PER_CLUSTER,
     )
-    kmeans.train(store.take(sample if rows is None else rows[sample]).astype(np.float32))
+    sample_ND = store.take(sample if rows is None else rows[sample]).astype(np.float32)
+    # faiss divides a product by threads, and so its sums
+    with threadpool_limits(threads):
+        kmeans.train(sample_ND)
     centre_KD = np.asarray(kmeans.centroids, np.float32)
     return (centre_KD / np.linalg.norm(centre_KD, axis=1, keepdims=True)).astype(np.float16)
 

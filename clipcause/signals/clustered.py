@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float16, Int64
 from pydantic import Field
 
+from clipcause.config.deduplicate import THREADS, Threads
 from clipcause.runtime.progress import progress
 from clipcause.signals.given import Given
 from clipcause.signals.signal import Signal
@@ -20,6 +21,7 @@ class Clustered(Signal):
     clusters: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0, lt=2**31)]  # faiss takes no larger one
     iterations: Annotated[int, Field(ge=1)]
+    threads: Threads = THREADS
 
     packages: ClassVar = ("faiss",)
 
@@ -38,7 +40,7 @@ class Clustered(Signal):
             raise ValueError(f"clusters: {self.clusters:,} of the {rows:,} rows of {self.base}")
         try:
             centre_KD = centres.spherical(
-                given.images, given.rows, self.clusters, self.seed, self.iterations
+                given.images, given.rows, self.clusters, self.seed, self.iterations, self.threads
             )
         except ImportError:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from clipcause.signals.kinds.clusters import Clusters, hit
 from tests.signals.small import Small, cosines, unit
@@ -44,6 +45,33 @@ def test_against_all_pairs_for_any_blocks(tmp_path):
         np.testing.assert_array_equal(found.value_R, expected.astype(np.float32))
         seen.add((found.value_R.tobytes(), centre.tobytes()))
     assert len(seen) == 1
+
+
+def test_centres_do_not_go_by_the_threads_of_the_environment(tmp_path, monkeypatch):
+    """faiss takes as many as there are cores, or as OMP_NUM_THREADS says, and rounds otherwise."""
+    faiss = pytest.importorskip("faiss")
+    given = Small(tmp_path, pool=unit(200, 8), reference=unit(3, 8))
+    before, train, used = faiss.omp_get_max_threads(), faiss.Kmeans.train, []
+
+    def watched(self, vectors):
+        used.append({one["num_threads"] for one in threadpool_info()})
+        return train(self, vectors)
+
+    monkeypatch.setattr(faiss.Kmeans, "train", watched)
+    with threadpool_limits(1):
+        signal().score(given)
+        Clusters.model_validate({**signal().model_dump(), "threads": 3}).score(given)
+    assert used == [{2}, {3}]
+    assert faiss.omp_get_max_threads() == before
+
+
+def test_a_card_says_other_threads_than_by_default():
+    stated = {"target", "clusters", "seed", "iterations", "base", "kind"}
+    assert signal().model_dump().keys() == stated
+    assert Clusters.model_validate({**signal().model_dump(), "threads": 8}).model_dump() == {
+        **signal().model_dump(),
+        "threads": 8,
+    }
 
 
 def test_clusters_without_a_row_are_counted(tmp_path, monkeypatch):
